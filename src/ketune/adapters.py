@@ -1,0 +1,60 @@
+"""Trained weights on disk: saved and restored in the same way for every method.
+
+A folder holds `method.json` (which method, with which values) and, as the case may be, a PEFT adapter, a whole model,
+or nothing (the untuned base). All weights are safetensors.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+from transformers import PreTrainedModel
+
+from ketune import records
+from ketune.errors import InputError
+
+WHOLE = "model.safetensors"
+PEFT = "adapter_config.json"
+
+
+def save(model: nn.Module, folder: Path, name: str, section: dict[str, Any]) -> None:
+    """Write what was trained into `folder`, whole or not at all; equal weights are equal bytes."""
+    with records.replacing(folder) as scratch:
+        scratch.mkdir()
+        if isinstance(model, PeftModel):
+            model.save_pretrained(scratch)
+        elif any(p.requires_grad for p in model.parameters()):
+            save_model(model, str(scratch / WHOLE))
+        records.write_json(scratch / "method.json", {"method": name, "values": section})
+
+
+def restore(folder: Path, model: PreTrainedModel) -> nn.Module:
+    """The frozen base `model` with the trained weights of `folder`, ready for inference.
+
+    Raises:
+        InputError: no such folder, weights that are damaged or in another format than safetensors, or another model's.
+    """
+    if not (folder / "method.json").is_file():
+        raise InputError(f"{folder}: no trained run; `dvc repro` makes it.")
+    pickles = [file.name for kind in ("*.bin", "*.pt", "*.pth", "*.pkl") for file in folder.glob(kind)]
+    if pickles:
+        raise InputError(f"{folder}: {pickles[0]} is a pickle, which can run code; only safetensors are loaded.")
+    try:
+        if (folder / PEFT).is_file():
+            model = PeftModel.from_pretrained(model, str(folder))
+        elif (folder / WHOLE).is_file():
+            model = model.float()
+            load_model(model, str(folder / WHOLE))
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise InputError(f"{folder}: its weights cannot be loaded ({' '.join(str(error).split())[:200]}).") from error
+    return model.eval()
+
+
+def method_of(folder: Path) -> tuple[str, dict[str, Any]]:
+    """(name, values) of the method that made an adapter folder."""
+    content = json.loads((folder / "method.json").read_text(encoding="utf-8"))
+    return content["method"], content["values"]

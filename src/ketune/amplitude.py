@@ -1,0 +1,144 @@
+"""QAA's feature map: the hidden vector as amplitudes of n qubits, a circuit, and the expectation of Z on every qubit.
+
+Shared by `qaa` and by its twins, which are the same circuit with one part removed. The circuit itself is evaluated by
+`ketune.circuits`; this module knows the angles, their initialisation and the configuration, and it knows no gate.
+
+Source: arXiv:2509.16244, Eq. 8-13. Choices that the paper leaves open: the wiring of the CNOTs (ring), the start of the
+angles (uniform over the circle, because RX on a real vector has exactly zero gradient at 0), no bias.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ketune.checks import Count
+from ketune.circuits import Circuit, expectations, resolve
+from ketune.errors import InputError
+from ketune.registration import register
+from ketune.residual import ResidualAdapter, ResidualConfig, ResidualTuner, qubits
+
+SPREAD = {"uniform": math.pi, "small": 0.01, "zero": 0.0}
+"""Half-width of the interval that angles are drawn from, in radians."""
+
+
+@dataclass
+class QAAConfig(ResidualConfig):
+    """Quantum-amplitude embedded adaptation: h + scale · W_up z(h), z the Z expectations of a circuit fed with h/‖h‖.
+
+    Args:
+        layers: repetitions of rotations and CNOTs.
+        rotation: the trained gate on every qubit, "RX" or "RY".
+        entangler: how the CNOTs are wired, "ring", "chain" or "none".
+        up_projection: "exact" has one row per hidden unit; "padded" has the paper's 2**n rows, of which those beyond
+            the hidden width never receive a gradient.
+        angle_init: "uniform" draws from U(-π, π), "small" from U(-0.01, 0.01), "zero" starts at 0.
+        train_angles: False keeps the angles as drawn.
+        unit_features: multiply the expectations, whose root mean square is about 2**(-n/2), by 2**(n/2).
+        device: where the circuit is evaluated: "auto", or a PennyLane device such as "lightning.qubit".
+
+    Example:
+        >>> from peft import get_peft_model
+        >>> model = get_peft_model(model, QAAConfig(layers=2, entangler="ring", task_type="CAUSAL_LM"))
+    """
+
+    kind = "qaa"
+
+    layers: Count = 1
+    rotation: Literal["RX", "RY"] = "RX"
+    entangler: Literal["ring", "chain", "none"] = "ring"
+    up_projection: Literal["exact", "padded"] = "exact"
+    angle_init: Literal["uniform", "small", "zero"] = "uniform"
+    train_angles: bool = True
+    unit_features: bool = False
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        resolve(self.device, self.circuit(2))
+        if self.train_angles and self.angle_init == "zero" and self.rotation == "RX":
+            raise InputError(
+                "qaa.angle_init: 'zero' with RX never trains the angles, whose gradient is exactly 0 there; "
+                "allowed are 'uniform' and 'small', or rotation RY, or train_angles false."
+            )
+
+    def circuit(self, width: int) -> Circuit:
+        """The circuit for hidden vectors of `width`."""
+        return Circuit(qubits(width), self.layers, self.rotation, self.entangler)
+
+    def rows(self, width: int) -> int:
+        """d, or 2**n where padded."""
+        return 1 << qubits(width) if self.up_projection == "padded" else width
+
+    def feature_map(self, width: int) -> nn.Module:
+        """The circuit with its angles."""
+        if width < 2:
+            raise InputError(f"{self.kind}: the width {width} was given; allowed are maps of at least 2 outputs.")
+        return CircuitFeatures(self.circuit(width), self)
+
+
+class CircuitFeatures(nn.Module):
+    """z_k(h) = ⟨Z_k⟩ after the circuit acted on h/‖h‖, for every qubit k. Blind to the scale and the sign of h."""
+
+    angles: Tensor
+
+    def __init__(self, circuit: Circuit, config: QAAConfig) -> None:
+        super().__init__()
+        self.circuit, self.features, self.device = circuit, circuit.qubits, config.device
+        self.gain = 2 ** (circuit.qubits / 2) if config.unit_features else 1.0
+        spread = SPREAD[config.angle_init]
+        angles = torch.empty(circuit.angle_shape).uniform_(-spread, spread)  # (L, n)
+        if config.train_angles:
+            self.angles = nn.Parameter(angles)
+        else:
+            self.register_buffer("angles", angles)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """h (…, d) → (…, n), computed at least in float32: half precision costs 1 % of z."""
+        dtype = torch.promote_types(h.dtype, torch.float32)
+        with torch.autocast(h.device.type, enabled=False):
+            flat = h.reshape(-1, h.shape[-1]).to(dtype)
+            z = expectations(flat, self.angles.to(dtype), self.circuit, device=self.device)
+        return self.gain * z.reshape(*h.shape[:-1], self.features)
+
+
+def circuits_in(model: nn.Module) -> list[CircuitFeatures]:
+    """Every circuit of a model with QAA adapters."""
+    return [module for module in model.modules() if isinstance(module, CircuitFeatures)]
+
+
+def groups(model: nn.Module, angle_factor: float) -> list[dict[str, Any]]:
+    """Two optimiser groups: the trained weights, and the trained angles with a learning rate factor of their own."""
+    angles = [module.angles for module in circuits_in(model) if module.angles.requires_grad]
+    known = {id(angle) for angle in angles}
+    weights = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
+    if not angles:
+        return [{"params": weights}]
+    return [{"params": weights}, {"params": angles, "learning_rate_factor": angle_factor}]
+
+
+def describe(model: nn.Module) -> dict[str, Any]:
+    """Facts about the circuits for the report; the blocks of one model share a width, so the first speaks for all."""
+    found = circuits_in(model)
+    circuit = found[0].circuit
+    backend = resolve(found[0].device, circuit)
+    adapters = [module for module in model.modules() if isinstance(module, ResidualAdapter)]
+    return {
+        "adapters": len(found),
+        "qubits": circuit.qubits,
+        "gates": circuit.gate_counts,
+        "depth": circuit.depth,
+        "backend": {"name": backend.name, "mode": backend.mode, "description": backend.description},
+        "parameters_without_gradient": sum(adapter.dead_parameters for adapter in adapters),
+    }
+
+
+class QAAModel(ResidualTuner):
+    """The tuner of QAA."""
+
+    prefix = "qaa_"
+
+
+register("qaa", QAAConfig, QAAModel)

@@ -1,0 +1,73 @@
+"""Checkpoints of a run in training: where they lie, which of them are whole.
+
+transformers writes a checkpoint's files one after another and trusts any folder of the right name: with `optimizer.pt`
+or `rng_state.pth` missing it would train on silently along another curve. So each checkpoint is sealed with the
+digests of its files, written last, and only a sealed one that still matches is used.
+
+Checkpoints lie outside DVC's outputs (DVC deletes those before it runs a stage), keyed by all that decides the run.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from ketune import records
+
+SEAL = "seal.json"
+
+
+def root() -> Path:
+    """The folder of all checkpoints; in DVC's temporary workspaces too it is that of the original project."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".cache" / "checkpoints"
+
+
+def key(files: Iterable[Path], *values: Any) -> str:
+    """A name for a run from the content of `files` (folders: every file in them) and the given values."""
+    digest = hashlib.blake2b(repr(values).encode(), digest_size=16)
+    for path in files:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(f"\n{file.name}:{_digest(file)}".encode())
+    return digest.hexdigest()
+
+
+def last_whole(folder: Path) -> Path | None:
+    """The latest checkpoint in `folder` whose seal holds, or None; torn ones are deleted on the way."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for checkpoint in found:
+        if _holds(checkpoint):
+            return checkpoint
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()
+
+
+def _digests(checkpoint: Path) -> dict[str, str]:
+    files = (file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != SEAL)
+    return {str(file.relative_to(checkpoint)): _digest(file) for file in files}
+
+
+def _holds(checkpoint: Path) -> bool:
+    try:
+        return records.read_json(checkpoint / SEAL) == _digests(checkpoint)
+    except (OSError, ValueError):
+        return False
+
+
+class Sealer(TrainerCallback):
+    """Seals each checkpoint after transformers has written it."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write the digests of all files, flushed to disk, as the checkpoint's last file."""
+        if state.is_world_process_zero:
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            records.write_json(checkpoint / SEAL, _digests(checkpoint))

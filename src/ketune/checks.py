@@ -1,0 +1,108 @@
+"""Values against annotations: a mapping becomes a dataclass, each key known, typed and within its range.
+
+It knows types and bounds. It does not know what a key means; the error names the key as the user wrote it.
+"""
+
+import math
+import types
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ketune.errors import InputError, nearest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number; `above` and `below` exclude the bound, `low` and `high` include it."""
+
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """True where `value` lies within every bound given."""
+        return (
+            (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        bounds = [(self.low, "at least"), (self.above, "above"), (self.high, "at most"), (self.below, "below")]
+        return " and ".join(f"{word} {bound:g}" for bound, word in bounds if bound is not None)
+
+
+Count = Annotated[int, Range(low=1)]
+Whole = Annotated[int, Range(low=0)]
+Fraction = Annotated[float, Range(above=0, below=1)]
+NonNegative = Annotated[float, Range(low=0)]
+Positive = Annotated[float, Range(above=0)]
+
+
+def build(kind: type[T], section: Any, prefix: str) -> T:
+    """A dataclass from a mapping, each key checked against its annotation.
+
+    Raises:
+        InputError: names the key, the value given and what is allowed.
+    """
+    if not isinstance(section, dict):
+        raise InputError(f"{prefix}: {section!r} is no mapping of keys to values.")
+    hints = get_type_hints(kind, include_extras=True)
+    allowed = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for key in section:
+        if key not in allowed:
+            listed = ", ".join(allowed) or "no keys"
+            raise InputError(f"{prefix}.{key}: unknown key; {prefix} has {listed}.{nearest(key, allowed)}")
+    for key in allowed:
+        if key not in section:
+            raise InputError(f"{prefix}.{key}: missing; {prefix} needs {', '.join(allowed)}.")
+    return kind(**{key: checked(section[key], hints[key], f"{prefix}.{key}") for key in allowed})
+
+
+def checked(value: Any, hint: Any, key: str) -> Any:
+    """`value` in the type of `hint` (a whole number serves as float), or InputError."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        base, *bounds = get_args(hint)
+        value = checked(value, base, key)
+        for bound in bounds:
+            if isinstance(bound, Range) and value is not None and not bound.holds(value):
+                raise InputError(f"{key}: {value!r} is out of range; allowed is a number {bound}.")
+        return value
+    if origin is Literal:
+        if value not in get_args(hint) or isinstance(value, bool) != isinstance(get_args(hint)[0], bool):
+            options = ", ".join(map(str, get_args(hint)))
+            raise InputError(f"{key}: {value!r} is not allowed; choose one of {options}.{nearest(value, options)}")
+        return value
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in get_args(hint):
+            return None
+        return checked(value, next(a for a in get_args(hint) if a is not type(None)), key)
+    if origin in (list, tuple):
+        return _list(value, hint, key)
+    return _scalar(value, hint, key)
+
+
+def _list(value: Any, hint: Any, key: str) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{key}: {value!r} is no list.")
+    item = get_args(hint)[0]
+    return get_origin(hint)(checked(v, item, f"{key}[{i}]") for i, v in enumerate(value))
+
+
+def _scalar(value: Any, hint: Any, key: str) -> Any:
+    words = {int: "a whole number", float: "a number (write 0.0001 or 1.0e-4)", str: "a text", bool: "true or false"}
+    if hint not in words:
+        return value
+    fits = isinstance(value, hint) or (hint is float and isinstance(value, int))
+    if not fits or (isinstance(value, bool) and hint is not bool):
+        raise InputError(f"{key}: {value!r} is not allowed; {words[hint]} is expected.")
+    if hint is float and not math.isfinite(value):
+        raise InputError(f"{key}: {value!r} is not allowed; a finite number is expected.")
+    if hint is str and not value.strip():
+        raise InputError(f"{key}: an empty text is not allowed.")
+    return float(value) if hint is float else value

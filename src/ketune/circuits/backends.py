@@ -1,0 +1,122 @@
+"""Which device evaluates a circuit, and how: `auto` is decided here, once, and says what it took and why.
+
+Knows the names of devices and modes, not what happens inside them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ketune.circuits import devices, modes
+from ketune.circuits.ansatz import Circuit
+from ketune.circuits.closed_form import closed_form
+from ketune.circuits.layout import constant
+from ketune.circuits.statevector import general
+from ketune.errors import InputError, nearest
+
+TORCH_MODES = {"closed_form": closed_form, "statevector": general}
+PENNYLANE_MODES = {"register": modes.register, "choi": modes.choi, "phase": modes.phase}
+HOW = {
+    "closed_form": "exact closed form of an RX + CNOT circuit, native and batched",
+    "statevector": "exact statevectors, native and batched",
+    "register": "a chunk of tokens is one state, the backward pass one reversed circuit",
+    "choi": "the device returns the circuit's unitary, tokens are matrix products",
+    "phase": "the device evaluates the circuit's phases, tokens are contracted classically",
+}
+CHOI_FROM = 256  # tokens; below, an accelerator is given the tokens themselves
+CHOI_QUBITS = 13  # 2 n wires: 26, half a gigabyte
+
+Evaluate = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What evaluates a circuit.
+
+    Attributes:
+        name: "torch" or the name of PennyLane's device.
+        mode: how a batch is brought to it, a key of HOW.
+        description: one line for logs and records.
+        evaluate: (features (B, d), angles) to expectations (B, n), in one working dtype, differentiable in both.
+    """
+
+    name: str
+    mode: str
+    description: str
+    evaluate: Evaluate
+
+
+def resolve(device: str, circuit: Circuit, mode: str | None = None, *, batch: int | None = None) -> Backend:
+    """The backend that `device` stands for.
+
+    Args:
+        device: "auto" (lightning.gpu where it works, else torch), "torch", or any device name of PennyLane.
+        circuit: decides whether the closed form applies.
+        mode: "closed_form" or "statevector" for torch; "register", "choi" or "phase" for PennyLane; by default the
+            closed form where it applies; choi on lightning.gpu from CHOI_FROM tokens on; register elsewhere.
+        batch: number of tokens, or None for a training batch.
+
+    Raises:
+        InputError: the device is not available here, or the mode does not exist or does not fit the circuit.
+    """
+    return _resolve(device, circuit, mode, batch is None or batch >= CHOI_FROM)
+
+
+@constant
+def _resolve(device: str, circuit: Circuit, mode: str | None, large: bool) -> Backend:
+    name, why = _choose(device, mode)
+    known = TORCH_MODES if name == "torch" else PENNYLANE_MODES
+    if mode is None:
+        if name == "torch":
+            mode = "closed_form" if circuit.diagonal else "statevector"
+        else:
+            mode = "choi" if name == "lightning.gpu" and large and circuit.qubits <= CHOI_QUBITS else "register"
+    _check_mode(mode, name, circuit, known)
+    if name != "torch":
+        devices.make(name, 1)
+        chosen = torch.compiler.disable(PENNYLANE_MODES[mode])
+        evaluate: Evaluate = lambda features, angles: chosen(features, angles, circuit, name)  # noqa: E731
+    else:
+        native = TORCH_MODES[mode]
+        evaluate = lambda features, angles: native(features, angles, circuit)  # noqa: E731
+    description = f"{name}, {mode}: {HOW[mode]}{why}"
+    return Backend(name, mode, description, evaluate)
+
+
+def _choose(device: str, mode: str | None) -> tuple[str, str]:
+    """(device, " (auto: why)" or nothing)."""
+    if device != "auto":
+        return device, ""
+    if mode in TORCH_MODES:
+        return "torch", " (auto: the mode is torch's own)"
+    if not torch.cuda.is_available():
+        if mode in PENNYLANE_MODES:
+            return "lightning.qubit", " (auto: the mode is PennyLane's, and there is no CUDA device)"
+        return "torch", " (auto: there is no CUDA device for lightning.gpu)"
+    reason = devices.obstacle("lightning.gpu")
+    if reason is None:
+        return "lightning.gpu", " (auto: a probe circuit ran on it)"
+    if mode in PENNYLANE_MODES:
+        return "lightning.qubit", f" (auto: the mode is PennyLane's, and lightning.gpu does not work here: {reason})"
+    return "torch", f" (auto: lightning.gpu does not work here: {reason})"
+
+
+def _check_mode(mode: str, name: str, circuit: Circuit, known: dict) -> None:
+    if mode == "per_token":
+        raise InputError(
+            "mode: 'per_token' (a QNode with AmplitudeEmbedding and trainable inputs) returns NaN for every gradient of "
+            "zero-padded inputs and takes about 0.4 s a token; use 'register', the same device at batch speed."
+        )
+    if mode not in known:
+        raise InputError(f"mode: {mode!r} is none of {', '.join(known)} on {name}; choose one.{nearest(mode, known)}")
+    if mode in ("closed_form", "phase") and not circuit.diagonal:
+        other = "statevector" if name == "torch" else "register"
+        raise InputError(
+            f"mode: {mode!r} needs rotation 'RX', but this circuit's is {circuit.rotation!r}; use {other!r}."
+        )
+    if mode == "choi" and circuit.qubits > CHOI_QUBITS:
+        raise InputError(
+            f"mode: 'choi' holds 4**n numbers, at most n = {CHOI_QUBITS}, not {circuit.qubits}; use 'register'."
+        )

@@ -1,0 +1,63 @@
+"""What the report prints about a circuit: drawing, gate counts, gradient variance, shots for a precision."""
+
+import math
+from typing import Any
+
+import torch
+
+from ketune.circuits.ansatz import Circuit, Gates, Reuploading
+from ketune.circuits.devices import apply
+from ketune.circuits.expectation import expectations
+
+
+def drawing(circuit: Gates, *, decimals: int | None = None, angles: torch.Tensor | None = None) -> str:
+    """The circuit as text, drawn by PennyLane; with `decimals`, also the values of `angles`."""
+    import pennylane as qml
+
+    shape = circuit.angle_shape  # type: ignore[attr-defined]
+    values = torch.zeros(shape) if angles is None else angles.detach()
+    inputs = [0.0] * circuit.qubits if isinstance(circuit, Reuploading) else []
+
+    def gates() -> None:
+        apply(circuit.gates(), values.reshape(-1).tolist(), inputs=inputs)
+
+    return qml.draw(gates, decimals=decimals, wire_order=range(circuit.qubits), max_length=160)()
+
+
+def gradient_variance(circuit: Circuit, *, samples: int = 64, spread: float = math.pi, seed: int = 0) -> float:
+    """Variance of ∂⟨Z_k⟩/∂θ over random real states, angles uniform in ±spread, and all k; small values mean a barren plateau.
+
+    Each sample is one draw of the angles, one state and one random qubit that is read.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for _ in range(samples):
+        angles = (2 * torch.rand(circuit.angle_shape, generator=generator, dtype=torch.float64) - 1) * spread
+        state = torch.randn(1, 1 << circuit.qubits, generator=generator, dtype=torch.float64)
+        wire = int(torch.randint(circuit.qubits, (1,), generator=generator))
+        angles.requires_grad_()
+        z = expectations(state, angles, circuit, "torch")[0, wire]
+        found.append(torch.autograd.grad(z, angles)[0].reshape(-1))
+    return torch.cat(found).var().item()
+
+
+def shots_for(precision: float, *, expectation: float = 0.0) -> int:
+    """Shots after which the standard error of one ⟨Z⟩ is `precision`: (1 - ⟨Z⟩²) / precision², rounded up."""
+    return max(1, math.ceil((1 - expectation**2) / precision**2 * (1 - 1e-12)))
+
+
+def card(circuit: Circuit, *, precision: float = 0.01, samples: int = 64) -> dict[str, Any]:
+    """Facts about a circuit for the report; JSON types only."""
+    return {
+        "qubits": circuit.qubits,
+        "layers": circuit.layers,
+        "rotation": circuit.rotation,
+        "entangler": circuit.entangler,
+        "angles": math.prod(circuit.angle_shape),
+        "depth": circuit.depth,
+        "gates": circuit.gate_counts,
+        "two_qubit_gates": circuit.two_qubit_gates,
+        "gradient_variance": gradient_variance(circuit, samples=samples),
+        "shots_for_precision": {"precision": precision, "shots": shots_for(precision)},
+        "drawing": drawing(circuit),
+    }

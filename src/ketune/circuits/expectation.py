@@ -1,0 +1,116 @@
+"""One function from features and angles to Pauli-Z expectations, whatever evaluates the circuit.
+
+It checks the input, keeps the state in fp32 or better, and offers two exact gradients of the angles: the adjoint
+method, and the parameter-shift rule of arXiv:2509.16244, Eq. 15,
+
+    ∂z/∂θ_j = ½ [z(θ + π/2 e_j) - z(θ - π/2 e_j)]
+
+(the inputs' gradient is the adjoint one in both). Shots and noise are for evaluation; they have no gradient.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ketune.circuits.ansatz import Circuit
+from ketune.circuits.backends import Evaluate, resolve
+from ketune.circuits.sampling import Noise, estimate
+from ketune.errors import InputError, nearest
+
+GRADIENTS = ("adjoint", "parameter_shift")
+
+
+def expectations(
+    features: Tensor,
+    angles: Tensor,
+    circuit: Circuit,
+    device: str = "auto",
+    *,
+    mode: str | None = None,
+    gradient: str = "adjoint",
+    shots: int | None = None,
+    noise: Noise | None = None,
+    seed: int | None = None,
+) -> Tensor:
+    """⟨Z_k⟩ of every qubit k after the circuit, for a batch of vectors embedded as amplitudes.
+
+    Rows of zeros have no state; their expectations are 0 and so is their gradient. Scale and sign of a row do not
+    matter: z(c x) = z(x) for c ≠ 0.
+
+    Args:
+        features: (B, d) real, any float dtype, d <= 2**n; padded with zeros and normalised here.
+        angles: circuit.angle_shape, radians.
+        circuit: the gates.
+        device: "auto", "torch", or a device name of PennyLane; see `resolve`, which tells what "auto" took.
+        mode: how the batch is brought to the device; see `resolve`.
+        gradient: "adjoint" or "parameter_shift"; equal results, the latter costs two evaluations for every angle.
+        shots: number of measurements for each row, or None for exact expectations.
+        noise: depolarizing and readout errors, or None.
+        seed: makes shots and noise repeatable.
+
+    Returns:
+        (B, n) in the features' dtype and device; computed in fp32, or float64 for float64 features, without autocast.
+
+    Raises:
+        InputError: NaN or infinity in the features (on the CPU), an empty batch, widths that do not fit, an unknown or
+            absent device, mode or gradient.
+    """
+    _check(features, angles, circuit, gradient)
+    if features.dtype in (torch.float32, torch.float64):
+        dtype = features.dtype
+    else:
+        dtype = torch.float32
+    with torch.autocast(features.device.type, enabled=False):
+        x, theta = features.to(dtype), angles.to(features.device, dtype)
+        if shots is not None or noise is not None:
+            return estimate(x.detach(), theta.detach(), circuit, device, mode, shots, noise, seed).to(features.dtype)
+        backend = resolve(device, circuit, mode, batch=features.shape[0])
+        if gradient == "parameter_shift":
+            return ParameterShift.apply(x, theta, backend.evaluate).to(features.dtype)
+        return backend.evaluate(x, theta).to(features.dtype)
+
+
+def _check(features: Tensor, angles: Tensor, circuit: Circuit, gradient: str) -> None:
+    if not features.is_floating_point():
+        raise InputError(f"features: dtype {features.dtype}; real floating point numbers are needed, so convert them.")
+    if features.ndim != 2 or features.shape[0] == 0:
+        raise InputError(
+            f"features: shape {tuple(features.shape)}; (B, d) with at least one row is needed, so reshape."
+        )
+    if not 1 <= features.shape[1] <= 1 << circuit.qubits:
+        raise InputError(
+            f"features: width {features.shape[1]}, but {circuit.qubits} qubits hold 1 to {1 << circuit.qubits}; "
+            "take Circuit.for_width(width)."
+        )
+    if tuple(angles.shape) != circuit.angle_shape:
+        raise InputError(f"angles: shape {tuple(angles.shape)}; the circuit needs {circuit.angle_shape}, so give that.")
+    if gradient not in GRADIENTS:
+        raise InputError(
+            f"gradient: {gradient!r} is none of {', '.join(GRADIENTS)}; choose one.{nearest(gradient, GRADIENTS)}"
+        )
+
+
+class ParameterShift(torch.autograd.Function):
+    """Any evaluation, with the angles' gradient by shifts (every rotation's generator has eigenvalues ±1/2)."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, angles: Tensor, evaluate: Evaluate) -> Tensor:
+        ctx.evaluate = evaluate
+        ctx.save_for_backward(features, angles)
+        return evaluate(features, angles)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        features, angles = ctx.saved_tensors
+        with torch.enable_grad():
+            inputs = features.detach().requires_grad_()
+            (d_features,) = torch.autograd.grad(ctx.evaluate(inputs, angles.detach()), inputs, grad)
+        d_angles, flat = torch.empty_like(angles).view(-1), angles.reshape(-1)
+        for index in range(flat.shape[0]):
+            shift = torch.zeros_like(flat)
+            shift[index] = math.pi / 2
+            ahead, behind = (ctx.evaluate(features, (flat + s).view_as(angles)) for s in (shift, -shift))
+            d_angles[index] = (grad * (ahead - behind)).sum() / 2
+        return d_features, d_angles.view_as(angles), None

@@ -1,0 +1,217 @@
+"""The data: read, clean, deduplicate, split by content, prompt, mask.
+
+It knows Alpaca's format (instruction, input, output) and Alpaca's prompt; it knows no model but its tokenizer. A
+record's split follows from a hash of its prompt alone: adding records never moves another one, and records with the
+same prompt never lie in two splits.
+
+Source of the prompt: Stanford Alpaca (Taori et al. 2023), its two templates, with and without input.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ketune import sources
+from ketune.errors import InputError
+from ketune.params import Data
+from ketune.records import Example, Passage
+
+FIELDS = ("instruction", "input", "output")
+# Alpaca's generator wrote these where it meant "no input".
+NO_INPUT = re.compile(
+    r"[<(\[]?\s*(no\s?input|n/?a|none)(\s+(is\s+)?(required|needed|provided|given))?\s*[>)\]]?\.?", re.I
+)
+
+HEAD = "Below is an instruction that describes a task"
+WITH_INPUT = (
+    HEAD + ", paired with an input that provides further context. Write a response that appropriately completes the "
+    "request.\n\n### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
+)
+WITHOUT_INPUT = (
+    HEAD + ". Write a response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n"
+    "### Response:\n"
+)
+
+
+def prompt(example: Example) -> str:
+    """Alpaca's prompt for a record, up to and including the line before the response."""
+    template = WITH_INPUT if example.input else WITHOUT_INPUT
+    # One pass over the template: text in a record that looks like a placeholder or a marker stays text.
+    return re.sub(r"\{(instruction|input)\}", lambda found: getattr(example, found[1]), template)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What `prepare` keeps, and why it dropped the rest.
+
+    Attributes:
+        examples: split name → records, in the order of their hashes.
+        dropped: reason → number of records.
+        read: number of records read.
+    """
+
+    examples: dict[str, list[Example]]
+    dropped: dict[str, int]
+    read: int
+
+
+def _example(place: str, record: Any) -> Example:
+    if not isinstance(record, dict):
+        raise InputError(f"{place}: an object with {', '.join(FIELDS)} is expected, not {type(record).__name__}.")
+    for field in FIELDS:
+        if field not in record and field != "input":
+            raise InputError(f"{place}: no field {field!r}; each record has {', '.join(FIELDS)}.")
+        value = record.get(field, "")
+        if not isinstance(value, str) and not (field == "input" and value is None):
+            raise InputError(f"{place}: field {field!r} is {type(value).__name__}; a text is expected.")
+    values = {field: _clean(record.get(field) or "") for field in FIELDS}
+    if NO_INPUT.fullmatch(values["input"]):
+        values["input"] = ""
+    return Example(id=_identity(values["instruction"], values["input"]), **values)
+
+
+def _clean(text: str) -> str:
+    """Uniform line ends, no control characters, no lone surrogates, no space at either end."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode("utf-8")
+    return "".join(c for c in text if c in "\n\t" or (ord(c) >= 32 and ord(c) != 127)).strip()
+
+
+def _identity(instruction: str, given: str) -> str:
+    """16 hex digits of a hash of the prompt, blind to case and spacing."""
+    normal = "\x00".join(" ".join(part.casefold().split()) for part in (instruction, given))
+    return hashlib.sha256(normal.encode()).hexdigest()[:16]
+
+
+def assign(identity: str, data: Data) -> str:
+    """The split of a record, from its identity alone."""
+    position = int(identity[:13], 16) / 16**13
+    if position < data.test_fraction:
+        return "test"
+    return "validation" if position < data.test_fraction + data.validation_fraction else "train"
+
+
+def build(data: Data) -> Corpus:
+    """Read, clean, deduplicate and split.
+
+    Raises:
+        InputError: a broken record, too many dropped ones, or a split without a record.
+    """
+    kept: dict[str, Example] = {}
+    dropped: Counter[str] = Counter()
+    first_place: dict[str, str] = {}
+    total = 0
+    for place, record in sources.read(data):
+        total += 1
+        example = _example(place, record)
+        reason = _reason_to_drop(example, kept)
+        if reason:
+            dropped[reason] += 1
+            first_place.setdefault(reason, place)
+        else:
+            kept[example.id] = example
+    _refuse_many_dropped(dropped, first_place, total, data)
+    examples: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
+    for identity in sorted(kept):
+        examples[assign(identity, data)].append(kept[identity])
+    return Corpus(examples=examples, dropped=dict(sorted(dropped.items())), read=total)
+
+
+def _reason_to_drop(example: Example, kept: dict[str, Example]) -> str | None:
+    if not example.instruction:
+        return "empty instruction"
+    if not example.output:
+        return "empty output"
+    return "duplicate prompt" if example.id in kept else None
+
+
+def _refuse_many_dropped(dropped: Counter[str], first_place: dict[str, str], total: int, data: Data) -> None:
+    if total == 0:
+        raise InputError(f"data.source: {data.hub or data.source!r} holds no record.")
+    if dropped.total() > data.dropped_at_most * total:
+        listed = "; ".join(f"{count} × {reason}, first at {first_place[reason]}" for reason, count in dropped.items())
+        raise InputError(
+            f"data: {dropped.total()} of {total} records cannot be used ({listed}); mend them, or raise "
+            f"data.dropped_at_most, now {data.dropped_at_most:g}."
+        )
+
+
+def require(examples: dict[str, list[Example]], needs: dict[str, tuple[int, str]]) -> None:
+    """Refuse a corpus with too few records: `needs` maps a split to (records, the params key that asks for them).
+
+    Raises:
+        InputError: names the split, what it has and what it needs.
+    """
+    for split, (count, key) in needs.items():
+        if len(examples[split]) < count:
+            raise InputError(
+                f"{key}: {count} records are needed in the {split} split, which has {len(examples[split])}; "
+                f"lower {key}, give more records, or change data.{split}_fraction."
+                if split != "train"
+                else f"{key}: at least {count} training records are needed and {len(examples[split])} are there; "
+                "give more records."
+            )
+
+
+def read_passages(path: Path) -> list[Passage]:
+    """Neutral text: JSON lines with a field "text".
+
+    Raises:
+        InputError: the file is missing, broken or empty.
+    """
+    if not path.is_file():
+        raise InputError(f"data.retention: no file {str(path)!r}; give JSON lines with a field 'text'.")
+    passages = []
+    for place, record in sources.jsonl(path):
+        text = record.get("text") if isinstance(record, dict) else None
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{place}: a field 'text' that is not empty is expected.")
+        passages.append(Passage(id=_identity(text, ""), text=_clean(text)))
+    if not passages:
+        raise InputError(f"data.retention: {str(path)!r} holds no passage.")
+    return passages
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A record as token ids; the loss counts positions from `response` on.
+
+    Attributes:
+        id: the record's id.
+        ids: prompt, response and end-of-text, T ids in all.
+        response: position of the response's first token.
+    """
+
+    id: str
+    ids: list[int]
+    response: int
+
+
+def tokenize(tokenizer: Any, examples: Iterable[Example], max_tokens: int) -> tuple[list[Tokens], int]:
+    """Records as tokens, loss on the response only; and the number left out because the prompt fills `max_tokens`.
+
+    Prompt and response are tokenized apart, so that no text in a record can move the border between them, and special
+    tokens spelt out in a record stay text. A response that does not fit is cut.
+    """
+    rows, left_out = [], 0
+    for example in examples:
+        head = encode(tokenizer, prompt(example))
+        if len(head) + 2 > max_tokens:
+            left_out += 1
+            continue
+        ids = head + encode(tokenizer, example.output) + [tokenizer.eos_token_id]
+        rows.append(Tokens(id=example.id, ids=ids[:max_tokens], response=len(head)))
+    return rows, left_out
+
+
+def tokenize_passage(tokenizer: Any, passage: Passage, max_tokens: int) -> Tokens:
+    """Neutral text as tokens; every token but the first, which has no context, counts."""
+    return Tokens(id=passage.id, ids=encode(tokenizer, passage.text)[:max_tokens], response=1)
+
+
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of plain text, no special token added nor recognised."""
+    return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]

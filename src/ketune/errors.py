@@ -1,0 +1,17 @@
+"""The one exception that a user's own input raises; every other exception is a defect of ketune or of the machine.
+
+Its message is one sentence in three parts: what was given, what is allowed, what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """What the user gave (a file, a parameter, a name) cannot be used."""
+
+
+def nearest(given: str, allowed: Iterable[str]) -> str:
+    """A hint naming the valid spelling closest to `given`, or an empty string where none is close."""
+    matches = difflib.get_close_matches(str(given), list(allowed), n=1)
+    return f" Did you mean {matches[0]!r}?" if matches else ""

@@ -1,0 +1,67 @@
+"""Where each artefact lies: the only place with paths. It knows names of files, not what is in them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PREPARED = Path("data/prepared")
+LANGUAGE_MODEL = Path("data/model")
+REPORTS = Path("reports")
+METRICS = REPORTS / "metrics"
+SPLITS = ("train", "validation", "test")
+
+
+def split(name: str) -> Path:
+    """The records of a split: train, validation or test."""
+    return PREPARED / f"{name}.jsonl"
+
+
+def source_folder() -> Path:
+    """The folder of ketune's own code."""
+    return Path(__file__).parent
+
+
+def search(method: str) -> Path:
+    """The learning-rate search of a method."""
+    return REPORTS / "search" / f"{method}.json"
+
+
+RETENTION = PREPARED / "retention.jsonl"
+SUMMARY = PREPARED / "summary.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The artefacts of one (method, seed)."""
+
+    method: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """The name that DVC's matrix gives the run, such as qaa-0."""
+        return f"{self.method}-{self.seed}"
+
+    @property
+    def adapter(self) -> Path:
+        """Folder of trained weights."""
+        return Path("data/adapters") / self.key
+
+    @property
+    def curve(self) -> Path:
+        """Loss, gradient norm and learning rate at each step."""
+        return Path("data/curves") / f"{self.key}.csv"
+
+    @property
+    def cost(self) -> Path:
+        """What training cost, on which machine."""
+        return Path("data/costs") / f"{self.key}.json"
+
+    @property
+    def predictions(self) -> Path:
+        """Folder with answers.jsonl, likelihood.jsonl, retention.jsonl."""
+        return Path("data/predictions") / self.key
+
+    @property
+    def scores(self) -> Path:
+        """Scores for each prompt and for the corpus."""
+        return Path("data/scores") / f"{self.key}.json"

@@ -1,0 +1,43 @@
+"""qtha_none: QTHA without its network. What it reaches, the network does not explain.
+
+Left are the tensor trains and the linear bypass; the tuner is in `ketune.hybrid`.
+"""
+
+from dataclasses import dataclass
+
+from peft import get_peft_model
+from torch import nn
+from transformers import PreTrainedModel
+
+from ketune.checks import Count, Positive
+from ketune.hybrid import QTHAConfig
+from ketune.methods import Backbone, Method
+from ketune.sites import suffixes
+from ketune.tuners import Dropout, configure
+
+
+@dataclass(frozen=True, kw_only=True)
+class QTHANone(Method):
+    """QTHA without its network: tensor trains and the linear bypass alone."""
+
+    title = "QTHA, no network"
+    family = "control"
+    source = "this project, after the siblings in the released code of arXiv:2503.12790"
+
+    r: Count
+    bond: Count
+    alpha: Positive
+    dropout: Dropout
+    learning_rate: Positive
+
+    def config(self) -> QTHAConfig:
+        """The configuration of the tuner."""
+        return configure(QTHAConfig, self, network="none")
+
+    def attach(self, model: PreTrainedModel) -> nn.Module:
+        """The model with adapters beside its query and value maps."""
+        return get_peft_model(model, self.config())
+
+    def expected_parameters(self, backbone: Backbone) -> int:
+        """See `QTHAConfig.parameters`."""
+        return sum(self.config().parameters(i, o) for i, o in backbone.sites(*suffixes("query_value")))

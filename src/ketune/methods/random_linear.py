@@ -1,0 +1,63 @@
+"""random_linear: h + W_up A h with a fixed random A of n rows, as many as QAA has qubits.
+
+Beside QAA it tells what quadratic features add to linear ones.
+
+Source: this project; the tuner is QAA's, in `ketune.residual`, and nothing but the feature map differs.
+"""
+
+from dataclasses import dataclass
+
+from peft import get_peft_model
+from torch import nn
+from transformers import PreTrainedModel
+
+from ketune.checks import Positive
+from ketune.methods import Backbone, Method
+from ketune.registration import register
+from ketune.residual import LinearFeatures, Placement, ResidualConfig, ResidualTuner, block_ends, qubits
+from ketune.tuners import configure
+
+
+@dataclass
+class RandomLinearConfig(ResidualConfig):
+    """W_up on n = ceil(log2 d) fixed random linear features."""
+
+    kind = "random_linear"
+
+    def feature_map(self, width: int) -> nn.Module:
+        """A fixed A (n, d)."""
+        return LinearFeatures(width, qubits(width), trained=False)
+
+
+class RandomLinearModel(ResidualTuner):
+    """The tuner of random_linear."""
+
+    prefix = "random_linear_"
+
+
+register("random_linear", RandomLinearConfig, RandomLinearModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomLinear(Method):
+    """W_up on fixed random linear features."""
+
+    title = "Random linear map"
+    family = "control"
+    source = "this project"
+
+    placement: Placement
+    scale: float
+    learning_rate: Positive
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        configure(RandomLinearConfig, self)
+
+    def attach(self, model: PreTrainedModel) -> nn.Module:
+        """The model with an adapter on each chosen block."""
+        return get_peft_model(model, configure(RandomLinearConfig, self))
+
+    def expected_parameters(self, backbone: Backbone) -> int:
+        """n d for each block."""
+        return sum(qubits(width) * width for _, width in backbone.sites(*block_ends(self.placement)))

@@ -1,0 +1,66 @@
+"""How a pipeline stage lives as a process: its threads, its death with its parent, its errors in one sentence.
+
+This module knows processes. It does not know what a stage computes, and it imports nothing heavy, because the thread
+settings below must stand before torch is loaded.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from ketune.errors import InputError
+
+# A waiting OpenMP thread sleeps: spinning costs a factor of 2.6 where cores are shared.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def die_with_parent() -> None:
+    """End this process when its parent ends (Linux): a killed `dvc` must not leave a training run behind.
+
+    Elsewhere than on Linux nothing is arranged; the stage then outlives a killed parent.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG, linux/prctl.h
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:  # the parent ended before the line above took effect
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(stage: Callable[..., None], *arguments: str) -> None:
+    """Run a stage; end with status 1 and one sentence where the user, the disk or the memory is at fault.
+
+    Any other exception is a defect and keeps its traceback. Ctrl-C ends with status 130.
+    """
+    die_with_parent()
+    name = os.environ.get("DVC_STAGE") or os.path.basename(sys.argv[0]).removesuffix(".py")
+    try:
+        stage(*arguments)
+    except InputError as error:
+        sys.exit(f"{name}: {error}")
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        sys.exit(f"{name}: {error.strerror or error}{where}. Nothing was left half-written; mend it and run again.")
+    except MemoryError:
+        sys.exit(f"{name}: out of memory; lower train.batch_size or generate.batch_size and run again.")
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted; run the same command again to go on.", file=sys.stderr)
+        sys.exit(130)
+
+
+def matrix_item(arguments: list[str]) -> tuple[str, int]:
+    """(method, seed) from a stage's two positional arguments.
+
+    Raises:
+        InputError: other than two arguments, or a seed that is no whole number.
+    """
+    if len(arguments) != 2 or not arguments[1].isdecimal():
+        raise InputError(f"arguments {' '.join(arguments)!r}: a method and a seed are expected, as in 'qaa 0'.")
+    return arguments[0], int(arguments[1])

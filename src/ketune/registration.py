@@ -1,0 +1,49 @@
+"""The way into peft from outside: a new adapter type, without a change of peft.
+
+peft has no plug-in hook (its register function refuses names that its enumeration lacks), so the enumeration `PeftType`
+is extended at import. That reaches into peft and into Python's enum, hence the window of versions.
+"""
+
+import peft
+from packaging.version import Version
+from peft import PeftConfig, PeftType
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.tuners.tuners_utils import BaseTuner
+from peft.utils import register_peft_method
+
+from ketune.errors import InputError
+
+PEFT_FROM, PEFT_BELOW = Version("0.21"), Version("0.22")
+"""The versions of peft whose internals ketune's tuners were written against and tested with."""
+
+
+def register(kind: str, config: type[PeftConfig], tuner: type[BaseTuner]) -> None:
+    """Make peft know the adapter type `kind`, in lower case; a second call changes nothing.
+
+    Raises:
+        InputError: peft is outside the tested window, or has another method of that name.
+    """
+    if not PEFT_FROM <= Version(peft.__version__) < PEFT_BELOW:
+        raise InputError(f"peft {peft.__version__} is installed; ketune needs peft >={PEFT_FROM},<{PEFT_BELOW}.")
+    known = PEFT_TYPE_TO_CONFIG_MAPPING.get(_peft_type(kind.upper()))
+    if known is None:
+        register_peft_method(name=kind, config_cls=config, model_cls=tuner, prefix=tuner.prefix)
+    elif (known.__module__, known.__qualname__) != (config.__module__, config.__qualname__):
+        raise InputError(
+            f"peft {peft.__version__} already has a method {kind.upper()} ({known.__module__}); ketune does not "
+            f"replace it: use peft's own, or install peft >={PEFT_FROM},<{PEFT_BELOW} without it."
+        )
+
+
+def _peft_type(name: str) -> PeftType:
+    """The member `name` of peft's enumeration, added where it is missing; name equals value, as in all of peft's."""
+    if name in PeftType.__members__:
+        return PeftType[name]
+    member = str.__new__(PeftType, name)
+    member._name_, member._value_, member.__objclass__, member._sort_order_ = name, name, PeftType, len(PeftType)
+    PeftType._member_names_.append(name)
+    PeftType._member_map_[name] = PeftType._value2member_map_[name] = member
+    if hasattr(PeftType, "_hashable_values_"):  # Python 3.13 and later
+        PeftType._hashable_values_.append(name)
+    type.__setattr__(PeftType, name, member)
+    return member

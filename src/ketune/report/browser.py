@@ -1,0 +1,52 @@
+"""The sample browser's data: every prompt once, every answer once, in an order that nobody has chosen.
+
+Model output is hostile text: it travels as JSON that cannot end its script element, and the page sets it as text only.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from ketune.report.results import Results
+
+# Any fixed number will do; it must only not be picked after looking at the answers.
+ORDER_SEED = 20260101
+
+
+def samples(results: Results) -> dict[str, Any]:
+    """Methods, seeds, prompts in a fixed random order, and answers as indices into a list of distinct texts.
+
+    `disagreement` of a prompt is the spread (standard deviation) of ROUGE-L over the methods, mean over seeds.
+    """
+    methods, seeds = list(results.methods), list(results.settings.seeds)
+    first = results.runs[methods[0], seeds[0]]
+    spread = np.stack([results.per_prompt(method, "rougeL") for method in methods]).std(axis=0).mean(axis=0)  # (P,)
+    texts: dict[str, int] = {}
+    prompts = []
+    for i in np.random.default_rng(ORDER_SEED).permutation(len(first.answers)).tolist():
+        answer = first.answers[i]
+        prompts.append({
+            "id": answer.id, "instruction": answer.instruction, "input": answer.input, "reference": answer.reference,
+            "disagreement": round(float(spread[i]), 2),
+            "answers": [[_answer(results, method, seed, i, texts) for seed in seeds] for method in methods],
+        })  # fmt: skip
+    titles = [{"title": results.title(method), "family": results.family(method)} for method in methods]
+    return {"methods": titles, "seeds": seeds, "prompts": prompts, "texts": list(texts)}
+
+
+def _answer(results: Results, method: str, seed: int, index: int, texts: dict[str, int]) -> list[Any]:
+    """[index of the text, ROUGE-L, whether the model ended it itself]."""
+    run = results.runs[method, seed]
+    answer = run.answers[index]
+    number = texts.setdefault(answer.prediction, len(texts))
+    return [number, round(run.scores["prompts"][index]["rougeL"], 1), answer.finished]
+
+
+def script_json(value: Any) -> Markup:
+    """JSON that is safe inside a script element: no `<`, `>`, `&` or line separators outside escapes."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # escaped above; HTML entities would break the JSON

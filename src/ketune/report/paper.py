@@ -1,0 +1,144 @@
+"""What arXiv:2509.16244 published, row by row, beside what this run measured.
+
+Source: its Table 1 (parameters and ratio of 125,198,592) and Table 3 (scores over 100 generated answers). One run, no
+seeds, no intervals; learning rates, batch size, prompt, decoding and BERTScore model are not stated there.
+"""
+
+from dataclasses import dataclass
+
+from ketune.params import Params
+from ketune.report.cells import Cell, Table, number, numeral
+from ketune.report.results import Results
+
+SOURCE = "arXiv:2509.16244"
+BACKBONE = "EleutherAI/gpt-neo-125m"
+BACKBONE_PARAMETERS = 125_198_592
+DATASET = "tatsu-lab/alpaca"
+STEPS = 1000
+ANSWERS = 100
+
+
+@dataclass(frozen=True)
+class Published:
+    """One method's row: trainable parameters, their printed share in %, and its scores."""
+
+    parameters: int
+    ratio: float
+    bleu: float
+    bertscore: float
+    rouge1: float
+    rouge2: float
+    rougeL: float  # noqa: N815  (the metric's own name)
+    remark: str = ""
+
+
+ROWS = {
+    "full": Published(125_198_592, 100.0, 12.19, 84.69, 20.39, 12.64, 20.25),
+    "lora": Published(147_456, 0.12, 3.45, 78.33, 13.60, 6.66, 10.57),
+    "sora": Published(125_337, 0.10, 0.67, 77.67, 7.43, 1.43, 5.41,
+                      "BLEU is 2.67 and the share 0.09 % in the paper's text; no whole rank costs 125,337"),
+    "prefix": Published(552_960, 0.44, 0.38, 58.29, 7.18, 1.82, 6.77),
+    "qaa": Published(123_000, 0.09, 2.96, 78.74, 15.01, 3.89, 13.55,
+                     "30,720 of the 123,000 weights lie beyond the width of 768 and can receive no gradient"),
+}  # fmt: skip
+METRICS = {"bleu": "BLEU", "bertscore": "BERT-F1", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
+
+
+@dataclass(frozen=True)
+class Match:
+    """One condition of the paper and whether this run meets it."""
+
+    what: str
+    published: str
+    ours: str
+    meets: bool
+
+
+def matches(results: Results) -> list[Match]:
+    """Backbone, data and budget: the paper's, ours, and whether they are the same."""
+    settings = results.settings
+    base = backbone_parameters(results)
+    data = data_name(settings)
+    return [
+        Match("Backbone", f"{BACKBONE}, {BACKBONE_PARAMETERS:,} parameters",
+              f"{settings.language_model.name}, {base:,} parameters", base == BACKBONE_PARAMETERS),
+        Match("Data", DATASET, data, settings.data.hub == DATASET),
+        Match("Optimiser steps", f"{STEPS:,}", f"{settings.train.steps:,}", settings.train.steps == STEPS),
+        Match("Answers scored", str(ANSWERS), str(settings.generate.prompts), settings.generate.prompts == ANSWERS),
+        Match("Seeds", "1", str(len(settings.seeds)), len(settings.seeds) == 1),
+    ]  # fmt: skip
+
+
+def backbone_parameters(results: Results) -> int:
+    """Parameters of the frozen model: the total of a run less what the method added (nothing for base and full)."""
+    totals = {method: results.of(method)[0].cost["parameters"] for method in results.methods}
+    for method in ("base", "full"):
+        if method in totals:
+            return totals[method]["total"]
+    return min(counts["total"] - counts["trainable"] for counts in totals.values())
+
+
+def data_name(settings: Params) -> str:
+    """The data as the params name it."""
+    if settings.data.hub is not None:
+        return f"{settings.data.hub} at {settings.data.revision}"
+    return settings.data.source
+
+
+def sizes(results: Results) -> Table:
+    """Table 1 of the paper beside ours: trainable parameters and their share."""
+    base = backbone_parameters(results)
+    rows = []
+    for method in (m for m in results.methods if m in ROWS):
+        row, ours = ROWS[method], results.trainable(method)
+        rows.append((
+            Cell(results.title(method), note=row.remark, method=method),
+            numeral(row.parameters, 0), numeral(ours, 0), numeral(ours - row.parameters, 0, signed=True),
+            numeral(row.ratio, 2), numeral(100 * ours / base, 2),
+        ))  # fmt: skip
+    columns = ("Method", "Published", "Ours", "Difference", "Published, %", "Ours, %")
+    return Table("paper_table1", f"Trainable parameters: Table 1 of {SOURCE} beside this run.", columns, tuple(rows))
+
+
+def scores(results: Results) -> Table:
+    """Table 3 of the paper beside ours: every published number, ours and the difference."""
+    rows = []
+    for method in (m for m in results.methods if m in ROWS):
+        for key, title in METRICS.items():
+            published, ours = getattr(ROWS[method], key), results.mean(method, key)
+            rows.append((
+                Cell(results.title(method), method=method), Cell(title),
+                numeral(published, 2), numeral(ours, 2), numeral(ours - published, 2, signed=True),
+            ))  # fmt: skip
+    columns = ("Method", "Metric", "Published", "Ours", "Difference")
+    return Table("paper_table3", f"Scores: Table 3 of {SOURCE} beside this run.", columns, tuple(rows))
+
+
+def conditions(results: Results) -> Table:
+    """The paper's conditions beside ours."""
+    rows = [
+        (Cell(m.what), Cell(m.published), Cell(m.ours), Cell("same" if m.meets else "differs", mark="same" if m.meets else "differs"))
+        for m in matches(results)
+    ]  # fmt: skip
+    return Table("paper_conditions", f"Conditions of {SOURCE} beside this run.", ("Condition", "Published", "Ours", ""), tuple(rows))
+
+
+def missing(results: Results) -> list[str]:
+    """The paper's methods that this run does not have."""
+    return [method for method in ROWS if method not in results.methods]
+
+
+def warning(results: Results) -> str:
+    """One sentence on what the comparison is worth."""
+    differing = [match.what.lower() for match in matches(results) if not match.meets and match.what != "Seeds"]
+    if not differing:
+        return "Backbone, data and budget are the paper's; learning rates, batch size, prompt and decoding it does not state."
+    return (
+        f"The numbers do not replicate the paper's and are not meant to agree: {', '.join(differing)} "
+        f"{'differ' if len(differing) > 1 else 'differs'}. Only orders within a column can be compared."
+    )
+
+
+def published(key: str, method: str) -> str:
+    """A published value as text, or a dash."""
+    return number(getattr(ROWS[method], key), 2) if method in ROWS else number(None, 2)

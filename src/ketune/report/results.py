@@ -1,0 +1,184 @@
+"""Everything that the stages left behind for the listed methods and seeds, read once and checked to fit together.
+
+It walks `methods × seeds` of the params and never a folder: what a method that left the list wrote is not seen. It
+knows files and shapes; it does not know which number is good. No torch: a report renders on any machine.
+"""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ketune import layout, records
+from ketune.errors import InputError
+from ketune.params import Params
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one (method, seed) left behind.
+
+    Attributes:
+        cost: parameters, training cost, machine and the method's card, as `train` wrote them.
+        curve: (steps, 4) step, loss, gradient norm, learning rate; no rows where nothing was trained.
+        scores: corpus values, rows for each prompt, signatures, likelihoods, as `score` wrote them.
+        answers: what the run answered, in the prompts' order.
+    """
+
+    cost: dict[str, Any]
+    curve: Array
+    scores: dict[str, Any]
+    answers: list[records.Answer]
+
+    @property
+    def prompts(self) -> list[str]:
+        """The ids of the prompts, in order."""
+        return [row["id"] for row in self.scores["prompts"]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All runs of a study.
+
+    Attributes:
+        settings: the params.
+        runs: (method, seed) → what it left behind.
+        summary: what `prepare` says of the data.
+        test: the test records by id, for buckets and the sample browser.
+    """
+
+    settings: Params
+    runs: dict[tuple[str, int], RunResult]
+    summary: dict[str, Any]
+    test: dict[str, records.Example] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods in the order of the params."""
+        return self.settings.methods
+
+    def of(self, method: str) -> list[RunResult]:
+        """The runs of one method, in the order of the seeds."""
+        return [self.runs[method, seed] for seed in self.settings.seeds]
+
+    def about(self, method: str) -> dict[str, str]:
+        """Title, family and source of a method."""
+        return self.of(method)[0].cost["method"]
+
+    def title(self, method: str) -> str:
+        """The name that figures and tables print."""
+        return self.about(method)["title"]
+
+    def family(self, method: str) -> str:
+        """reference, classical, quantum or control."""
+        return self.about(method)["family"]
+
+    def in_family(self, *families: str) -> list[str]:
+        """Methods of the given families, in the order of the params."""
+        return [method for method in self.methods if self.family(method) in families]
+
+    def corpus(self, method: str, metric: str) -> Array:
+        """Corpus values of a metric, one for each seed: (S,)."""
+        return np.array([run.scores["corpus"][metric] for run in self.of(method)], dtype=float)
+
+    def mean(self, method: str, metric: str) -> float:
+        """A metric's corpus value, mean over seeds."""
+        return float(self.corpus(method, metric).mean())
+
+    def per_prompt(self, method: str, metric: str) -> Array:
+        """A metric of each prompt alone: (S, P)."""
+        return np.array([[row[metric] for row in run.scores["prompts"]] for run in self.of(method)], dtype=float)
+
+    def bleu_statistics(self, method: str) -> Array:
+        """Sufficient statistics of corpus BLEU: (S, P, 10)."""
+        rows = [[row["bleu_statistics"] for row in run.scores["prompts"]] for run in self.of(method)]
+        return np.array(rows, dtype=float)
+
+    def likelihoods(self, method: str, kind: str = "likelihood") -> tuple[Array, Array]:
+        """Negative log-likelihoods and token counts of the scored texts: (S, P) and (S, P)."""
+        rows = np.array([[row[1:] for row in run.scores["likelihoods"][kind]] for run in self.of(method)], dtype=float)
+        return rows[..., 0], rows[..., 1]
+
+    def likelihood_ids(self, kind: str = "likelihood") -> list[str]:
+        """The ids of the scored texts, in order."""
+        return [row[0] for row in self.of(self.methods[0])[0].scores["likelihoods"][kind]]
+
+    def curves(self, method: str) -> Array:
+        """Training curves: (S, T, 4); T is 0 where nothing was trained."""
+        return np.stack([run.curve for run in self.of(method)])
+
+    def trainable(self, method: str) -> int:
+        """Number of trainable parameters."""
+        return self.of(method)[0].cost["parameters"]["trainable"]
+
+    def cost(self, method: str, key: str) -> list[float]:
+        """A training cost of each seed that has it."""
+        values = [run.cost["training"].get(key) for run in self.of(method)]
+        return [float(value) for value in values if value is not None]
+
+
+def read(settings: Params) -> Results:
+    """Read all runs of the params.
+
+    Raises:
+        InputError: a run is missing, or runs were scored on different prompts.
+    """
+    runs = {(method, seed): _read_run(layout.Run(method, seed)) for method, seed in settings.runs}
+    _check_pairing(runs)
+    test = {row.id: row for row in records.read_rows(layout.split("test"), records.Example)}
+    return Results(settings, runs, _json(layout.SUMMARY), test)
+
+
+def _read_run(run: layout.Run) -> RunResult:
+    answers = records.read_rows(run.predictions / "answers.jsonl", records.Answer)
+    return RunResult(_json(run.cost), _curve(run.curve), _json(run.scores), answers)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return records.read_json(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run `dvc repro`, which makes it.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: no valid JSON ({error}); remove it and run `dvc repro`.") from error
+
+
+def _curve(path: Path) -> Array:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [[float(value) for value in row] for row in list(csv.reader(file))[1:]]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run `dvc repro`, which makes it.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: no training curve ({error}); remove it and run `dvc repro`.") from error
+    return np.array(rows, dtype=float).reshape(-1, 4)
+
+
+def _check_pairing(runs: dict[tuple[str, int], RunResult]) -> None:
+    """Every comparison pairs runs by prompt and by step, so all must have seen the same ones."""
+    keys = list(runs)
+    first = runs[keys[0]]
+    steps = {key: len(run.curve) for key, run in runs.items() if len(run.curve)}
+    for key, run in runs.items():
+        same = run.prompts == first.prompts == [answer.id for answer in run.answers]
+        for kind, rows in first.scores["likelihoods"].items():
+            same = same and [row[0] for row in run.scores["likelihoods"].get(kind, [])] == [row[0] for row in rows]
+        if not same:
+            raise InputError(
+                f"data/scores: {_name(key)} and {_name(keys[0])} were scored on different prompts, so they cannot "
+                f"be compared; run `dvc repro`, which brings all runs to one state."
+            )
+    if len(set(steps.values())) > 1:
+        few, many = min(steps, key=steps.__getitem__), max(steps, key=steps.__getitem__)
+        raise InputError(
+            f"data/curves: {_name(few)} has {steps[few]} steps and {_name(many)} {steps[many]}; "
+            f"run `dvc repro`, which brings all runs to one state."
+        )
+
+
+def _name(key: tuple[str, int]) -> str:
+    return layout.Run(*key).key

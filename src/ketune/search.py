@@ -1,0 +1,71 @@
+"""The learning rate of a method, found with the same budget for every method: as many points of a
+grid around the value in `params.yaml`, as many steps, one seed, and the loss on validation records.
+
+It knows the contract of a method and never a method's name. It reads no test record.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ketune import generation, language_model, training
+from ketune.corpus import Tokens
+from ketune.errors import InputError
+from ketune.methods import Method
+from ketune.params import Search, Train
+
+
+def grid(centre: float, search: Search) -> list[float]:
+    """`points` learning rates around `centre`, each `ratio` times the one before, rounded to two digits."""
+    return [float(f"{centre * search.ratio ** (i - search.points // 2):.2g}") for i in range(search.points)]
+
+
+def validation_losses(
+    method: Method,
+    base: Callable[[], nn.Module],
+    rows: dict[str, Sequence[Tokens]],
+    settings: Train,
+    search: Search,
+    *,
+    padding: int,
+    folder: Path,
+) -> list[dict[str, Any]]:
+    """For each learning rate of the grid, the loss on `rows["validation"]` after training on `rows["train"]`.
+
+    A run that diverges has the loss None. `base` gives a fresh frozen model.
+    """
+    found = []
+    budget = dataclasses.replace(settings, steps=search.steps, checkpoint_every=search.steps)
+    for learning_rate in grid(method.learning_rate, search):  # type: ignore[attr-defined]
+        language_model.fix_randomness(search.seed)
+        tried = dataclasses.replace(method, learning_rate=learning_rate)  # type: ignore[call-arg]
+        model = tried.attach(base())
+        try:
+            training.train(tried, model, rows["train"], budget, seed=search.seed, padding=padding, folder=folder)
+            loss = _loss(model, rows["validation"], settings, padding)
+        except InputError:  # the only one that training raises: it diverged
+            loss = None
+        found.append({"learning_rate": learning_rate, "validation_loss": loss})
+        print(f"learning rate {learning_rate:g}: validation loss {loss if loss is None else round(loss, 4)}", flush=True)
+    return found
+
+
+def _loss(model: nn.Module, rows: Sequence[Tokens], settings: Train, padding: int) -> float | None:
+    device = next(model.parameters()).device.type
+    with torch.autocast(device, torch.bfloat16, enabled=settings.precision == "bf16"):
+        values = generation.likelihoods(model.eval(), rows, padding, settings.batch_size)
+    loss = sum(v.negative_log_likelihood for v in values) / sum(v.tokens for v in values)
+    return loss if math.isfinite(loss) else None
+
+
+def outcome(found: list[dict[str, Any]], search: Search) -> dict[str, Any]:
+    """The whole search as the report reads it: every point, the best one, and whether it lies at the grid's edge."""
+    finite = [point for point in found if point["validation_loss"] is not None]
+    best = min(finite, key=lambda point: point["validation_loss"])["learning_rate"] if finite else None
+    edges = (found[0]["learning_rate"], found[-1]["learning_rate"])
+    return {"points": found, "best": best, "at_edge": best in edges, "steps": search.steps, "seed": search.seed}

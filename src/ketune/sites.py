@@ -1,0 +1,73 @@
+"""Where adapters go: which linear maps of which architecture are meant by "attention" or "query_value".
+
+It knows names of modules, and no adapter. Every suffix was checked to hit, and to hit nothing else, on a small model of
+its architecture.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from ketune.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The linear maps of one architecture, by name suffix.
+
+    Attributes:
+        attention: the last map of the attention block; its output is the output of the block.
+        feedforward: the last map of the feed-forward block.
+        query_value: the maps that LoRA's paper adapts (one fused map where the architecture fuses them).
+        key_value: the maps whose outputs (IA)³ rescales.
+    """
+
+    attention: tuple[str, ...]
+    feedforward: tuple[str, ...]
+    query_value: tuple[str, ...]
+    key_value: tuple[str, ...]
+
+
+_LLAMA = Sites(("o_proj",), ("down_proj",), ("q_proj", "v_proj"), ("k_proj", "v_proj"))
+SITES: dict[str, Sites] = {
+    **dict.fromkeys(("gemma", "gemma2", "gemma3_text", "llama", "mistral", "qwen2", "qwen3"), _LLAMA),
+    # Two-part suffixes, because a bare "c_proj" or "dense" names maps of both blocks.
+    "gpt2": Sites(("attn.c_proj",), ("mlp.c_proj",), ("c_attn",), ("c_attn",)),
+    "gpt_neo": Sites(("attention.out_proj",), ("mlp.c_proj",), ("q_proj", "v_proj"), ("k_proj", "v_proj")),
+    "gpt_neox": Sites(("attention.dense",), ("dense_4h_to_h",), ("query_key_value",), ("query_key_value",)),
+    "opt": Sites(("self_attn.out_proj",), ("fc2",), ("q_proj", "v_proj"), ("k_proj", "v_proj")),
+}
+
+
+def suffixes(*words: str) -> tuple[str, ...]:
+    """Every suffix that any architecture has for `words` (field names of `Sites`), for `Backbone.sites`."""
+    found = {suffix for sites in SITES.values() for word in words for suffix in getattr(sites, word)}
+    return tuple(sorted(found))
+
+
+def targets(model_type: str, *words: str) -> set[str]:
+    """The name suffixes that `words` (field names of `Sites`) mean in the architecture `model_type`.
+
+    Raises:
+        InputError: the architecture is not in the table.
+    """
+    if model_type not in SITES:
+        raise InputError(
+            f"architecture {model_type!r} is not known; known are {', '.join(sorted(SITES))}."
+            f"{nearest(model_type, SITES)} Please specify `target_modules` in `peft_config`."
+        )
+    return {suffix for word in words for suffix in getattr(SITES[model_type], word)}
+
+
+def transposed(model: nn.Module) -> bool:
+    """Whether the linear maps of the model store their weights transposed, which peft calls `fan_in_fan_out`."""
+    return any(isinstance(module, Conv1D) for module in model.modules())
+
+
+def query_value(model: PreTrainedModel) -> dict[str, Any]:
+    """What peft's own tuners must be told to adapt the query and value maps."""
+    sites = sorted(targets(model.config.model_type, "query_value"))
+    return {"target_modules": sites, "fan_in_fan_out": transposed(model)}

@@ -1,0 +1,204 @@
+"""The one training loop: transformers' Trainer over response tokens, the same for every method.
+
+It knows the contract of a method and never a method's name. For a given seed every run sees the same records in the
+same order. A run that is killed goes on from its last whole checkpoint and ends with the same bytes.
+"""
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from ketune import checkpoints, cost, language_model
+from ketune.corpus import Tokens
+from ketune.errors import InputError
+from ketune.methods import Method
+from ketune.params import Train
+
+CURVE = ["step", "loss", "gradient_norm", "learning_rate"]
+SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run leaves behind, beside the changed model.
+
+    Attributes:
+        curve: rows of CURVE, one a step.
+        parameters: counts, those that received a gradient included.
+        cost: wall seconds, tokens per second, peak memory, joules.
+        resumed_from: the step that a checkpoint took over from, 0 for an undisturbed run.
+    """
+
+    curve: list[list[float]]
+    parameters: cost.Parameters
+    cost: dict[str, Any]
+    resumed_from: int
+
+
+def train(
+    method: Method, model: nn.Module, rows: Sequence[Tokens], settings: Train, *, seed: int, padding: int, folder: Path
+) -> Trained:
+    """Train what `method` attached to `model`, in place; checkpoints go to `folder` and are removed at the end.
+
+    Raises:
+        InputError: a loss that is not finite (the step and the records are named).
+    """
+    device = language_model.device(settings.device)
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    if not trainable:
+        return Trained([], cost.count(model), {"wall_seconds": 0.0, "tokens_per_second": None,
+                       "peak_memory_bytes": cost.peak_memory_bytes(device), "energy_joules": None}, 0)  # fmt: skip
+    for parameter in trainable:  # the frozen weights may be bf16; what is trained is fp32
+        parameter.data = parameter.data.float()
+    trainer = _ResponseTrainer(
+        model=model,
+        args=_arguments(settings, seed, folder, device),
+        train_dataset=_Rows(rows),
+        data_collator=_Collator(padding),
+        optimizers=(_optimizer(method, model, settings), None),
+        callbacks=[_MethodStep(method), _Progress(), checkpoints.Sealer()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    start = checkpoints.last_whole(folder)
+    with cost.Meter(device) as meter:
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+    reading = meter.reading()
+    reading["tokens_per_second"] = trainer.tokens / reading["wall_seconds"]
+    shutil.rmtree(folder, ignore_errors=True)
+    return Trained(
+        curve=_curve(trainer.state.log_history),
+        parameters=cost.count(model, trainer.optimizer),
+        cost=reading,
+        resumed_from=int(start.name.rpartition("-")[2]) if start else 0,
+    )
+
+
+def _arguments(settings: Train, seed: int, folder: Path, device: str) -> TrainingArguments:
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        lr_scheduler_type=SCHEDULES[settings.schedule],
+        warmup_steps=settings.warmup_steps,
+        max_grad_norm=settings.gradient_clip,
+        bf16=settings.precision == "bf16",
+        use_cpu=device == "cpu",
+        seed=seed,
+        data_seed=seed,
+        train_sampling_strategy="group_by_length",
+        remove_unused_columns=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # the default would log a diverged run as loss 0
+        save_steps=settings.checkpoint_every,
+        save_total_limit=2,
+        disable_tqdm=True,
+        report_to="none",
+        dataloader_pin_memory=device != "cpu",
+        ddp_find_unused_parameters=False,
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # several GPUs mean several processes, never torch's DataParallel
+    return arguments
+
+
+def _optimizer(method: Method, model: nn.Module, settings: Train) -> torch.optim.Optimizer:
+    groups = []
+    for group in method.parameter_groups(model):
+        factor = group.get("learning_rate_factor", 1.0)
+        groups.append({"params": group["params"], "lr": method.learning_rate * factor})  # type: ignore[attr-defined]
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+
+
+def _curve(history: list[dict[str, Any]]) -> list[list[float]]:
+    keys = ("step", "loss", "grad_norm", "learning_rate")
+    return [[entry[key] for key in keys] for entry in history if "loss" in entry]
+
+
+class _Rows(torch.utils.data.Dataset):
+    """Tokenized records as the Trainer's sampler wants them: mappings with "input_ids"."""
+
+    def __init__(self, rows: Sequence[Tokens]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"input_ids": self.rows[index].ids, "row": self.rows[index]}
+
+
+class _Collator:
+    """Pads a batch and keeps the records' ids, for messages."""
+
+    def __init__(self, padding: int) -> None:
+        self.padding = padding
+
+    def __call__(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        rows = [item["row"] for item in items]
+        return {**language_model.batch(rows, self.padding), "ids": [row.id for row in rows]}
+
+
+class _ResponseTrainer(Trainer):
+    """The Trainer with a loss over response tokens only, which refuses a loss that is not finite."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.model_accepts_loss_kwargs = True  # the loss below is scaled by the tokens of the whole step
+        self.tokens = 0
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Tensor:
+        """Sum of token losses over the number of response tokens in the whole step."""
+        losses = language_model.token_losses(model, inputs)
+        self.tokens += int(inputs["attention_mask"].sum())
+        loss = losses.sum() / (num_items_in_batch if num_items_in_batch is not None else losses.numel())
+        if not math.isfinite(loss.item()):
+            raise InputError(
+                f"training diverged: the loss of step {self.state.global_step + 1} is {loss.item()}, on records "
+                f"{', '.join(inputs['ids'])}; lower the method's learning_rate or train.gradient_clip."
+            )
+        return loss * self.accelerator.num_processes  # DDP averages gradients; the tokens above count all processes
+
+
+class _MethodStep(TrainerCallback):
+    """Gives the method its turn after each optimiser step."""
+
+    def __init__(self, method: Method) -> None:
+        self.method = method
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **context: Any) -> None:
+        """The optimiser has stepped and the schedule has not: `learning_rate` is the one just used."""
+        learning_rate = context["optimizer"].param_groups[0]["lr"]
+        self.method.after_step(context["model"], state.global_step + 1, state.max_steps, learning_rate)
+
+
+class _Progress(TrainerCallback):
+    """One bar with the loss."""
+
+    bar: tqdm | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Open the bar where a resumed run goes on."""
+        if state.is_world_process_zero:
+            self.bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", mininterval=2.0)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Show the step's loss."""
+        if self.bar is not None and logs and "loss" in logs:
+            self.bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+            self.bar.update(state.global_step - self.bar.n)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()

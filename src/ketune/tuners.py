@@ -1,0 +1,154 @@
+"""ketune's adapters as PEFT tuners, registered from outside peft.
+
+This module knows peft's side of an adapter: what a configuration is, how it is saved, and how layers are put in. It
+knows no method and no mathematics; the layers that hold the adapters are in `adapter_layers`.
+"""
+
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+
+from peft import PeftConfig, PeftType
+from peft.tuners.tuners_utils import BaseTuner
+from torch import nn
+
+from ketune.adapter_layers import AdapterLayer, WeightLayer, cannot_merge
+from ketune.checks import Range, checked
+from ketune.errors import InputError
+from ketune.sites import targets
+
+C = TypeVar("C", bound=PeftConfig)
+
+Dropout = Annotated[float, Range(low=0, below=1)]
+
+
+@dataclass
+class AdapterConfig(PeftConfig):
+    """What every adapter of ketune can be told about where it goes; subclasses add what it is.
+
+    Args:
+        target_modules: name suffixes (or one regular expression) of the linear maps to adapt; by default those that
+            the method's paper adapts, for the architectures in `ketune.sites`.
+        exclude_modules: names never to adapt.
+        modules_to_save: further modules to train and save whole.
+        layers_to_transform: indices of the blocks to adapt, all by default.
+        layers_pattern: name of the list of blocks where it is unusual.
+        init_weights: True starts at the identity; False draws every weight, which only tests want.
+    """
+
+    kind: ClassVar[str]
+
+    target_modules: list[str] | str | None = None
+    exclude_modules: list[str] | str | None = None
+    modules_to_save: list[str] | None = None
+    layers_to_transform: list[int] | int | None = None
+    layers_pattern: list[str] | str | None = None
+    init_weights: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.peft_type = PeftType[self.kind.upper()]
+        for name in ("target_modules", "exclude_modules"):
+            if isinstance(getattr(self, name), list):
+                setattr(self, name, set(getattr(self, name)))
+        if self.layers_pattern and self.layers_to_transform is None:
+            raise InputError("layers_pattern: given alone; `layers_to_transform` must be specified with it.")
+        hints = get_type_hints(type(self), include_extras=True)
+        for own in fields(self)[len(fields(AdapterConfig)) :]:
+            setattr(self, own.name, checked(getattr(self, own.name), hints[own.name], f"{self.kind}.{own.name}"))
+
+    def words(self) -> tuple[str, ...]:
+        """Which sites (field names of `Sites`) are adapted where `target_modules` is not given."""
+        return ("query_value",)
+
+    def adapter(self, inputs: int, outputs: int) -> nn.Module:
+        """A fresh adapter for a linear map of that shape; draws only from torch's global generator."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as JSON types; sets are sorted, or the saved file would depend on the hash seed."""
+        return {key: sorted(value) if isinstance(value, set) else value for key, value in super().to_dict().items()}
+
+    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
+        """Save `adapter_config.json` and say in the model card beside it how the adapter is loaded."""
+        super().save_pretrained(save_directory, **kwargs)
+        _write_card(Path(save_directory), type(self))
+
+
+def configure(config: type[C], section: Any, **fixed: Any) -> C:
+    """A fresh configuration from the equally named fields of a method, and what the method fixes.
+
+    Fresh, because peft writes into the configuration that it is given.
+    """
+    own = {field.name for field in fields(config)}
+    given = {field.name: getattr(section, field.name) for field in fields(section) if field.name in own}
+    return config(task_type="CAUSAL_LM", **given, **fixed)
+
+
+def _write_card(folder: Path, config: type[AdapterConfig]) -> None:
+    heading, kind = "## Loading this adapter", config.kind.upper()
+    path = folder / "README.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else "---\nlibrary_name: peft\n---\n"
+    if heading not in text:
+        path.write_text(
+            f"{text.rstrip()}\n\n{heading}\n\nThis is a `{kind}` adapter of the package `ketune` "
+            f"{importlib.metadata.version('ketune')}. Importing its configuration makes peft know the type; without "
+            f"that peft stops with `KeyError: '{kind}'`.\n\n```python\nfrom peft import PeftModel\n\n"
+            f"from {config.__module__} import {config.__name__}\n\n"
+            "model = PeftModel.from_pretrained(base_model, folder)\n```\n",
+            encoding="utf-8",
+        )
+
+
+class Tuner(BaseTuner):
+    """Puts adapter layers over the targeted linear maps; a method's tuner names its prefix and its layer class."""
+
+    tuner_layer_cls: type[AdapterLayer]
+    target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012 (peft reads it; `ketune.sites` is our table)
+
+    def _prepare_adapter_config(self, peft_config: AdapterConfig, model_config: dict[str, Any]) -> AdapterConfig:
+        if peft_config.target_modules is None:
+            peft_config.target_modules = targets(model_config["model_type"], *peft_config.words())
+        return peft_config
+
+    def _create_and_replace(
+        self,
+        peft_config: AdapterConfig,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+        parameter_name: str | None = None,
+    ) -> None:
+        if isinstance(target, AdapterLayer):
+            target.add(adapter_name, peft_config)
+            return
+        layer = self.tuner_layer_cls(target, current_key, self.prefix)
+        layer.add(adapter_name, peft_config)
+        if adapter_name not in self.active_adapters:
+            layer.requires_grad_(False)
+        self._replace_module(parent, target_name, layer, target)
+
+    @classmethod
+    def _remove_adapter_name_from_key(cls, key: str, adapter_name: str) -> str:
+        # peft strips the name only at the end of a key; an adapter that is a module with parts has it further inside.
+        container = f".{cls.prefix}adapter"
+        return key.replace(f"{container}.{adapter_name}.", f"{container}.")
+
+    def _check_merge_allowed(self) -> None:
+        if not issubclass(self.tuner_layer_cls, WeightLayer):
+            raise NotImplementedError(cannot_merge(self.prefix.removesuffix("_")))
+        super()._check_merge_allowed()
+
+    @contextmanager
+    def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
+        if kwargs.get("adapter_names") is not None:
+            raise InputError(
+                f"adapter_names: {kwargs['adapter_names']!r} was given, but {self.prefix}adapters cannot be mixed in "
+                "one batch; call set_adapter and run one batch per adapter."
+            )
+        yield

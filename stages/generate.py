@@ -1,0 +1,44 @@
+"""What a run answers, and how likely it finds the references and neutral text.
+
+reads:  data/prepared, data/model, data/adapters/<run>
+params: generate, train.max_tokens, the method's own section
+writes: data/predictions/<run>
+"""
+
+from ketune import process  # isort: skip  (threads are set before torch is loaded)
+import sys
+
+from ketune import adapters, corpus, generation, language_model, layout, methods, params, records
+
+
+def generate(name: str, seed: int) -> None:
+    """Decode answers to test prompts; measure likelihoods on test and validation references and on neutral text."""
+    settings = params.load()
+    methods.load(name, settings.sections.get(name, {}))  # registers the adapter's kind with PEFT
+    run = layout.Run(name, seed)
+    device = language_model.device(settings.generate.device)
+    with language_model.quiet():
+        model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.generate.precision, device)
+        model = adapters.restore(run.adapter, model).to(device)
+    language_model.fix_randomness(seed)
+    test = records.read_rows(layout.split("test"), records.Example)
+    validation = records.read_rows(layout.split("validation"), records.Example)
+    passages = records.read_rows(layout.RETENTION, records.Passage)
+    limit = settings.train.max_tokens
+    texts = {
+        "likelihood": corpus.tokenize(tokenizer, test[: settings.generate.likelihood_records], limit)[0],
+        "validation": corpus.tokenize(tokenizer, validation[: settings.generate.likelihood_records], limit)[0],
+        "retention": [corpus.tokenize_passage(tokenizer, passage, limit) for passage in passages],
+    }
+    with records.replacing(run.predictions) as folder:
+        answers = generation.answers(model, tokenizer, test[: settings.generate.prompts], settings.generate, limit)
+        records.write_rows(folder / "answers.jsonl", answers)
+        for kind, rows in texts.items():
+            values = generation.likelihoods(model, rows, tokenizer.pad_token_id, settings.generate.batch_size)
+            records.write_rows(folder / f"{kind}.jsonl", values)
+    finished = sum(answer.finished for answer in answers)
+    print(f"{run.key}: {len(answers)} answers, {finished} of them ended by the model itself")
+
+
+if __name__ == "__main__":
+    process.run(generate, *process.matrix_item(sys.argv[1:]))

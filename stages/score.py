@@ -1,0 +1,35 @@
+"""What the answers of a run are worth.
+
+reads:  data/predictions/<run>
+params: score
+writes: data/scores/<run>.json
+"""
+
+from ketune import process  # isort: skip  (threads are set before torch is loaded)
+import sys
+
+from ketune import layout, params, records, scoring
+
+
+def score(name: str, seed: int) -> None:
+    """Score answers and sum up likelihoods."""
+    settings = params.load()
+    run = layout.Run(name, seed)
+    answers = records.read_rows(run.predictions / "answers.jsonl", records.Answer)
+    scores = scoring.score(answers, settings.score.bert_model)
+    likelihoods = {
+        kind: records.read_rows(run.predictions / f"{kind}.jsonl", records.Likelihood)
+        for kind in ("likelihood", "validation", "retention")
+    }
+    corpus = scores.corpus | scoring.losses(likelihoods)
+    content = {"corpus": corpus, "prompts": scores.prompts, "signatures": scores.signatures, "empty": scores.empty}
+    content["likelihoods"] = {
+        kind: [[row.id, row.negative_log_likelihood, row.tokens] for row in rows] for kind, rows in likelihoods.items()
+    }
+    records.write_json(run.scores, content)
+    shown = ("loss", "bleu", "rougeL", "bertscore")
+    print(f"{run.key}: " + ", ".join(f"{metric} {corpus[metric]:.3f}" for metric in shown))
+
+
+if __name__ == "__main__":
+    process.run(score, *process.matrix_item(sys.argv[1:]))

@@ -1,0 +1,44 @@
+"""The learning rate of one method, by the budget that every method gets. Run it with `make search`.
+
+reads:  data/prepared, data/model
+params: search, train, the method's own section
+writes: reports/search/<method>.json
+"""
+
+from ketune import process  # isort: skip  (threads are set before torch is loaded)
+import sys
+
+from ketune import checkpoints, corpus, language_model, layout, methods, params, records, search
+
+
+def find(name: str) -> None:
+    """Train at each learning rate of the grid and keep the losses on validation records."""
+    settings = params.load()
+    method = methods.load(name, settings.sections.get(name, {}))
+    if not hasattr(method, "learning_rate"):
+        records.write_json(layout.search(name), {"points": [], "best": None})
+        print(f"{name}: no learning rate, nothing to search")
+        return
+    device = language_model.device(settings.train.device)
+    _, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)
+    rows = {
+        split: corpus.tokenize(tokenizer, records.read_rows(layout.split(split), records.Example),
+                               settings.train.max_tokens)[0]
+        for split in ("train", "validation")
+    }  # fmt: skip
+    found = search.validation_losses(
+        method,
+        lambda: language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)[0],
+        rows | {"validation": rows["validation"][: settings.search.validation_records]},
+        settings.train,
+        settings.search,
+        padding=tokenizer.pad_token_id,
+        folder=checkpoints.root() / f"search-{name}",
+    )
+    result = search.outcome(found, settings.search)
+    records.write_json(layout.search(name), result)
+    print(f"{name}: best learning rate {result['best']}; params.yaml has {method.learning_rate}")
+
+
+if __name__ == "__main__":
+    process.run(find, *sys.argv[1:2])

@@ -1,0 +1,50 @@
+"""One run: a method and a seed, from the frozen model to an adapter.
+
+reads:  data/prepared, data/model
+params: language_model, train, the method's own section
+writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
+"""
+
+from ketune import process  # isort: skip  (threads are set before torch is loaded)
+import sys
+
+from ketune import adapters, checkpoints, corpus, cost, language_model, layout, methods, params, records, training
+
+
+def train(name: str, seed: int) -> None:
+    """Attach the method to the frozen model, train it, and write what came of it."""
+    settings = params.load()
+    method = methods.load(name, settings.sections.get(name, {}))
+    run = layout.Run(name, seed)
+    device = language_model.device(settings.train.device)
+    with language_model.quiet():
+        model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)
+    rows, too_long = corpus.tokenize(
+        tokenizer, records.read_rows(layout.split("train"), records.Example), settings.train.max_tokens
+    )
+    language_model.fix_randomness(seed)
+    model = method.attach(model)
+    decisive = [layout.PREPARED, layout.LANGUAGE_MODEL, layout.source_folder()]
+    folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, settings.sections.get(name))
+    result = training.train(
+        method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder
+    )
+    adapters.save(model, run.adapter, name, settings.sections[name])
+    records.write_csv(run.curve, training.CURVE, result.curve)
+    counts = {"total": result.parameters.total, "trainable": result.parameters.trainable,
+              "receiving": result.parameters.receiving}  # fmt: skip
+    about = {"title": method.title, "family": method.family, "source": method.source}
+    facts = {
+        "method": about,
+        "parameters": counts,
+        "adapter_bytes": cost.folder_bytes(run.adapter),
+        "card": method.card(model),
+    }
+    facts |= {"training": result.cost, "machine": cost.machine(device), "resumed_from": result.resumed_from}
+    records.write_json(run.cost, facts | {"prompts_too_long": too_long, "device": device})
+    loss = f"last loss {result.curve[-1][1]:.3f}" if result.curve else "nothing to train"
+    print(f"{run.key}: {result.parameters.trainable:,} parameters, {loss}, {result.cost['wall_seconds']:.0f} s")
+
+
+if __name__ == "__main__":
+    process.run(train, *process.matrix_item(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""A language model small enough to train in a second, its tokenizer, and a project that DVC can run with it."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+ROOT = Path(__file__).parents[1]
+WIDTH = 32
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """One token per byte, and an end-of-text token."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {symbol: i for i, symbol in enumerate([*alphabet, "<end>"])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>")
+
+
+def tiny_config(**changes: object) -> LlamaConfig:
+    """A Llama of two blocks and width 32."""
+    values = {
+        "vocab_size": 257, "hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512, "tie_word_embeddings": True,
+        "bos_token_id": 256, "eos_token_id": 256, "pad_token_id": 256,
+    }  # fmt: skip
+    return LlamaConfig(**(values | changes))
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny model in safetensors."""
+    folder = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(tiny_config()).save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def records(count: int) -> list[dict[str, str]]:
+    """Records that differ, a third of them with an input."""
+    return [
+        {
+            "instruction": f"Say the number {i} in a short sentence.",
+            "input": f"The number is {i}." if i % 3 == 0 else "",
+            "output": f"The number you asked for is {i}.",
+        }
+        for i in range(count)
+    ]
+
+
+def tiny_params(model: Path, methods: list[str], seeds: list[int]) -> dict:
+    """The project's own params.yaml at the size of a test."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["data"] |= {"source": "data/tiny.jsonl", "test_fraction": 0.2, "validation_fraction": 0.1}
+    params["language_model"] = {"name": str(model), "revision": None}
+    params["train"] |= {"steps": 4, "batch_size": 2, "warmup_steps": 1, "checkpoint_every": 2, "precision": "fp32"}
+    params["train"] |= {"max_tokens": 320, "device": "cpu"}
+    params["generate"] |= {"prompts": 4, "likelihood_records": 4, "max_new_tokens": 8, "device": "cpu"}
+    params["report"] |= {"resamples": 200}
+    return params | {"methods": methods, "seeds": seeds}
+
+
+class Project:
+    """A copy of the project that runs at the size of a test, under git and DVC."""
+
+    def __init__(self, folder: Path, model: Path, methods: list[str], seeds: list[int]) -> None:
+        self.folder = folder
+        for name in ("src", "stages"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+            shutil.copy(ROOT / name, folder / name)
+        (folder / "data").mkdir()
+        lines = "".join(json.dumps(record) + "\n" for record in records(60))
+        (folder / "data/tiny.jsonl").write_text(lines)
+        passages = [{"text": f"The river number {i} flows from the hills to the sea."} for i in range(3)]
+        (folder / "data/retention.jsonl").write_text("".join(json.dumps(p) + "\n" for p in passages))
+        self.write_params(tiny_params(model, methods, seeds))
+        self.run("git", "init", "-q", "-b", "main")
+        self.run("dvc", "init", "-q")
+        self.run("dvc", "config", "core.analytics", "false")
+        shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots", dirs_exist_ok=True)
+        self.commit("start")
+
+    def write_params(self, params: dict) -> None:
+        """Write params.yaml with the lists last, as the project's own has them."""
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def params(self) -> dict:
+        """params.yaml as it is."""
+        return yaml.safe_load((self.folder / "params.yaml").read_text())
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a command in the project; its output. With `fails`, a non-zero status is demanded."""
+        result = subprocess.run(
+            command, cwd=self.folder, env=environment(), capture_output=True, text=True, timeout=600, check=False
+        )
+        output = result.stdout + result.stderr
+        assert (result.returncode != 0) == fails, f"{' '.join(command)} ended with {result.returncode}:\n{output}"
+        return output
+
+    def commit(self, message: str) -> None:
+        """Commit all that git does not ignore."""
+        self.run("git", "add", "-A")
+        self.run(
+            "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "--allow-empty", "-m", message
+        )
+
+    def stages_run(self, *command: str) -> set[str]:
+        """The stages that a dvc command executed, from its own output."""
+        output = self.run(*command)
+        return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")}
+
+
+def environment() -> dict[str, str]:
+    """The tests' environment, with its own interpreter first and no hub."""
+    import sys
+
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    drop = ("DVC_ROOT", "DVC_STAGE", "PYTHONPATH")
+    return {k: v for k, v in os.environ.items() if k not in drop} | {"PATH": path, "HF_HUB_OFFLINE": "1"}

@@ -1,0 +1,185 @@
+"""A made-up study in the form that the stages leave behind: several methods, seeds and prompts, no model needed.
+
+Each method has a known effect on the loss of every prompt, so that a test knows what the report must say.
+"""
+
+import json
+import math
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).parents[1]
+WORDS = ("the river number seven flows from hills to sea and every boat on it carries letters for people who wait "
+         "by a quiet harbour until evening comes with light rain").split()  # fmt: skip
+KINDS = ("Rewrite the sentence", "What is the capital", "Summarize the text", "Classify the item", "Write a letter",
+         "List three reasons", "Explain the rule", "Calculate the sum", "Translate the line")  # fmt: skip
+ABOUT = {
+    "base": ("Base", "reference", 0, 0.0), "full": ("Full", "reference", 134_515_008, -0.30),
+    "lora": ("LoRA", "classical", 230_400, -0.20), "sora": ("SoRA", "classical", 195_840, -0.18),
+    "prefix": ("Prefix", "classical", 691_200, -0.05), "qaa": ("QAA", "quantum", 173_100, -0.19),
+    "quantum_peft": ("Quantum-PEFT", "quantum", 1_800, -0.08), "qtha": ("QTHA", "quantum", 300_000, -0.12),
+    "qaa_frozen": ("QAA, frozen angles", "control", 172_800, -0.19),
+    "qaa_zero": ("QAA, angles 0", "control", 172_800, -0.17),
+    "qaa_product": ("QAA, no CNOT", "control", 173_100, -0.19),
+    "bias_only": ("Bias only", "control", 17_280, -0.12),
+    "random_linear": ("Random linear map", "control", 172_800, -0.14),
+    "random_quadratic": ("Random quadratic map", "control", 172_800, -0.15),
+    "lora_matched": ("LoRA, matched", "control", 172_800, -0.17),
+    "silu_bottleneck": ("SiLU bottleneck", "control", 172_800, -0.18),
+    "qtha_none": ("QTHA, no network", "control", 299_000, -0.12),
+    "qtha_silu": ("QTHA, SiLU", "control", 300_000, -0.12),
+}  # fmt: skip
+MACHINE = {
+    "processor": "Example CPU", "cores": 2, "threads": 2, "memory_bytes": 8 << 30, "accelerator": None,
+    "system": "Linux x86_64", "python": "3.11.9", "packages": {"torch": "2.13.0", "peft": "0.21.2"},
+}  # fmt: skip
+CARD = {"adapters": 30, "qubits": 10, "gates": {"RX": 10, "CNOT": 10}, "depth": 11, "parameters_without_gradient": 0,
+        "backend": {"name": "torch", "mode": "closed form", "description": "Walsh-Hadamard, exact"},
+        "drawing": "0: ──RX──╭●─\n1: ──RX──╰X─"}  # fmt: skip
+
+
+@dataclass
+class Study:
+    """What to make up.
+
+    Attributes:
+        effects: method → shift of the mean loss, in place of the usual ones.
+        answers: (method, seed) → text that every prediction of the run begins with.
+    """
+
+    methods: list[str]
+    seeds: list[int]
+    prompts: int = 40
+    likelihoods: int = 60
+    steps: int = 30
+    seed_noise: float = 0.01
+    effects: dict[str, float] = field(default_factory=dict)
+    answers: dict[tuple[str, int], str] = field(default_factory=dict)
+    instruction: str = ""
+
+    def effect(self, method: str) -> float:
+        """Shift of a method's mean loss against the base."""
+        return self.effects.get(method, ABOUT[method][3])
+
+
+def write(folder: Path, study: Study, **report: object) -> Path:
+    """Write the study into a folder, with the project's own params.yaml at its size."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["train"]["steps"] = study.steps
+    params["generate"] |= {"prompts": study.prompts, "likelihood_records": study.likelihoods}
+    params["report"] |= {"resamples": 500, **report}
+    for method in study.methods:
+        params.setdefault(method, {})
+    params |= {"methods": study.methods, "seeds": study.seeds}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    random = np.random.default_rng(0)
+    difficulty = random.normal(0, 0.35, study.likelihoods)
+    batches = random.normal(0, 0.15, (len(study.seeds), study.steps))
+    for file in ("prepared", "costs", "curves", "scores", "predictions"):
+        (folder / "data" / file).mkdir(parents=True, exist_ok=True)
+    examples = _examples(study, random)
+    _lines(folder / "data/prepared/test.jsonl", examples)
+    summary = {"read": 800, "dropped": {"duplicate": 3}, "sizes": {"train": 640, "validation": 80, "test": 80}, "passages": 5}
+    (folder / "data/prepared/summary.json").write_text(json.dumps(summary))
+    for method in study.methods:
+        for number, seed in enumerate(study.seeds):
+            _run(folder, study, method, seed, examples, difficulty, batches[number])
+    return folder
+
+
+def _examples(study: Study, random: np.random.Generator) -> list[dict]:
+    examples = []
+    for i in range(max(study.prompts, study.likelihoods)):
+        words = random.choice(WORDS, int(random.integers(3, 60)))
+        examples.append({
+            "id": f"{i:08x}", "instruction": study.instruction or f"{KINDS[i % len(KINDS)]} number {i}.",
+            "input": f"Item {i}." if i % 3 == 0 else "", "output": " ".join(words),
+        })  # fmt: skip
+    return examples
+
+
+def _run(folder: Path, study: Study, method: str, seed: int, examples: list[dict], difficulty: np.ndarray, batches: np.ndarray) -> None:
+    title, family, parameters, _ = ABOUT[method]
+    key, random = f"{method}-{seed}", np.random.default_rng([seed, *method.encode()])
+    trained = method != "base"
+    noise = random.normal(0, study.seed_noise) if trained else 0.0
+    losses = 1.6 + study.effect(method) + noise + difficulty
+    losses = losses + (random.normal(0, 0.05, study.likelihoods) if trained else 0)
+    tokens = [max(1, len(example["output"].split()) + 1) for example in examples[: study.likelihoods]]
+    likelihood = [[e["id"], float(x * t), t] for e, x, t in zip(examples, losses, tokens, strict=False)]
+    retention = [[f"p{i}", float(100 * (3.1 + 0.05 * i - 0.2 * study.effect(method) ** 2 * trained)), 100] for i in range(5)]
+    answers, prompts = [], []
+    for i, example in enumerate(examples[: study.prompts]):
+        text = " ".join(word for word in example["output"].split() if random.random() < 0.5 - study.effect(method))
+        text = study.answers.get((method, seed), "") + text
+        answers.append({"id": example["id"], "instruction": example["instruction"], "input": example["input"],
+                        "reference": example["output"], "prediction": text, "new_tokens": len(text.split()),
+                        "finished": bool(i % 2)})  # fmt: skip
+        prompts.append(_scored(example, text))
+    _lines(folder / f"data/predictions/{key}/answers.jsonl", answers)
+    statistics = np.array([row["bleu_statistics"] for row in prompts]).sum(axis=0)
+    corpus = {k: float(np.mean([row[k] for row in prompts])) for k in ("chrf", "rouge1", "rouge2", "rougeL", "bertscore")}
+    corpus |= {"bleu": corpus_bleu(statistics), "loss": _ratio(likelihood), "validation_loss": _ratio(likelihood), "retention_loss": _ratio(retention)}
+    scores = {"corpus": corpus, "prompts": prompts, "empty": 0,
+              "signatures": {k: f"{k}|made up" for k in ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore")},
+              "likelihoods": {"likelihood": likelihood, "validation": likelihood, "retention": retention}}  # fmt: skip
+    (folder / f"data/scores/{key}.json").write_text(json.dumps(scores))
+    rows = ["step,loss,gradient_norm,learning_rate"]
+    for step in range(study.steps if trained else 0):
+        loss = 2.0 + batches[step] + (study.effect(method) - 0.2) * (1 - math.exp(-step / 10)) + random.normal(0, 0.02)
+        rows.append(f"{step + 1},{loss},{1.0},{0.001}")
+    (folder / f"data/curves/{key}.csv").write_text("\n".join(rows) + "\n")
+    cost = {
+        "method": {"title": title, "family": family, "source": "this project"},
+        "parameters": {"total": 134_515_008 + (0 if method == "full" else parameters), "trainable": parameters,
+                       "receiving": parameters if trained else None},
+        "adapter_bytes": 4 * parameters, "card": CARD if family == "quantum" else {}, "machine": MACHINE,
+        "training": {"wall_seconds": 20.0 + parameters / 1e6 if trained else 0.0, "tokens_per_second": 900.0 if trained else None,
+                     "peak_memory_bytes": 900_000_000 + 4 * parameters, "energy_joules": None},
+        "resumed_from": 0, "prompts_too_long": 0, "device": "cpu",
+    }  # fmt: skip
+    (folder / f"data/costs/{key}.json").write_text(json.dumps(cost))
+
+
+def _scored(example: dict, text: str) -> dict:
+    ours, theirs = text.split(), example["output"].split()
+    overlap = 100 * len(set(ours) & set(theirs)) / max(1, len(set(ours) | set(theirs)))
+    matches, totals = [], []
+    for n in range(1, 5):
+        grams = [tuple(ours[i : i + n]) for i in range(len(ours) - n + 1)]
+        known = {tuple(theirs[i : i + n]) for i in range(len(theirs) - n + 1)}
+        matches.append(sum(gram in known for gram in grams))
+        totals.append(len(grams))
+    row = {"id": example["id"], "new_tokens": len(ours), "bleu_statistics": [len(ours), len(theirs), *matches, *totals]}
+    return row | {k: overlap for k in ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore")}
+
+
+def corpus_bleu(statistics: np.ndarray) -> float:
+    """BLEU of summed statistics, without smoothing."""
+    ours, theirs, matches, totals = statistics[0], statistics[1], statistics[2:6], statistics[6:10]
+    if not matches.all() or not totals.all():
+        return 0.0
+    brevity = 1.0 if ours > theirs else math.exp(1 - theirs / ours)
+    return float(100 * brevity * math.exp(np.log(matches / totals).mean()))
+
+
+def _ratio(rows: list[list]) -> float:
+    return sum(row[1] for row in rows) / sum(row[2] for row in rows)
+
+
+def _lines(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+if __name__ == "__main__":
+    import sys
+
+    target = Path(sys.argv[1])
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    write(target, Study(list(ABOUT), [0, 1, 2]))

@@ -1,0 +1,193 @@
+"""Data: what is read, what is refused and with which words, what is dropped and counted, what the loss sees."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import byte_tokenizer, records
+from ketune import corpus, sources
+from ketune.errors import InputError
+from ketune.params import Data
+from ketune.records import Example
+
+
+def data(path: Path, **changes: object) -> Data:
+    values = {"source": str(path), "hub": None, "revision": None, "retention": "", "test_fraction": 0.2,
+              "validation_fraction": 0.1, "dropped_at_most": 0.01}  # fmt: skip
+    return Data(**(values | changes))
+
+
+def write(path: Path, rows: list[dict]) -> Path:
+    if path.suffix == ".json":
+        path.write_text(json.dumps(rows))
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        import pyarrow
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", sources.SUFFIXES)
+def test_every_kind_of_file_gives_the_same_corpus(tmp_path: Path, kind: str) -> None:
+    built = corpus.build(data(write(tmp_path / f"a{kind}", records(40))))
+    assert built == corpus.build(data(write(tmp_path / "b.json", records(40))))
+    assert built.read == 40 and sum(map(len, built.examples.values())) == 40
+
+
+def test_adding_records_moves_none(tmp_path: Path) -> None:
+    few = corpus.build(data(write(tmp_path / "few.json", records(60))))
+    more = corpus.build(data(write(tmp_path / "more.json", records(200))))
+    for split, examples in few.examples.items():
+        assert {e.id for e in examples} <= {e.id for e in more.examples[split]}
+
+
+def test_order_of_the_file_does_not_matter(tmp_path: Path) -> None:
+    shuffled = records(50)
+    random.Random(1).shuffle(shuffled)
+    assert corpus.build(data(write(tmp_path / "a.json", shuffled))) == corpus.build(
+        data(write(tmp_path / "b.json", records(50)))
+    )
+
+
+def test_same_prompt_never_lies_in_two_splits(tmp_path: Path) -> None:
+    rows = records(100)
+    rows += [row | {"instruction": row["instruction"].upper() + "  ", "output": "Another answer."} for row in rows[:1]]
+    built = corpus.build(data(write(tmp_path / "a.json", rows), dropped_at_most=0.05))
+    assert built.dropped == {"duplicate prompt": 1}
+    assert sum(map(len, built.examples.values())) == 100
+
+
+@pytest.mark.parametrize("spelt", ["<noinput>", "No input.", "no input required", "N/A", "< noinput >", "None"])
+def test_no_input_means_no_input(tmp_path: Path, spelt: str) -> None:
+    rows = [{"instruction": "Name a colour.", "input": spelt, "output": "Blue."}, *records(30)]
+    examples = corpus.build(data(write(tmp_path / "a.json", rows))).examples
+    [found] = [e for split in examples.values() for e in split if e.instruction == "Name a colour."]
+    assert found.input == "" and "### Input" not in corpus.prompt(found)
+
+
+BROKEN = {
+    "missing file": (None, "no file"),
+    "unknown kind": (b"a,b", "of no known kind"),
+    "no list": (b'{"instruction": "a"}', "a list of records is expected"),
+    "malformed json": (b"[{]", "no valid JSON"),
+    "malformed line": (b'{"instruction":"a","output":"b"}\n{"instruction"\n', "line 2: no valid JSON"),
+    "missing field": (b'{"instruction":"a","output":"b"}\n{"instruction":"c"}\n', "line 2: no field 'output'"),
+    "wrong type": (b'{"instruction":"a","output":7}\n', "line 1: field 'output' is int"),
+    "not an object": (b'"text"\n', "line 1: an object"),
+    "empty output": (b'{"instruction":"a","output":" "}\n', "1 × empty output, first at"),
+    "empty file": (b"", "holds no record"),
+    "broken utf-8": (b'{"instruction":"a","output":"b"}\n\xff\xfe\n', "line 2: not UTF-8"),
+    "key twice": (b'{"instruction":"a","instruction":"b","output":"c"}\n', "appears twice"),
+    "deep": (b"[" * 100_000, "nested too deeply"),
+    "nul bytes": (b"\x00\x00\x00\n", "no valid JSON"),
+    "no parquet": (b"PAR1 and then nothing", "no valid Parquet"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_input_is_one_sentence(tmp_path: Path, case: str) -> None:
+    content, words = BROKEN[case]
+    suffix = {"unknown kind": ".csv", "no list": ".json", "malformed json": ".json", "no parquet": ".parquet"}
+    path = tmp_path / f"a{suffix.get(case, '.jsonl')}"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=words) as error:
+        corpus.build(data(path))
+    assert "\n" not in str(error.value)
+
+
+def test_too_few_records_name_the_split_and_the_key(tmp_path: Path) -> None:
+    built = corpus.build(data(write(tmp_path / "a.json", records(20))))
+    with pytest.raises(InputError, match=r"generate.prompts: 50 records are needed in the test split"):
+        corpus.require(built.examples, {"test": (50, "generate.prompts")})
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=400))
+def test_any_bytes_give_a_corpus_or_one_sentence(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:  # random bytes never hold a record
+        corpus.build(data(path))
+    assert "\n" not in str(error.value)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+wild_texts = st.text(max_size=60) | st.sampled_from(
+    [
+        "### Response:\nignore",
+        "<|im_end|>",
+        "{input}",
+        "{instruction}",
+        "\u202eabc",
+        "👩‍👩‍👧‍👦",
+        "\u2028line",
+        "x" * 20_000,
+        "\x00\x07",
+        "\ud800",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.fixed_dictionaries({}, optional={key: json_values | wild_texts for key in corpus.FIELDS}), max_size=4)
+)
+def test_any_records_are_kept_counted_or_refused(tmp_path_factory: pytest.TempPathFactory, rows: list[dict]) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "a.json"
+    path.write_text(json.dumps(rows))
+    try:
+        built = corpus.build(data(path, dropped_at_most=1.0))
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert built.read == len(rows) == sum(map(len, built.examples.values())) + sum(built.dropped.values())
+
+
+@settings(max_examples=100, deadline=None)
+@given(instruction=wild_texts, given_input=wild_texts, output=wild_texts)
+def test_no_text_moves_the_border_between_prompt_and_response(instruction: str, given_input: str, output: str) -> None:
+    clean = [text.encode("utf-8", "replace").decode() for text in (instruction, given_input, output)]
+    example = Example(id="0", instruction=clean[0], input=clean[1], output=clean[2])
+    tokenizer = byte_tokenizer()
+    rows, left_out = corpus.tokenize(tokenizer, [example], max_tokens=100_000)
+    assert left_out == 0
+    [row] = rows
+    assert tokenizer.decode(row.ids[row.response : -1]) == example.output
+    assert tokenizer.decode(row.ids[: row.response]) == corpus.prompt(example)
+    assert row.ids[-1] == tokenizer.eos_token_id and tokenizer.eos_token_id not in row.ids[:-1]
+
+
+def test_long_records_are_cut_and_long_prompts_counted() -> None:
+    tokenizer = byte_tokenizer()
+    long_answer = Example(id="a", instruction="Write.", input="", output="y" * 5000)
+    long_prompt = Example(id="b", instruction="x" * 5000, input="", output="y")
+    rows, left_out = corpus.tokenize(tokenizer, [long_answer, long_prompt], max_tokens=300)
+    assert [row.id for row in rows] == ["a"] and left_out == 1
+    assert len(rows[0].ids) == 300 and rows[0].response < 300
+
+
+def test_passages_are_read_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"text": "Moss grows on stones."}\n')
+    assert [p.text for p in corpus.read_passages(path)] == ["Moss grows on stones."]
+    for content, words in (("", "holds no passage"), ('{"txt": 1}\n', "line 1: a field 'text'")):
+        path.write_text(content)
+        with pytest.raises(InputError, match=words):
+            corpus.read_passages(path)
+
+
+def test_an_unreachable_hub_is_one_sentence() -> None:
+    with pytest.raises(InputError, match=r"data.hub: 'no/such' at revision 'abc' cannot be loaded"):
+        corpus.build(data(Path("x.json"), hub="no/such", revision="abc"))

@@ -1,0 +1,141 @@
+"""The house keeps its floors, and `dvc.yaml` names every file that a stage imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+# From the roof down. A module may import from its own floor and from lower ones; methods never import each other.
+FLOORS = [
+    {"ketune.report"},
+    {"ketune.search"},
+    {"ketune.training", "ketune.generation", "ketune.scoring", "ketune.counts"},
+    {"ketune.checkpoints", "ketune.adapters", "ketune.cost"},
+    {"ketune.methods"},
+    {"ketune.amplitude", "ketune.gated", "ketune.hybrid", "ketune.tensor_train"},
+    {"ketune.tuners", "ketune.residual", "ketune.adapter_layers", "ketune.registration", "ketune.sites"},
+    {"ketune.circuits"},
+    {"ketune.language_model"},
+    {"ketune.corpus"},
+    {"ketune.sources"},
+    {"ketune.params", "ketune.layout", "ketune.records", "ketune.statistics", "ketune.process"},
+    {"ketune.checks"},
+    {"ketune.errors"},
+]
+WITHOUT_TORCH = ("ketune.errors", "ketune.params", "ketune.layout", "ketune.records", "ketune.statistics",
+                 "ketune.process", "ketune.report")  # fmt: skip
+FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py", "core.py"}
+
+
+def modules() -> dict[str, Path]:
+    """Qualified name → file, for every module of the package."""
+    found = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        parts = file.relative_to(SOURCE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+MODULES = modules()
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it; `from ketune import x` counts as ketune.x."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in whole}
+    return found
+
+
+def own(file: Path) -> set[str]:
+    return {name for name in imports(file) if name in MODULES and name != "ketune"}
+
+
+def floor(module: str) -> int:
+    for number, rooms in enumerate(FLOORS):
+        if any(module == room or module.startswith(room + ".") for room in rooms):
+            return number
+    raise AssertionError(f"{module} stands on no floor: give it one in {Path(__file__).name}")
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "ketune"])
+def test_imports_run_downwards(module: str) -> None:
+    for imported in own(MODULES[module]):
+        assert floor(imported) >= floor(module), f"{module} imports {imported}, which stands higher"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("ketune.methods.")])
+def test_methods_do_not_see_each_other(module: str) -> None:
+    others = {name for name in own(MODULES[module]) if name.startswith("ketune.methods.")} - {module}
+    assert not others
+
+
+def test_only_the_circuits_import_pennylane() -> None:
+    importers = {m for m in MODULES if any(name.split(".")[0] == "pennylane" for name in imports(MODULES[m]))}
+    assert all(m.startswith("ketune.circuits") for m in importers)
+    assert importers, "the walk sees no import of pennylane, so it proves nothing"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith(WITHOUT_TORCH)])
+def test_reports_need_no_torch(module: str) -> None:
+    heavy = {"torch", "transformers", "peft", "datasets", "pennylane"}
+    assert not {name.split(".")[0] for name in imports(MODULES[module])} & heavy
+
+
+def test_nothing_imports_dvc_and_no_file_hides_behind_its_name() -> None:
+    assert not [m for m in MODULES if any(name.split(".")[0] == "dvc" for name in imports(MODULES[m]))]
+    assert not [file for file in MODULES.values() if file.name in FORBIDDEN_NAMES]
+
+
+def closure(files: list[Path]) -> set[Path]:
+    """The files of the package that `files` import, directly or through one another."""
+    seen: set[Path] = set()
+    waiting = list(files)
+    while waiting:
+        for name in own(waiting.pop()):
+            packages = [".".join(name.split(".")[:i]) for i in range(2, len(name.split(".")) + 1)]
+            for file in {MODULES[package] for package in packages} - seen:
+                seen.add(file)
+                waiting.append(file)
+    return seen
+
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+METHODS = sorted(m.rpartition(".")[2] for m in MODULES if m.startswith("ketune.methods."))
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+@pytest.mark.parametrize("method", METHODS)
+def test_dvc_knows_every_file_that_a_stage_imports(stage: str, method: str) -> None:
+    declared = [ROOT / dep.replace("${item.method}", method) for dep in PIPELINE[stage]["deps"] if "${data" not in dep]
+    script = ROOT / "stages" / f"{stage}.py"
+    files = [script, *([MODULES[f"ketune.methods.{method}"]] if stage in ("train", "generate") else [])]
+    needed = closure(files) | set(files)
+    missing = [f for f in needed if not any(f == d or d in f.parents for d in declared)]
+    assert not missing, f"dvc.yaml, stage {stage}: add {sorted(str(f.relative_to(ROOT)) for f in missing)}"
+
+
+def test_every_declared_dependency_exists() -> None:
+    for stage in PIPELINE.values():
+        for dep in stage["deps"]:
+            if dep.startswith(("src/", "stages/")) and "${" not in dep:
+                assert (ROOT / dep).exists(), dep
+
+
+def test_every_listed_method_has_its_file_and_section() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert set(params["methods"]) <= set(METHODS)
+    assert set(METHODS) <= set(params), "a method without a section in params.yaml cannot be run by name"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_stay_short(module: str) -> None:
+    lines = MODULES[module].read_text().count("\n")
+    assert lines <= 250, f"{module} has {lines} lines; split it along its sentence"

@@ -1,0 +1,119 @@
+"""params.yaml: every key can be wrong in every way, and each time one sentence names it."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from ketune import methods, params
+from ketune.errors import InputError
+
+RAW = yaml.safe_load((ROOT / "params.yaml").read_text())
+SECTIONS = [name for name, value in RAW.items() if isinstance(value, dict)]
+KEYS = [(section, key) for section in SECTIONS for key in RAW[section]]
+METHOD_KEYS = [(s, k) for s, k in KEYS if s not in params.BLOCKS]
+BLOCK_KEYS = [(s, k) for s, k in KEYS if s in params.BLOCKS]
+WRONG = {"wrong type": [[1]], "nested": {"a": 1}, "not a number": float("nan"), "infinite": float("inf")}
+
+
+def check(raw: dict[str, Any], tmp_path: Path) -> None:
+    """What every stage does before it loads a model."""
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    loaded = params.load(path)
+    for name, section in loaded.sections.items():
+        methods.load(name, section)
+
+
+def changed(section: str, key: str, value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(RAW)
+    raw[section][key] = value
+    if section not in params.BLOCKS:
+        raw["methods"] = [section]
+        raw["report"]["reference"] = section
+    return raw
+
+
+def test_the_shipped_file_is_good(tmp_path: Path) -> None:
+    check(RAW | {"methods": [s for s in SECTIONS if s not in params.BLOCKS]}, tmp_path)
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_value_names_its_key(section: str, key: str, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{section}\.{key}") as error:
+        check(changed(section, key, WRONG[kind]), tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_a_missing_key_is_named(section: str, key: str, tmp_path: Path) -> None:
+    raw = changed(section, key, None)
+    del raw[section][key]
+    with pytest.raises(InputError, match=rf"{section}\.{key}: missing"):
+        check(raw, tmp_path)
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_an_unknown_key_is_named_with_its_neighbour(section: str, key: str, tmp_path: Path) -> None:
+    raw = changed(section, key + "x", 1)
+    with pytest.raises(InputError, match=rf"{section}\.{key}x: unknown key.*Did you mean '{key}'"):
+        check(raw, tmp_path)
+
+
+NUMBERS = [(s, k) for s, k in KEYS if isinstance(RAW[s][k], (int, float)) and not isinstance(RAW[s][k], bool)]
+ANY_SIGN = {("qaa", "scale")} | {(s, "scale") for s in SECTIONS if s not in params.BLOCKS}
+
+
+@pytest.mark.parametrize(("section", "key"), [pair for pair in NUMBERS if pair not in ANY_SIGN])
+def test_a_negative_number_is_out_of_range(section: str, key: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{section}\.{key}.*(out of range|not allowed)"):
+        check(changed(section, key, -1), tmp_path)
+
+
+@pytest.mark.parametrize("missing", list(params.BLOCKS))
+def test_a_missing_section_is_named(missing: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"^{missing}: missing"):
+        check({key: value for key, value in RAW.items() if key != missing}, tmp_path)
+
+
+LISTS = {
+    "methods": [[], None, "qaa", ["qaa", "qaa"], ["nosuch"], [3]],
+    "seeds": [[], None, 0, [0, 0], [-1], ["a"], [True], [0.5]],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in LISTS.items() for value in values])
+def test_bad_lists_are_named(key: str, value: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"^{key}: "):
+        check(RAW | {key: value}, tmp_path)
+
+
+def test_a_listed_method_without_a_file_proposes_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"unknown method 'qaaa'.*Did you mean 'qaa'"):
+        check(RAW | {"qaaa": {}, "methods": ["base", "qaaa", "lora"]}, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "- 1", "\x00", "a: b: c"])
+def test_a_file_that_is_no_mapping_is_one_sentence(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        params.load(path)
+    assert "\n" not in str(error.value)
+
+
+def test_python_spells_1e_4_as_text_and_the_message_says_how_to_write_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"lora.learning_rate: '1e-4'.*write 0.0001"):
+        check(changed("lora", "learning_rate", "1e-4"), tmp_path)
+
+
+def test_values_that_exclude_each_other_are_named(tmp_path: Path) -> None:
+    for section, key, value in (("train", "warmup_steps", 60), ("data", "test_fraction", 0.95)):
+        with pytest.raises(InputError, match=f"{section}.{key}"):
+            check(changed(section, key, value), tmp_path)
+    with pytest.raises(InputError, match=r"data\.revision: missing"):
+        check(changed("data", "hub", "tatsu-lab/alpaca"), tmp_path)

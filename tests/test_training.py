@@ -1,0 +1,189 @@
+"""The loop: what the loss counts, what is trained, what a killed run leaves, what a diverged run says."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from torch import nn
+from transformers import TrainerCallback
+
+from conftest import byte_tokenizer, records, tiny_params
+from ketune import adapters, checkpoints, corpus, cost, generation, language_model, methods, training
+from ketune.errors import InputError
+from ketune.params import Generate, Train
+from ketune.records import Example
+
+TOKENIZER = byte_tokenizer()
+EXAMPLES = [Example(id=f"{i:02d}", **record) for i, record in enumerate(records(24))]
+ROWS = corpus.tokenize(TOKENIZER, EXAMPLES, 400)[0]
+LORA = {"r": 2, "alpha": 4.0, "dropout": 0.1, "learning_rate": 0.02}
+
+
+def settings(folder: Path, **changes: Any) -> Train:
+    return dataclasses.replace(Train(**tiny_params(folder, ["lora"], [0])["train"]), **changes)
+
+
+def fresh(folder: Path, precision: str = "fp32") -> nn.Module:
+    return language_model.load(folder, precision, "cpu")[0]
+
+
+def run(
+    folder: Path, scratch: Path, name: str = "lora", section: dict | None = None, **changes: Any
+) -> tuple[nn.Module, Any]:
+    chosen = settings(folder, **changes)
+    method = methods.load(name, LORA if section is None else section)
+    base = fresh(folder, chosen.precision)
+    language_model.fix_randomness(0)
+    model = method.attach(base)
+    return model, training.train(method, model, ROWS, chosen, seed=0, padding=256, folder=scratch)
+
+
+def trained(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def test_loss_counts_response_tokens_only(tiny_folder: Path) -> None:
+    model = fresh(tiny_folder)
+    batch = language_model.batch(ROWS[:3], 256)
+    losses = language_model.token_losses(model, batch)
+    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.log_softmax(-1)
+    expected = [
+        -logits[i, t - 1, row.ids[t]] for i, row in enumerate(ROWS[:3]) for t in range(row.response, len(row.ids))
+    ]
+    assert torch.allclose(losses, torch.stack(expected), atol=1e-5)
+    assert len(losses) == sum(len(EXAMPLES[i].output) + 1 for i in range(3))
+
+
+def test_a_run_lowers_its_loss(tiny_folder: Path, tmp_path: Path) -> None:
+    _, result = run(tiny_folder, tmp_path / "c", "full", {"learning_rate": 0.01}, steps=30)
+    losses = [row[1] for row in result.curve]
+    assert [row[0] for row in result.curve] == list(range(1, 31))
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    assert not (tmp_path / "c").exists(), "checkpoints go when a run ends well"
+
+
+def test_the_base_stays_untouched_and_every_adapter_weight_gets_a_gradient(tiny_folder: Path, tmp_path: Path) -> None:
+    model, result = run(tiny_folder, tmp_path / "c")
+    base = fresh(tiny_folder).state_dict()
+    kept = {n.replace("base_model.model.", "").replace(".base_layer", ""): p for n, p in model.named_parameters()}
+    shared = [name for name in base if name in kept]
+    assert len(shared) == sum("lora_" not in name for name in kept)
+    assert all(torch.equal(kept[name], base[name]) for name in shared)
+    assert result.parameters.receiving == result.parameters.trainable == sum(p.numel() for p in trained(model).values())
+
+
+def test_same_seed_same_bytes_and_another_seed_others(tiny_folder: Path, tmp_path: Path) -> None:
+    first, curve = run(tiny_folder, tmp_path / "a")
+    torch.rand(17)  # other code may draw numbers in between
+    second, again = run(tiny_folder, tmp_path / "b")
+    assert curve.curve == again.curve
+    assert all(torch.equal(a, b) for a, b in zip(trained(first).values(), trained(second).values(), strict=True))
+
+
+class StopAt(TrainerCallback):
+    """Ends the process's work at a step, as a kill would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("damage", [None, "optimizer.pt", "rng_state.pth", "adapter_model.safetensors", "seal.json"])
+def test_a_stopped_run_ends_with_the_same_bytes(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str | None
+) -> None:
+    undisturbed, expected = run(tiny_folder, tmp_path / "a", steps=8)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_Progress", lambda: StopAt(7))
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny_folder, tmp_path / "b", steps=8)
+    last = tmp_path / "b" / "checkpoint-6"
+    if damage:  # a torn checkpoint: the one before it must serve
+        (last / damage).write_bytes((last / damage).read_bytes()[:50])
+    model, result = run(tiny_folder, tmp_path / "b", steps=8)
+    assert result.resumed_from == (4 if damage else 6)
+    assert result.curve == expected.curve
+    assert all(torch.equal(a, b) for a, b in zip(trained(undisturbed).values(), trained(model).values(), strict=True))
+
+
+def test_a_checkpoint_without_a_file_is_not_trusted(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint-3"
+    folder.mkdir()
+    (folder / "optimizer.pt").write_text("x")
+    assert checkpoints.last_whole(tmp_path) is None and not folder.exists()
+
+
+def test_a_diverged_run_names_step_and_records(tiny_folder: Path, tmp_path: Path) -> None:
+    section = LORA | {"learning_rate": 1e30}
+    with pytest.raises(InputError, match=r"loss of step \d+ is nan, on records \d\d, \d\d; lower"):
+        run(tiny_folder, tmp_path / "c", section=section, steps=10)
+
+
+def test_base_trains_nothing_and_full_everything(tiny_folder: Path, tmp_path: Path) -> None:
+    _, nothing = run(tiny_folder, tmp_path / "a", "base", {})
+    assert nothing.curve == [] and nothing.parameters.trainable == 0
+    model, everything = run(tiny_folder, tmp_path / "b", "full", {"learning_rate": 0.001})
+    assert everything.parameters.trainable == everything.parameters.total == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "section"), [("base", {}), ("full", {"learning_rate": 0.001}), ("lora", LORA)])
+def test_saved_weights_come_back(tiny_folder: Path, tmp_path: Path, name: str, section: dict) -> None:
+    model, _ = run(tiny_folder, tmp_path / "c", name, section)
+    adapters.save(model, tmp_path / "out", name, section)
+    again = adapters.restore(tmp_path / "out", fresh(tiny_folder))
+    assert adapters.method_of(tmp_path / "out") == (name, section)
+    batch = language_model.batch(ROWS[:2], 256)
+    with torch.no_grad():
+        assert torch.equal(language_model.token_losses(model.eval(), batch), language_model.token_losses(again, batch))
+    assert isinstance(again, PeftModel) == (name == "lora")
+
+
+def test_a_pickle_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    model, _ = run(tiny_folder, tmp_path / "c")
+    adapters.save(model, tmp_path / "out", "lora", LORA)
+    (tmp_path / "out" / "adapter_model.bin").write_bytes(b"cos\nsystem\n(S'touch x'\ntR.")
+    with pytest.raises(InputError, match="is a pickle"):
+        adapters.restore(tmp_path / "out", fresh(tiny_folder))
+
+
+def test_bf16_stays_near_fp32(tiny_folder: Path, tmp_path: Path) -> None:
+    _, exact = run(tiny_folder, tmp_path / "a", steps=10)
+    _, rough = run(tiny_folder, tmp_path / "b", steps=10, precision="bf16")
+    assert all(abs(a[1] - b[1]) < 0.05 for a, b in zip(exact.curve, rough.curve, strict=True))
+
+
+def test_accumulation_equals_the_larger_batch(tiny_folder: Path, tmp_path: Path) -> None:
+    section = LORA | {"dropout": 0.0}
+    _, whole = run(tiny_folder, tmp_path / "a", section=section, batch_size=4)
+    _, parts = run(tiny_folder, tmp_path / "b", section=section, batch_size=2, accumulation=2)
+    assert all(abs(a[1] - b[1]) < 1e-5 * a[1] for a, b in zip(whole.curve, parts.curve, strict=True))
+
+
+def test_answers_do_not_depend_on_the_batch(tiny_folder: Path) -> None:
+    model = fresh(tiny_folder)
+    raw = tiny_params(tiny_folder, ["base"], [0])["generate"]
+    each, together = (Generate(**raw | {"batch_size": size}) for size in (1, 5))
+    alone = generation.answers(model, TOKENIZER, EXAMPLES[:5], each, 400)
+    assert alone == generation.answers(model, TOKENIZER, EXAMPLES[:5], together, 400)
+    assert [answer.id for answer in alone] == [example.id for example in EXAMPLES[:5]]
+
+
+def test_likelihoods_do_not_depend_on_the_batch(tiny_folder: Path) -> None:
+    model = fresh(tiny_folder)
+    alone = generation.likelihoods(model, ROWS[:5], 256, 1)
+    together = generation.likelihoods(model, ROWS[:5], 256, 5)
+    for a, b in zip(alone, together, strict=True):
+        assert (a.id, a.tokens) == (b.id, b.tokens)
+        assert a.negative_log_likelihood == pytest.approx(b.negative_log_likelihood, rel=1e-5)
+
+
+def test_counts_of_cost_are_json(tiny_folder: Path) -> None:
+    machine = cost.machine("cpu")
+    assert json.loads(json.dumps(machine)) == machine and machine["packages"]["torch"] == torch.__version__
