@@ -2,9 +2,20 @@
 PYTHON ?= python3.11
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-export HF_HUB_OFFLINE ?= 0
 
-.PHONY: help setup repro test lint lock report clean
+BASE ?= main
+# Every setting that arXiv:2509.16244 states or that its counts imply; the revisions pin what the hub serves.
+PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revision=$(MODEL_REVISION) \
+	-S data.hub=tatsu-lab/alpaca -S data.revision=$(DATA_REVISION) \
+	-S train.steps=1000 -S train.warmup_steps=50 -S train.checkpoint_every=200 \
+	-S generate.prompts=100 -S generate.likelihood_records=500 -S score.bert_model=roberta-large \
+	-S lora.r=4 -S sora.r=4 -S sora.target_ranks=0.85 -S prefix.virtual_tokens=30 -S qaa.layers=1 -S qaa.rotation=RX \
+	-S qaa.up_projection=padded -S qaa.unit_features=false \
+	-S 'methods=[base,full,lora,sora,prefix,qaa]' -S 'seeds=[0,1,2,3,4]'
+MODEL_REVISION ?= 21def0189f5705e2521767faed922f1f15e7d7db
+DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
+
+.PHONY: help setup repro test lint lock lock-check compare search paper clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -33,6 +44,18 @@ test: $(VENV)/.ready-test  ## run the tests
 
 lint: $(VENV)/.ready-test  ## check style
 	ruff check src stages tests && ruff format --check src stages tests
+
+lock-check: $(VENV)/.ready  ## does dvc.lock belong to this code and these params? needs no data
+	dvc repro --allow-missing --dry > .cache-dry 2>&1 && ! grep "^Running stage" .cache-dry; status=$$?; rm -f .cache-dry; exit $$status
+
+compare: $(VENV)/.ready  ## metrics beside those of BASE; fails on a regression
+	.ci/compare $(BASE)
+
+search: $(VENV)/.ready  ## find each method's learning rate, by an equal budget, into reports/search
+	dvc repro reports/search/dvc.yaml
+
+paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
+	dvc exp run $(PAPER) $(ARGS)
 
 lock:  ## renew both lock files (needs uv; offer it a CPU wheel of torch, or CUDA packages enter the lock)
 	uv pip compile pyproject.toml --python-version 3.11 --no-emit-package torch --generate-hashes --quiet \

@@ -8,13 +8,26 @@ writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 from ketune import process  # isort: skip  (threads are set before torch is loaded)
 import sys
 
-from ketune import adapters, checkpoints, corpus, cost, language_model, layout, methods, params, records, training
+from ketune import (
+    adapters,
+    checkpoints,
+    corpus,
+    cost,
+    distribution,
+    language_model,
+    layout,
+    methods,
+    params,
+    records,
+    training,
+)
 
 
 def train(name: str, seed: int) -> None:
     """Attach the method to the frozen model, train it, and write what came of it."""
     settings = params.load()
     method = methods.load(name, settings.sections.get(name, {}))
+    distribution.spread(settings.train)
     run = layout.Run(name, seed)
     device = language_model.device(settings.train.device)
     with language_model.quiet():
@@ -29,6 +42,8 @@ def train(name: str, seed: int) -> None:
     result = training.train(
         method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder
     )
+    if not distribution.is_main():
+        return
     adapters.save(model, run.adapter, name, settings.sections[name])
     records.write_csv(run.curve, training.CURVE, result.curve)
     counts = {"total": result.parameters.total, "trainable": result.parameters.trainable,

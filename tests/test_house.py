@@ -21,6 +21,7 @@ FLOORS = [
     {"ketune.language_model"},
     {"ketune.corpus"},
     {"ketune.sources"},
+    {"ketune.distribution"},
     {"ketune.params", "ketune.layout", "ketune.records", "ketune.statistics", "ketune.process"},
     {"ketune.checks"},
     {"ketune.errors"},

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,8 @@ from peft import PeftModel
 from torch import nn
 from transformers import TrainerCallback
 
-from conftest import byte_tokenizer, records, tiny_params
-from ketune import adapters, checkpoints, corpus, cost, generation, language_model, methods, training
+from conftest import byte_tokenizer, environment, records, tiny_params
+from ketune import adapters, checkpoints, corpus, cost, distribution, generation, language_model, methods, training
 from ketune.errors import InputError
 from ketune.params import Generate, Train
 from ketune.records import Example
@@ -164,6 +166,48 @@ def test_accumulation_equals_the_larger_batch(tiny_folder: Path, tmp_path: Path)
     _, whole = run(tiny_folder, tmp_path / "a", section=section, batch_size=4)
     _, parts = run(tiny_folder, tmp_path / "b", section=section, batch_size=2, accumulation=2)
     assert all(abs(a[1] - b[1]) < 1e-5 * a[1] for a, b in zip(whole.curve, parts.curve, strict=True))
+
+
+DISTRIBUTED = """
+import json, sys
+sys.path.insert(0, {tests!r})
+import test_training as t
+from pathlib import Path
+from ketune import distribution
+section = t.LORA | {{"dropout": 0.0}}
+_, result = t.run(Path({folder!r}), Path({scratch!r}), section=section, batch_size=4, processes=2, steps=6)
+if distribution.is_main():
+    Path({out!r}).write_text(json.dumps(result.curve))
+"""
+
+
+def test_two_processes_equal_one_at_the_same_batch(tiny_folder: Path, tmp_path: Path) -> None:
+    section = LORA | {"dropout": 0.0}
+    _, alone = run(tiny_folder, tmp_path / "a", section=section, batch_size=4, steps=6)
+    places = {"folder": tiny_folder, "scratch": tmp_path / "c", "out": tmp_path / "curve.json"}
+    places |= {"tests": Path(__file__).parent}
+    script = tmp_path / "distributed.py"
+    script.write_text(DISTRIBUTED.format(**{key: str(value) for key, value in places.items()}))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    subprocess.run(command, check=True, timeout=300, env=environment() | {"OMP_NUM_THREADS": "1"})
+    together = json.loads((tmp_path / "curve.json").read_text())
+    assert len(together) == 6
+    assert all(abs(a[1] - b[1]) <= 1e-5 * a[1] for a, b in zip(alone.curve, together, strict=True))
+
+
+@pytest.mark.parametrize(("batch", "asked"), [(3, 2), (4, 3)])
+def test_a_batch_that_cannot_be_shared_is_refused(tiny_folder: Path, batch: int, asked: int) -> None:
+    with pytest.raises(InputError, match=r"train.processes: \d processes cannot share"):
+        distribution.spread(settings(tiny_folder, batch_size=batch, processes=asked))
+
+
+def test_every_method_sees_the_same_order_whoever_shares_the_step() -> None:
+    lengths = [len(row.ids) for row in ROWS]
+    first, second = training._ByLength(lengths, 4, 7), training._ByLength(lengths, 4, 7)
+    torch.rand(3)
+    assert list(first) == list(second) != list(training._ByLength(lengths, 4, 8))
+    second.set_epoch(1)
+    assert sorted(second) == list(range(len(ROWS))) and list(first) != list(second)
 
 
 def test_answers_do_not_depend_on_the_batch(tiny_folder: Path) -> None:

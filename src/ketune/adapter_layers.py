@@ -115,9 +115,10 @@ class OutputLayer(AdapterLayer):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """x (B, T, i) → (B, T, o), in the dtype of the wrapped map's output."""
+        working = self.working()  # first, as it may take a merged adapter out of the weight
         h = self.base_layer(x, *args, **kwargs)
         total = h
-        for adapter in self.working():
+        for adapter in working:
             total = total + adapter(_cast(h, adapter)).to(h.dtype)
         return total
 
@@ -127,9 +128,10 @@ class InputLayer(AdapterLayer):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """x (B, T, i) → (B, T, o), in the dtype of the wrapped map's output."""
+        working = self.working()  # first, as it may take a merged adapter out of the weight
         total = self.base_layer(x, *args, **kwargs)
         dtype = total.dtype
-        for adapter in self.working():
+        for adapter in working:
             total = total + adapter(_cast(x, adapter)).to(dtype)
         return total
 

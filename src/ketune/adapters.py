@@ -8,13 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from peft import PeftModel
+from peft import AutoPeftModelForCausalLM, PeftModel, PeftType
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune import records
+from ketune import methods, records
 from ketune.errors import InputError
 
 WHOLE = "model.safetensors"
@@ -52,6 +52,29 @@ def restore(folder: Path, model: PreTrainedModel) -> nn.Module:
     except (SafetensorError, RuntimeError, KeyError) as error:
         raise InputError(f"{folder}: its weights cannot be loaded ({' '.join(str(error).split())[:200]}).") from error
     return model.eval()
+
+
+def load(folder: str | Path, base: PreTrainedModel | None = None) -> PeftModel:
+    """A trained PEFT adapter, ketune's own kinds included, on its base model.
+
+    Args:
+        folder: what `save_pretrained` or the pipeline wrote.
+        base: the base model; by default the one that the adapter names, from the hub or a folder.
+
+    Raises:
+        InputError: no adapter there, or of a kind that neither PEFT nor ketune knows.
+    """
+    folder = Path(folder)
+    if not (folder / PEFT).is_file():
+        raise InputError(f"{folder}: no {PEFT}; give a folder that save_pretrained wrote.")
+    kind = json.loads((folder / PEFT).read_text(encoding="utf-8"))["peft_type"]
+    if kind.lower() in methods.names():
+        methods.kind(kind.lower())  # registers it with PEFT
+    elif kind not in PeftType.__members__:
+        raise InputError(f"{folder}: adapters of kind {kind!r} are known neither to peft nor to ketune.")
+    if base is None:
+        return AutoPeftModelForCausalLM.from_pretrained(str(folder)).eval()
+    return PeftModel.from_pretrained(base, str(folder)).eval()
 
 
 def method_of(folder: Path) -> tuple[str, dict[str, Any]]:

@@ -74,8 +74,6 @@ class QAAConfig(ResidualConfig):
 
     def feature_map(self, width: int) -> nn.Module:
         """The circuit with its angles."""
-        if width < 2:
-            raise InputError(f"{self.kind}: the width {width} was given; allowed are maps of at least 2 outputs.")
         return CircuitFeatures(self.circuit(width), self)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
 from ketune import records
@@ -68,6 +69,8 @@ class Sealer(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write the digests of all files, flushed to disk, as the checkpoint's last file."""
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # every process has written its own random state
         if state.is_world_process_zero:
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             records.write_json(checkpoint / SEAL, _digests(checkpoint))

@@ -5,6 +5,7 @@ safetensors only, and no code that comes with a model is ever run.
 """
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,7 +110,9 @@ def device(name: str) -> str:
         InputError: the device is not there.
     """
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:  # one GPU for each process that torchrun started
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:

@@ -95,6 +95,7 @@ class Report:
     confidence: Annotated[float, Range(low=0.5, below=1)]
     resamples: Annotated[int, Range(low=100)]
     margin: Positive
+    regression: NonNegative
 
 
 @dataclass(frozen=True, kw_only=True)

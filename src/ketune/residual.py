@@ -83,6 +83,8 @@ class ResidualConfig(AdapterConfig):
 
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """The adapter of one block whose output is `outputs` wide."""
+        if outputs < 2:
+            raise InputError(f"{self.kind}: the width {outputs} was given; allowed are maps of at least 2 outputs.")
         features = self.feature_map(outputs)
         return ResidualAdapter(features, outputs, self.rows(outputs), self.scale, self.init_weights)  # type: ignore[arg-type]
 

@@ -6,7 +6,7 @@ same order. A run that is killed goes on from its last whole checkpoint and ends
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from ketune import checkpoints, cost, language_model
+from ketune import checkpoints, cost, distribution, language_model
 from ketune.corpus import Tokens
 from ketune.errors import InputError
 from ketune.methods import Method
@@ -73,7 +74,8 @@ def train(
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     reading = meter.reading()
     reading["tokens_per_second"] = trainer.tokens / reading["wall_seconds"]
-    shutil.rmtree(folder, ignore_errors=True)
+    if distribution.is_main():
+        shutil.rmtree(folder, ignore_errors=True)
     return Trained(
         curve=_curve(trainer.state.log_history),
         parameters=cost.count(model, trainer.optimizer),
@@ -86,16 +88,16 @@ def _arguments(settings: Train, seed: int, folder: Path, device: str) -> Trainin
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=settings.batch_size // distribution.processes(),
         gradient_accumulation_steps=settings.accumulation,
         lr_scheduler_type=SCHEDULES[settings.schedule],
         warmup_steps=settings.warmup_steps,
         max_grad_norm=settings.gradient_clip,
         bf16=settings.precision == "bf16",
         use_cpu=device == "cpu",
+        ddp_backend="gloo" if device == "cpu" and distribution.processes() > 1 else None,
         seed=seed,
         data_seed=seed,
-        train_sampling_strategy="group_by_length",
         remove_unused_columns=False,
         logging_steps=1,
         logging_nan_inf_filter=False,  # the default would log a diverged run as loss 0
@@ -121,6 +123,31 @@ def _optimizer(method: Method, model: nn.Module, settings: Train) -> torch.optim
 def _curve(history: list[dict[str, Any]]) -> list[list[float]]:
     keys = ("step", "loss", "grad_norm", "learning_rate")
     return [[entry[key] for key in keys] for entry in history if "loss" in entry]
+
+
+class _ByLength(torch.utils.data.Sampler):
+    """An order of the records for each epoch, like lengths together, from the seed and the epoch alone.
+
+    So every method sees the same order, a resumed run finds its place, and the order does not depend on how many
+    processes share a step.
+    """
+
+    def __init__(self, lengths: list[int], records_a_step: int, seed: int) -> None:
+        self.lengths = lengths
+        self.records_a_step = records_a_step
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the data loader."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.records_a_step, generator=generator))
 
 
 class _Rows(torch.utils.data.Dataset):
@@ -154,6 +181,11 @@ class _ResponseTrainer(Trainer):
         super().__init__(**arguments)
         self.model_accepts_loss_kwargs = True  # the loss below is scaled by the tokens of the whole step
         self.tokens = 0
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> _ByLength:
+        lengths = [len(row.ids) for row in self.train_dataset.rows]
+        world = self.args.world_size * self.args.gradient_accumulation_steps
+        return _ByLength(lengths, self.args.train_batch_size * world, self.args.seed)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

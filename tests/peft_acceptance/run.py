@@ -61,6 +61,13 @@ def make_models(folder: Path) -> None:
         t.AutoModelForCausalLM.from_config(config).save_pretrained(folder / name)
 
 
+def make_adapter(folder: Path) -> None:
+    """A configuration of peft's own, for tests that load one."""
+    import peft
+
+    peft.LoraConfig().save_pretrained(str(folder))
+
+
 def main() -> int:
     """Fetch, unpack, make models, and hand over to pytest."""
     here = Path(__file__).resolve().parent
@@ -68,9 +75,10 @@ def main() -> int:
         folder = Path(scratch)
         unpack(fetch(folder), folder)
         make_models(folder / "models")
+        make_adapter(folder / "adapter")
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join([str(folder), str(here), os.environ.get("PYTHONPATH", "")]), "KETUNE_TINY_MODELS": str(folder / "models"),
-            "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
+            "KETUNE_TINY_ADAPTER": str(folder / "adapter"), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
         }  # fmt: skip
         call = [sys.executable, "-m", "pytest", "-p", "plugin", "-q", "-W", "ignore", *sys.argv[1:]]
         call += [f"tests/{name}" for name in FILES]

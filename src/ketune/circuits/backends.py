@@ -3,8 +3,8 @@
 Knows the names of devices and modes, not what happens inside them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -12,7 +12,6 @@ from torch import Tensor
 from ketune.circuits import devices, modes
 from ketune.circuits.ansatz import Circuit
 from ketune.circuits.closed_form import closed_form
-from ketune.circuits.layout import constant
 from ketune.circuits.statevector import general
 from ketune.errors import InputError, nearest
 
@@ -28,8 +27,6 @@ HOW = {
 CHOI_FROM = 256  # tokens; below, an accelerator is given the tokens themselves
 CHOI_QUBITS = 13  # 2 n wires: 26, half a gigabyte
 
-Evaluate = Callable[[Tensor, Tensor], Tensor]
-
 
 @dataclass(frozen=True)
 class Backend:
@@ -39,13 +36,22 @@ class Backend:
         name: "torch" or the name of PennyLane's device.
         mode: how a batch is brought to it, a key of HOW.
         description: one line for logs and records.
-        evaluate: (features (B, d), angles) to expectations (B, n), in one working dtype, differentiable in both.
     """
 
     name: str
     mode: str
     description: str
-    evaluate: Evaluate
+
+    def evaluate(self, features: Tensor, angles: Tensor, circuit: Circuit) -> Tensor:
+        """z (B, n) of features (B, d) and angles, in one working dtype, differentiable in both."""
+        if self.name == "torch":
+            return TORCH_MODES[self.mode](features, angles, circuit)
+        return _on_device(self.mode, features, angles, circuit, self.name)
+
+
+@torch.compiler.disable
+def _on_device(mode: str, features: Tensor, angles: Tensor, circuit: Circuit, name: str) -> Tensor:
+    return PENNYLANE_MODES[mode](features, angles, circuit, name)
 
 
 def resolve(device: str, circuit: Circuit, mode: str | None = None, *, batch: int | None = None) -> Backend:
@@ -61,11 +67,16 @@ def resolve(device: str, circuit: Circuit, mode: str | None = None, *, batch: in
     Raises:
         InputError: the device is not available here, or the mode does not exist or does not fit the circuit.
     """
-    return _resolve(device, circuit, mode, batch is None or batch >= CHOI_FROM)
+    return Backend(*_resolve(device, circuit, mode, batch is None or batch >= CHOI_FROM))
 
 
-@constant
-def _resolve(device: str, circuit: Circuit, mode: str | None, large: bool) -> Backend:
+@torch.compiler.assume_constant_result  # so that only plain strings enter a compiled graph
+def _resolve(device: str, circuit: Circuit, mode: str | None, large: bool) -> tuple[str, str, str]:
+    return _decide(device, circuit, mode, large)
+
+
+@lru_cache(maxsize=128)
+def _decide(device: str, circuit: Circuit, mode: str | None, large: bool) -> tuple[str, str, str]:
     name, why = _choose(device, mode)
     known = TORCH_MODES if name == "torch" else PENNYLANE_MODES
     if mode is None:
@@ -76,13 +87,7 @@ def _resolve(device: str, circuit: Circuit, mode: str | None, large: bool) -> Ba
     _check_mode(mode, name, circuit, known)
     if name != "torch":
         devices.make(name, 1)
-        chosen = torch.compiler.disable(PENNYLANE_MODES[mode])
-        evaluate: Evaluate = lambda features, angles: chosen(features, angles, circuit, name)  # noqa: E731
-    else:
-        native = TORCH_MODES[mode]
-        evaluate = lambda features, angles: native(features, angles, circuit)  # noqa: E731
-    description = f"{name}, {mode}: {HOW[mode]}{why}"
-    return Backend(name, mode, description, evaluate)
+    return name, mode, f"{name}, {mode}: {HOW[mode]}{why}"
 
 
 def _choose(device: str, mode: str | None) -> tuple[str, str]:

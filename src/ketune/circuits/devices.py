@@ -54,7 +54,7 @@ def make(name: str, wires: int, dtype: torch.dtype = torch.float32, **options: A
         reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise InputError(
             f"device: {name!r} is not available here ({reason}); {remedy}, or choose one of {', '.join(known)}."
-            f"{nearest(name, known)}"
+            f"{'' if name in known else nearest(name, known)}"
         ) from error
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ketune.circuits.ansatz import Circuit
-from ketune.circuits.backends import Evaluate, resolve
+from ketune.circuits.backends import Backend, resolve
 from ketune.circuits.sampling import Noise, estimate
 from ketune.errors import InputError, nearest
 
@@ -68,8 +68,8 @@ def expectations(
             return estimate(x.detach(), theta.detach(), circuit, device, mode, shots, noise, seed).to(features.dtype)
         backend = resolve(device, circuit, mode, batch=features.shape[0])
         if gradient == "parameter_shift":
-            return ParameterShift.apply(x, theta, backend.evaluate).to(features.dtype)
-        return backend.evaluate(x, theta).to(features.dtype)
+            return ParameterShift.apply(x, theta, backend, circuit).to(features.dtype)
+        return backend.evaluate(x, theta, circuit).to(features.dtype)
 
 
 def _check(features: Tensor, angles: Tensor, circuit: Circuit, gradient: str) -> None:
@@ -96,21 +96,25 @@ class ParameterShift(torch.autograd.Function):
     """Any evaluation, with the angles' gradient by shifts (every rotation's generator has eigenvalues ±1/2)."""
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, angles: Tensor, evaluate: Evaluate) -> Tensor:
-        ctx.evaluate = evaluate
+    def forward(ctx: Any, features: Tensor, angles: Tensor, backend: Backend, circuit: Circuit) -> Tensor:
+        ctx.backend, ctx.circuit = backend, circuit
         ctx.save_for_backward(features, angles)
-        return evaluate(features, angles)
+        return backend.evaluate(features, angles, circuit)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         features, angles = ctx.saved_tensors
         with torch.enable_grad():
             inputs = features.detach().requires_grad_()
-            (d_features,) = torch.autograd.grad(ctx.evaluate(inputs, angles.detach()), inputs, grad)
+            z = ctx.backend.evaluate(inputs, angles.detach(), ctx.circuit)
+            (d_features,) = torch.autograd.grad(z, inputs, grad)
         d_angles, flat = torch.empty_like(angles).view(-1), angles.reshape(-1)
         for index in range(flat.shape[0]):
             shift = torch.zeros_like(flat)
             shift[index] = math.pi / 2
-            ahead, behind = (ctx.evaluate(features, (flat + s).view_as(angles)) for s in (shift, -shift))
+            ahead, behind = (
+                ctx.backend.evaluate(features, turned.view_as(angles), ctx.circuit)
+                for turned in (flat + shift, flat - shift)
+            )
             d_angles[index] = (grad * (ahead - behind)).sum() / 2
-        return d_features, d_angles.view_as(angles), None
+        return d_features, d_angles.view_as(angles), None, None

@@ -20,14 +20,14 @@ GROUP = 4  # wires for each dense factor: at most 16 × 16, the best trade of ar
 
 
 def constant(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep the results of a function of hashable arguments; torch.compile takes them as constants of its graph."""
+    """Keep the results of a function of hashable arguments; torch.compile traces it instead."""
     kept = lru_cache(maxsize=128)(function)
 
     @wraps(function)
     def look_up(*args: P.args, **kwargs: P.kwargs) -> R:
-        return kept(*args, **kwargs)
+        return function(*args, **kwargs) if torch.compiler.is_compiling() else kept(*args, **kwargs)
 
-    return torch.compiler.assume_constant_result(look_up)
+    return look_up
 
 
 def groups(qubits: int) -> tuple[int, ...]:

@@ -52,6 +52,8 @@ def reuploading_expectations(inputs: Tensor, angles: Tensor) -> Tensor:
             f"angles: shape {tuple(angles.shape)}, but {qubits} qubits need (L, {expected[1]}, {qubits}); give those."
         )
     with torch.autocast(inputs.device.type, enabled=False):
+        if inputs.device.type == "cpu" and not bool(torch.isfinite(inputs).all()):
+            raise InputError("inputs: NaN or infinity among them; rotations need finite angles, so look upstream.")
         dtype = torch.promote_types(inputs.dtype, torch.float32)
         z = _evolve(inputs.to(dtype), angles.to(dtype))
         return z.to(inputs.dtype)

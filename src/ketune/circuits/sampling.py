@@ -95,7 +95,7 @@ def estimate(
         angle_signs, out_signs = fault_pattern(circuit, noise.depolarizing, generator)
         turned, out_signs = angles * angle_signs.to(angles), out_signs.to(total)
         if shots is None:
-            z = resolve(device, circuit, mode, batch=features.shape[0]).evaluate(features, turned)
+            z = resolve(device, circuit, mode, batch=features.shape[0]).evaluate(features, turned, circuit)
             total += out_signs * z * (1 - 2 * noise.readout) / patterns
         else:
             share = shots // patterns + (index < shots % patterns)

@@ -67,8 +67,9 @@ def _run(state: Tensor, factors: Sequence[Tensor], fetch: Tensor) -> tuple[Tenso
 
 
 @torch.library.custom_op("ketune::statevector", mutates_args=())
-def statevector(features: Tensor, factors: Sequence[Tensor], fetch: Tensor, diagonals: Tensor) -> Tensor:
-    """z (B, n) of features (B, d), factors (L, m, m), the entangler's fetch (N,) and read-out diagonals (n, N)."""
+def statevector(features: Tensor, factors: Sequence[Tensor], qubits: int, entangler: str) -> Tensor:
+    """z (B, n) of features (B, d) and one factor (L, m, m) for each group of wires."""
+    fetch, diagonals = _tables(features, qubits, entangler)
     out = features.new_empty(features.shape[0], diagonals.shape[0])
     scale = scales(features)
     for start in range(0, features.shape[0], CHUNK):
@@ -76,6 +77,15 @@ def statevector(features: Tensor, factors: Sequence[Tensor], fetch: Tensor, diag
         state, _ = _run(_embed(features[part], scale[part], fetch.shape[0], factors[0].dtype), factors, fetch)
         out[part] = (diagonals @ _squares(state)).t()
     return out
+
+
+def _tables(features: Tensor, qubits: int, entangler: str) -> tuple[Tensor, Tensor]:
+    """The rows (N,) an entangler fetches from, and the read-out's diagonals (n, N) before the last entangler.
+
+    The last entangler only renames basis states, so it is applied to the diagonals instead of the states.
+    """
+    one, device = Circuit(qubits, 1, "RY", entangler), features.device
+    return disentangled_rows(one, 1, device), signs(qubits, features.dtype, device)[:, entangled_rows(one, 1, device)]
 
 
 def _embed(features: Tensor, scale: Tensor, size: int, dtype: torch.dtype) -> Tensor:
@@ -89,16 +99,17 @@ def _squares(state: Tensor) -> Tensor:
 
 
 @statevector.register_fake
-def _(features: Tensor, factors: Sequence[Tensor], fetch: Tensor, diagonals: Tensor) -> Tensor:
-    return features.new_empty(features.shape[0], diagonals.shape[0])
+def _(features: Tensor, factors: Sequence[Tensor], qubits: int, entangler: str) -> Tensor:
+    return features.new_empty(features.shape[0], qubits)
 
 
 @torch.library.custom_op("ketune::statevector_backward", mutates_args=())
 def statevector_backward(
-    features: Tensor, factors: Sequence[Tensor], fetch: Tensor, diagonals: Tensor, values: Tensor, grad: Tensor
+    features: Tensor, factors: Sequence[Tensor], values: Tensor, grad: Tensor, qubits: int, entangler: str
 ) -> list[Tensor]:
     """[dL/dx (B, d), dL/dfactor (L, m, m), …] from dL/dz (B, n)."""
     d_features, d_factors = torch.empty_like(features), [torch.zeros_like(f) for f in factors]
+    fetch, diagonals = _tables(features, qubits, entangler)
     scale, along = scales(features), 2 * (grad * values).sum(1)
     for start in range(0, features.shape[0], CHUNK):
         part = slice(start, start + CHUNK)
@@ -130,24 +141,23 @@ def _run_back(
 
 @statevector_backward.register_fake
 def _(
-    features: Tensor, factors: Sequence[Tensor], fetch: Tensor, diagonals: Tensor, values: Tensor, grad: Tensor
+    features: Tensor, factors: Sequence[Tensor], values: Tensor, grad: Tensor, qubits: int, entangler: str
 ) -> list[Tensor]:
     return [torch.empty_like(features), *(torch.empty_like(f) for f in factors)]
 
 
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    features, factors, fetch, diagonals = inputs
-    ctx.count = len(factors)
-    ctx.save_for_backward(features, *factors, fetch, diagonals, output)
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    features, factors, *ctx.circuit = inputs
+    ctx.save_for_backward(features, *factors, output)
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, list[Tensor], None, None]:
-    features, *factors = ctx.saved_tensors[: ctx.count + 1]
-    d_features, *d_factors = statevector_backward(features, factors, *ctx.saved_tensors[ctx.count + 1 :], grad)
+    features, *factors, values = ctx.saved_tensors
+    d_features, *d_factors = statevector_backward(features, factors, values, grad, *ctx.circuit)
     return d_features, d_factors, None, None
 
 
-statevector.register_autograd(_backward, setup_context=_setup)
+statevector.register_autograd(_backward, setup_context=_keep)
 
 
 def probabilities(features: Tensor, angles: Tensor, circuit: Circuit) -> Tensor:
@@ -161,7 +171,4 @@ def probabilities(features: Tensor, angles: Tensor, circuit: Circuit) -> Tensor:
 
 def general(features: Tensor, angles: Tensor, circuit: Circuit) -> Tensor:
     """z (B, n) of features (B, d) and angles of any circuit, both in fp32 or both in float64; differentiable in both."""
-    device = features.device
-    # The last entangler only renames basis states, so it is applied to the read-out's diagonals.
-    diagonals = signs(circuit.qubits, features.dtype, device)[:, entangled_rows(circuit, 1, device)]
-    return statevector(features, layer_factors(angles, circuit), disentangled_rows(circuit, 1, device), diagonals)
+    return statevector(features, layer_factors(angles, circuit), circuit.qubits, circuit.entangler)

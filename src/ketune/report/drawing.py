@@ -1,6 +1,7 @@
 """What all figures share: the canvas, direct labels that keep apart, and SVG text that is the same bytes every time."""
 
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,10 +9,11 @@ from dataclasses import dataclass
 
 import matplotlib
 
-matplotlib.use("svg")
+matplotlib.use("agg")  # labels are measured with its renderer
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
 from ketune.report.style import GRID, INK, MUTED, Look, variables  # noqa: E402
 
@@ -38,6 +40,7 @@ SETTINGS = {
     "grid.color": GRID[1],
     "grid.linewidth": 0.8,
     "lines.linewidth": 1.6,
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -95,55 +98,52 @@ def point(axes: Axes, x: float, y: float, look: Look, size: float = 7.5, **more:
               markeredgewidth=1.5, linestyle="none", zorder=4, **more)  # fmt: skip
 
 
-def label(axes: Axes, points: Sequence[tuple[float, float, str, str]], size: float = 9) -> None:
-    """Write (x, y, text, colour) beside its point, each where it covers least of points and other labels.
+def label_at_edge(axes: Axes, points: Sequence[tuple[float, float, str, Look]], size: float = 9) -> None:
+    """Write each (x, y, text, look) behind its marker in a column right of the panel, at its point's height, joined to it by a thin line.
 
-    Deterministic and greedy: the candidates are eight directions at two distances.
+    Points may crowd as they like: labels keep their order and are moved apart just enough not to touch.
     """
-    axes.figure.canvas.draw()
-    renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    frame = axes.get_window_extent(renderer)
-    dots = [axes.transData.transform((x, y)) for x, y, _, _ in points]
-    taken: list[tuple[float, float, float, float]] = [(px - 7, py - 7, px + 7, py + 7) for px, py in dots]
-    unit = axes.figure.dpi / 72
-    for (x, y, text, colour), (px, py) in zip(points, dots, strict=True):
-        probe = axes.text(0, 0, text, fontsize=size)
-        extent = probe.get_window_extent(renderer)
-        probe.remove()
-        options = [_box(px, py, extent.width, extent.height, dx * unit, dy * unit) for dx, dy in OFFSETS]
-        costs = [_cost(box, taken, frame) + 0.5 * i for i, (box, _) in enumerate(options)]
-        (box, (dx, dy)) = options[costs.index(min(costs))]
-        taken.append(box)
-        axes.annotate(text, (x, y), xytext=((box[0] - px) / unit, (box[1] - py) / unit), textcoords="offset points",
-                      fontsize=size, color=colour, ha="left", va="bottom", zorder=5,
-                      arrowprops=_leader(dx, dy, unit))  # fmt: skip
+    axes.figure.canvas.draw()  # settles the transforms
+    bottom, top = axes.transAxes.transform([(0, 0), (0, 1)])[:, 1]
+    heights = [(axes.transData.transform((x, y))[1] - bottom) / (top - bottom) for x, y, _, _ in points]
+    gap = size * 1.35 * axes.figure.dpi / 72 / (top - bottom)
+    order = sorted(range(len(points)), key=heights.__getitem__)
+    for i, height in zip(order, apart([heights[i] for i in order], gap), strict=True):
+        x, y, text, look = points[i]
+        line = {"arrowstyle": "-", "color": MUTED[1], "linewidth": 0.5, "alpha": 0.6, "shrinkA": 4, "shrinkB": 5}
+        axes.annotate("", (x, y), xytext=(1.03, height), textcoords="axes fraction", annotation_clip=False,
+                      arrowprops=line, zorder=2)  # fmt: skip
+        axes.plot([1.03], [height], look.marker, color=look.colour, markerfacecolor=look.face, markersize=5,
+                  markeredgewidth=1.1, transform=axes.transAxes, clip_on=False)  # fmt: skip
+        axes.text(1.055, height, text, transform=axes.transAxes, fontsize=size, va="center", ha="left")
 
 
-OFFSETS = [(8, 0), (-8, 0), (0, 9), (0, -9), (8, 9), (8, -9), (-8, 9), (-8, -9),
-           (16, 18), (16, -18), (-16, 18), (-16, -18), (0, 22), (0, -22), (24, 30), (24, -30), (-24, 30), (-24, -30)]  # fmt: skip
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending heights from 0 to 1, moved as little as clusters allow, so that neighbours keep `gap`."""
+    clusters: list[tuple[float, int]] = []  # (centre, members)
+    for height in heights:
+        clusters.append((height, 1))
+        while len(clusters) > 1 and clusters[-1][0] - clusters[-2][0] < gap * (clusters[-1][1] + clusters[-2][1]) / 2:
+            (b, n), (a, m) = clusters.pop(), clusters.pop()
+            clusters.append(((a * m + b * n) / (m + n), m + n))
+    placed = [centre + gap * (i - (count - 1) / 2) for centre, count in clusters for i in range(count)]
+    shift = max(0.0, gap / 2 - placed[0]) if placed else 0.0
+    return [height + shift for height in placed]
 
 
-def _leader(dx: float, dy: float, unit: float) -> dict[str, object] | None:
-    """A thin line to the point where the label stands far from it."""
-    far = abs(dx) + abs(dy) > 20 * unit
-    return {"arrowstyle": "-", "color": MUTED[1], "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4} if far else None
+def cost_axis(axes: Axes, values: Sequence[float]) -> None:
+    """A log axis where the values span more than a factor of 5, else a linear one; ticks in plain numbers."""
+    if max(values) > 5 * min(values):
+        axes.set_xscale("log")
+        decades = math.log10(max(values) / min(values))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
 
 
-Box = tuple[float, float, float, float]
-
-
-def _box(px: float, py: float, width: float, height: float, dx: float, dy: float) -> tuple[Box, tuple[float, float]]:
-    left = px + dx if dx > 0 else px + dx - width if dx < 0 else px - width / 2
-    low = py + dy if dy > 0 else py + dy - height if dy < 0 else py - height / 2
-    return (left, low, left + width, low + height), (dx, dy)
-
-
-def _cost(box: Box, taken: Sequence[Box], frame: object) -> float:
-    """Covered area, and ten times what leaves the panel."""
-    left, low, right, high = box
-    covered = sum(
-        max(0.0, min(right, r) - max(left, a)) * max(0.0, min(high, h) - max(low, b)) for a, b, r, h in taken
-    )
-    x0, y0, x1, y1 = frame.x0, frame.y0, frame.x1, frame.y1  # type: ignore[attr-defined]
-    outside = max(0.0, x0 - left) + max(0.0, right - x1 - 60) + max(0.0, y0 - low) + max(0.0, high - y1)
-    return covered + 10 * outside
+def short(value: float) -> str:
+    """A number as a tick shows it: 1.5k, 20M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"

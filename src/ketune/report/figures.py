@@ -4,12 +4,15 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from ketune.report import drawing
 from ketune.report.drawing import Drawing
 from ketune.report.metrics import BY_KEY
 from ketune.report.results import Results
-from ketune.report.style import INK, MUTED, Look
+from ketune.report.style import MUTED, Look
+from ketune.report.tables import Intervals
+from ketune.statistics import Interval
 
 Looks = dict[str, Look]
 
@@ -35,8 +38,9 @@ def learning_curves(results: Results, looks: Looks) -> Drawing | None:
     columns = min(4, len(trained))
     rows = math.ceil(len(trained) / columns)
     with drawing.canvas(10.4, 0.6 + 2.0 * rows, rows, columns, sharex=True, sharey=True) as (figure, panels):
-        for panel in panels[len(trained) :]:
-            panel.set_visible(False)
+        for number, panel in enumerate(panels):
+            panel.set_visible(number < len(trained))
+            panel.tick_params(labelbottom=number + columns >= len(trained))  # the last one of its column
         for panel, method in zip(panels, trained, strict=False):
             curves = results.curves(method)
             width = window(curves.shape[1])
@@ -58,16 +62,16 @@ def learning_curves(results: Results, looks: Looks) -> Drawing | None:
         return drawing.finish(figure, "learning_curves", caption)
 
 
-def _curve(panel: object, curves: np.ndarray, look: Look, width: int) -> None:
+def _curve(panel: Axes, curves: np.ndarray, look: Look, width: int) -> None:
     steps, losses = curves[0, :, 0], curves[:, :, 1]
     smoothed = smooth(losses, width)
     for row in losses:
-        panel.plot(steps, row, color=look.colour, lw=0.6, alpha=0.3)  # type: ignore[attr-defined]
+        panel.plot(steps, row, color=look.colour, lw=0.6, alpha=0.3)
     if len(losses) > 1:
-        panel.fill_between(  # type: ignore[attr-defined]
+        panel.fill_between(
             steps, smoothed.min(axis=0), smoothed.max(axis=0), color=look.colour, alpha=0.25, lw=0
         )
-    panel.plot(steps, smoothed.mean(axis=0), color=look.colour, ls=look.line)  # type: ignore[attr-defined]
+    panel.plot(steps, smoothed.mean(axis=0), color=look.colour, ls=look.line)
 
 
 def _loss_range(results: Results, trained: list[str]) -> tuple[float, float]:
@@ -88,11 +92,19 @@ COSTS: dict[str, tuple[str, Callable[[Results, str], float | None]]] = {
 }  # fmt: skip
 
 
+MACHINE_COSTS = ("seconds", "memory", "energy")
+
+
+def shown(one_machine: bool) -> list[str]:
+    """The costs worth a figure: those of the machine only where all runs had the same one."""
+    return [cost for cost in COSTS if one_machine or cost not in MACHINE_COSTS]
+
+
 def _median(values: list[float]) -> float | None:
     return float(np.median(values)) if values else None
 
 
-def tradeoff(results: Results, looks: Looks, cost: str, metric: str = "loss") -> Drawing | None:
+def tradeoff(results: Results, looks: Looks, intervals: Intervals, cost: str, metric: str = "loss") -> Drawing | None:
     """Quality against one cost on a log axis; what costs nothing is a level line; None where nothing was measured."""
     title, value = COSTS[cost]
     measured = {method: value(results, method) for method in results.methods}
@@ -100,22 +112,43 @@ def tradeoff(results: Results, looks: Looks, cost: str, metric: str = "loss") ->
     if not placed:
         return None
     spec = BY_KEY[metric]
-    with drawing.canvas(6.6, 4.4) as (figure, (axes,)):
-        axes.set_xscale("log")
+    height = max(4.2, 0.75 + 0.19 * len(placed))
+    with drawing.canvas(7.0, height) as (figure, (axes,)):
+        drawing.cost_axis(axes, list(placed.values()))
         for method, x in placed.items():
+            _cross(axes, x, intervals.get((method, metric)), looks[method])
             drawing.point(axes, x, results.mean(method, metric), looks[method])
         for method in (m for m, x in measured.items() if x == 0):
             level = results.mean(method, metric)
             axes.axhline(level, color=looks[method].colour, lw=1, ls="--")
-            axes.annotate(results.title(method), (0.995, level), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                          textcoords="offset points", fontsize=9, ha="right", color=looks[method].colour)  # fmt: skip
-        axes.margins(x=0.14, y=0.12)
+            axes.annotate(results.title(method), (0.01, level), xycoords=("axes fraction", "data"), xytext=(0, 3),
+                          textcoords="offset points", fontsize=9, color=looks[method].colour)  # fmt: skip
+        frontier(axes, [(x, intervals[m, metric]) for m, x in placed.items()], spec.lower_is_better)
+        axes.margins(x=0.08, y=0.08)
         axes.grid()
         axes.set_xlabel(title)
-        axes.set_ylabel(f"{spec.title.lower() if spec.key == 'loss' else spec.title}, {spec.unit}")
+        axes.set_ylabel(f"{spec.title}, {spec.unit}")
         if spec.lower_is_better:
             axes.invert_yaxis()
-        points = [(x, results.mean(m, metric), results.title(m), INK[1]) for m, x in placed.items()]
-        drawing.label(axes, points)
-        caption = f"{spec.title} against {title}; up and to the left is better."
+        drawing.label_at_edge(axes, [(x, results.mean(m, metric), results.title(m), looks[m]) for m, x in placed.items()])
+        caption = (
+            f"{spec.title} against {title}; up and to the left is better. Bars are intervals. The dotted frontier joins "
+            "methods whose interval lies clear of every cheaper one's."
+        )
         return drawing.finish(figure, f"{metric}_against_{cost}", caption)
+
+
+def _cross(axes: Axes, x: float, found: Interval | None, look: Look) -> None:
+    if found is not None:
+        axes.plot([x, x], [found.low, found.high], color=look.colour, lw=1.2, alpha=0.45, zorder=3)
+
+
+def frontier(axes: Axes, points: list[tuple[float, Interval]], lower_is_better: bool) -> None:
+    """Steps through the points that are better than every cheaper one, their intervals apart."""
+    kept: list[tuple[float, Interval]] = []
+    for x, found in sorted(points, key=lambda item: (item[0], item[1].value if lower_is_better else -item[1].value)):
+        clear = all(found.high < k.low if lower_is_better else found.low > k.high for _, k in kept)
+        if clear:
+            kept.append((x, found))
+    if len(kept) > 1:
+        axes.step([x for x, _ in kept], [k.value for _, k in kept], where="post", color=MUTED[1], lw=1, ls=":", zorder=1)

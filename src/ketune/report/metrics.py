@@ -1,10 +1,12 @@
 """Which numbers are reported, what they are called, which way is better, and the files that DVC's own commands read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ketune import layout, records
 from ketune.report.results import Results
+from ketune.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,19 @@ def write_curves(results: Results) -> None:
         for step, loss in zip(curves[0, :, 0], curves[:, :, 1].mean(axis=0), strict=True):
             rows.append([method, int(step), round(float(loss), 6)])
     records.write_csv(layout.REPORTS / "loss.csv", ["method", "step", "loss"], rows)
+
+
+def write_scores(results: Results, intervals: Mapping[tuple[str, str], Interval]) -> None:
+    """One row a method: each metric with the ends of its interval, where it has one."""
+    columns, rows = ["method"], []
+    for metric in METRICS:
+        resampled = (results.methods[0], metric.key) in intervals
+        columns += [metric.key, *([f"{metric.key}_low", f"{metric.key}_high"] if resampled else [])]
+    for method in results.methods:
+        row: list[Any] = [method]
+        for metric in METRICS:
+            row.append(round(results.mean(method, metric.key), 4))
+            if (found := intervals.get((method, metric.key))) is not None:
+                row += [round(found.low, 4), round(found.high, 4)]
+        rows.append(row)
+    records.write_csv(layout.REPORTS / "scores.csv", columns, rows)

@@ -7,7 +7,7 @@ seeds, no intervals; learning rates, batch size, prompt, decoding and BERTScore 
 from dataclasses import dataclass
 
 from ketune.params import Params
-from ketune.report.cells import Cell, Table, number, numeral
+from ketune.report.cells import Cell, Table, numeral
 from ketune.report.results import Results
 
 SOURCE = "arXiv:2509.16244"
@@ -123,9 +123,9 @@ def conditions(results: Results) -> Table:
     return Table("paper_conditions", f"Conditions of {SOURCE} beside this run.", ("Condition", "Published", "Ours", ""), tuple(rows))
 
 
-def missing(results: Results) -> list[str]:
-    """The paper's methods that this run does not have."""
-    return [method for method in ROWS if method not in results.methods]
+def tables(results: Results) -> list[Table]:
+    """Conditions, Table 1 and Table 3, ours beside the published."""
+    return [conditions(results), sizes(results), scores(results)]
 
 
 def warning(results: Results) -> str:
@@ -134,11 +134,6 @@ def warning(results: Results) -> str:
     if not differing:
         return "Backbone, data and budget are the paper's; learning rates, batch size, prompt and decoding it does not state."
     return (
-        f"The numbers do not replicate the paper's and are not meant to agree: {', '.join(differing)} "
-        f"{'differ' if len(differing) > 1 else 'differs'}. Only orders within a column can be compared."
+        f"This is no replication, and the numbers are not expected to agree; what differs: {', '.join(differing)}. "
+        "At most the order of the methods within a metric can be compared."
     )
-
-
-def published(key: str, method: str) -> str:
-    """A published value as text, or a dash."""
-    return number(getattr(ROWS[method], key), 2) if method in ROWS else number(None, 2)

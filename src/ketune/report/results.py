@@ -5,6 +5,7 @@ knows files and shapes; it does not know which number is good. No torch: a repor
 """
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,11 @@ class Results:
     def title(self, method: str) -> str:
         """The name that figures and tables print."""
         return self.about(method)["title"]
+
+    def named(self, methods: Iterable[str]) -> str:
+        """Titles for a sentence, joined by commas; a comma within a title becomes a bracket."""
+        parts = [self.title(method).split(", ", 1) for method in methods]
+        return ", ".join(f"{part[0]} ({part[1]})" if len(part) > 1 else part[0] for part in parts)
 
     def family(self, method: str) -> str:
         """reference, classical, quantum or control."""

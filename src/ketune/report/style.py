@@ -22,7 +22,8 @@ INK = ("ink", "#1b1f25", "#e6e8eb")
 MUTED = ("muted", "#5f6670", "#a3abb6")
 GRID = ("grid", "#dfe2e6", "#353b44")
 PANEL = ("panel", "#fffffe", "#15181c")
-MARKERS = "osD^vPX<>hp*d8H"
+# the most distinct shapes first; filled ones are used once over all families but the controls, which are hollow
+MARKERS = {"reference": "oh8H", "classical": "sD^v<>dp", "quantum": "PX*", "control": "osD^v<>*dpPX"}
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ class Look:
 def looks(results: Results) -> dict[str, Look]:
     """The look of every method; it depends on the method's rank within its family, in the order of the params."""
     found = {}
-    for number, method in enumerate(results.methods):
+    for method in results.methods:
         family = results.family(method)
-        shades = SHADES.get(family, SHADES["reference"])
+        shades, markers = SHADES[family], MARKERS[family]
         rank = results.in_family(family).index(method)
-        found[method] = Look(shades[rank % len(shades)][1], MARKERS[number % len(MARKERS)], family == "control")
+        found[method] = Look(shades[rank % len(shades)][1], markers[rank % len(markers)], family == "control")
     return found
 
 

@@ -1,0 +1,41 @@
+"""Several processes that share one run, as torchrun starts them: data parallel, one batch divided among them.
+
+It knows torchrun's environment variables. It does not know what the processes compute.
+"""
+
+import os
+import sys
+
+from ketune.errors import InputError
+from ketune.params import Train
+
+
+def processes() -> int:
+    """Number of processes that share the run: torchrun says so in the environment."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_main() -> bool:
+    """True in the process that writes files."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def spread(settings: Train) -> None:
+    """Start the run again under torchrun where `train.processes` asks for several; the batch is shared among them.
+
+    Raises:
+        InputError: the batch cannot be shared evenly, or torchrun started another number of processes.
+    """
+    if settings.processes > 1 and settings.batch_size % settings.processes:
+        raise InputError(
+            f"train.processes: {settings.processes} processes cannot share train.batch_size, {settings.batch_size}, "
+            "evenly; choose a divisor."
+        )
+    if "RANK" in os.environ:
+        if processes() != settings.processes:
+            raise InputError(
+                f"train.processes: {settings.processes}, but {processes()} processes were started; make them equal."
+            )
+    elif settings.processes > 1:
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={settings.processes}"]
+        os.execv(sys.executable, [sys.executable, *launcher, *sys.argv])

@@ -1,0 +1,33 @@
+"""The report: what the runs show, as one page, as figures and tables for papers, and as files that DVC's commands read.
+
+It reads what the stages left behind and needs no torch. Every word of judgement on the page is computed.
+"""
+
+from ketune import layout, records
+from ketune.params import Params
+from ketune.report import cells, comparisons, contents, metrics, page, results, style
+from ketune.report.browser import samples
+
+
+def write(settings: Params) -> results.Results:
+    """Read all runs of the params and write everything under `reports/`.
+
+    Raises:
+        InputError: a run is missing or does not fit the others.
+    """
+    found = results.read(settings)
+    looks = style.looks(found)
+    parts = contents.compute(found, looks)
+    metrics.write_metrics(found)
+    metrics.write_curves(found)
+    metrics.write_scores(found, comparisons.intervals(found))
+    with records.replacing(layout.REPORTS / "tables") as folder:
+        folder.mkdir()
+        for table in parts.tables:
+            cells.write(table, folder)
+    with records.replacing(layout.REPORTS / "figures") as folder:
+        folder.mkdir()
+        for drawing in parts.drawings:
+            (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
+    records.write_text(layout.REPORTS / "index.html", page.render(found, parts, looks, samples(found)))
+    return found

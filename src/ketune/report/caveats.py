@@ -1,0 +1,149 @@
+"""What weakens this report, found by looking: each check returns sentences, or none where there is nothing to say."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ketune.report import ledger, paper
+from ketune.report.cells import number
+from ketune.report.comparisons import MATCHED, Judgement, controls
+from ketune.report.results import Results
+
+FEW_SEEDS = 5
+PACKAGED_BERT = "minilm"
+
+
+def caveats(results: Results, judgement: Judgement) -> list[str]:
+    """All sentences, the gravest kind first."""
+    return [sentence for check in CHECKS for sentence in check(results, judgement)]
+
+
+def _seeds(results: Results, judgement: Judgement) -> list[str]:
+    count = len(results.settings.seeds)
+    if count < 3:
+        return [f"{count} of at least three seeds: the spread between training runs is unknown, and no interval covers it."]
+    if count < FEW_SEEDS:
+        return [f"{count} seeds: enough for an interval over seeds, which then is wide; five are usual."]
+    return []
+
+
+def _untuned(results: Results, judgement: Judgement) -> list[str]:
+    found = []
+    if "base" not in results.methods:
+        return ["The untuned model is not among the methods: nobody can see what tuning adds or forgets."]
+    base = results.mean("base", "loss")
+    for method in results.methods:
+        if method != "base" and results.mean(method, "loss") > base:
+            found.append(f"{results.title(method)} is worse than the untuned model on held-out loss: it did not learn in "
+                         "these steps, or its learning rate is wrong.")  # fmt: skip
+    spread = float(np.ptp(results.corpus("base", "loss")))
+    if spread > 0:
+        found.append(f"The untuned model's loss differs between seeds by {spread:.2g}, though nothing in it depends on a "
+                     "seed: something here is not deterministic.")  # fmt: skip
+    return found
+
+
+def _arms(results: Results, judgement: Judgement) -> list[str]:
+    found = []
+    reference = results.settings.report.reference
+    if reference not in results.methods:
+        found.append(f"The reference {reference!r} is not among the methods: nothing is compared with it.")
+    for method in results.in_family("quantum"):
+        required = controls(results, method)
+        missing = [other for other in required if other not in results.methods]
+        if missing:
+            found.append(f"{results.title(method)}: {len(missing)} of its {len(required)} controls did not run "
+                         f"({', '.join(missing)}), so nothing can be said about what its circuit contributes.")  # fmt: skip
+        if not required:
+            found.append(f"{results.title(method)} has no control that takes its circuit away: nothing here tells the "
+                         "circuit from the rest of the method.")  # fmt: skip
+    return found
+
+
+def _sizes(results: Results, judgement: Judgement) -> list[str]:
+    found = []
+    if MATCHED in results.methods and "qaa" in results.methods:
+        ours, theirs = results.trainable("qaa"), results.trainable(MATCHED)
+        if abs(ours - theirs) > 0.02 * ours:
+            found.append(f"{results.title(MATCHED)} has {theirs:,} parameters and {results.title('qaa')} {ours:,}: they "
+                         "are not matched.")  # fmt: skip
+    for method in results.methods:
+        counts = results.of(method)[0].cost["parameters"]
+        if counts["receiving"] is not None and counts["receiving"] < counts["trainable"]:
+            found.append(f"{results.title(method)}: {counts['trainable'] - counts['receiving']:,} of its "
+                         f"{counts['trainable']:,} trainable parameters never received a gradient.")  # fmt: skip
+    return found
+
+
+def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
+    searched = ledger.searches(results)
+    having = [m for m in results.methods if "learning_rate" in results.settings.sections[m]]
+    missing = [method for method in having if method not in searched]
+    found = []
+    if missing:
+        found.append(f"Learning rates that no recorded search found: {results.named(missing)}.")
+    for method, search in searched.items():
+        used = results.settings.sections[method]["learning_rate"]
+        if search["at_edge"]:
+            found.append(f"{results.title(method)}: the best learning rate lies at the edge of the searched range.")
+        if search["best"] is not None and search["best"] != used:
+            found.append(f"{results.title(method)}: trained at {used:g}, while its search found {search['best']:g}.")
+    return found
+
+
+def _answers(results: Results, judgement: Judgement) -> list[str]:
+    found = []
+    empty = {results.title(m): sum(run.scores["empty"] for run in results.of(m)) for m in results.methods}
+    named = [f"{title} {count}" for title, count in empty.items() if count]
+    if named:
+        found.append(f"Empty answers, which score 0: {', '.join(named)}.")
+    answers = [answer for run in results.runs.values() for answer in run.answers]
+    cut = sum(not answer.finished for answer in answers)
+    if cut:
+        found.append(f"{cut:,} of {len(answers):,} answers were cut at {results.settings.generate.max_new_tokens} tokens.")
+    if results.settings.score.bert_model == PACKAGED_BERT:
+        found.append("BERTScore uses a small packaged model: its values compare within this page and with no other.")
+    too_long = max(run.cost["prompts_too_long"] for run in results.runs.values())
+    if too_long:
+        found.append(f"{too_long} training records had prompts too long to train on and were left out.")
+    return found
+
+
+def _costs(results: Results, judgement: Judgement) -> list[str]:
+    found = []
+    machines = ledger.machines(results)
+    if len(machines) > 1:
+        found.append(f"The runs used {len(machines)} different machines: their seconds, memory and joules do not compare.")
+    resumed = [run for run in results.runs.values() if run.cost["resumed_from"]]
+    if resumed:
+        found.append(f"{len(resumed)} runs were resumed from a checkpoint: their seconds leave out what came before.")
+    if any(run.cost["device"] == "cpu" for run in results.runs.values()):
+        found.append("On a CPU, peak memory is that of the whole process, loading the model included.")
+    if not any(results.cost(method, "energy_joules") for method in results.methods):
+        found.append("No energy counter could be read: joules are missing.")
+    return found
+
+
+def _power(results: Results, judgement: Judgement) -> list[str]:
+    if not judgement.verdicts:
+        return []
+    report, count = results.settings.report, len(judgement.verdicts)
+    smallest = 2 * count / (report.resamples + 1)
+    if smallest >= 1 - report.confidence:
+        return [f"{report.resamples:,} resamples cannot give a corrected p below {smallest:.2g} over {count} comparisons: no "
+                "verdict can be better or worse; raise report.resamples."]  # fmt: skip
+    worst = max(judgement.verdicts.values(), key=lambda verdict: verdict.detectable)
+    margin = report.margin
+    if worst.detectable <= margin:
+        return []
+    return [f"The design finds differences in held-out loss surely only above {number(worst.detectable, 3)} nats per token "
+            f"(in its least sure comparison), more than the margin of {margin:g} that counts as comparable."]  # fmt: skip
+
+
+def _paper(results: Results, judgement: Judgement) -> list[str]:
+    differing = [match.what.lower() for match in paper.matches(results) if not match.meets]
+    return [f"Not the setting of {paper.SOURCE}: {', '.join(differing)} differ."] if differing else []
+
+
+Check = Callable[[Results, Judgement], list[str]]
+CHECKS: tuple[Check, ...] = (_seeds, _untuned, _arms, _sizes, _learning_rates, _power, _answers, _costs, _paper)

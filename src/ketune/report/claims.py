@@ -1,0 +1,74 @@
+"""The paper's statements about training curves (arXiv:2509.16244, Sec. 4.2), each put to a test on our own curves.
+
+Convergence is read as the mean training loss over all steps: who falls sooner is lower. "Variance in loss reduction" is
+not defined there and is read as the variance of the change from one step to the next, over pairs of steps that do not
+overlap. For a seed all methods see the same batches in the same order, so both are paired by seed and by step.
+"""
+
+from dataclasses import dataclass
+
+from ketune import statistics
+from ketune.report.cells import Cell, Table, interval, numeral
+from ketune.report.comparisons import resampling
+from ketune.report.results import Results
+from ketune.statistics import Measure, Verdict
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published statement: `method` has the lower `what` than `other`."""
+
+    method: str
+    other: str
+    what: str
+
+
+CLAIMS = (
+    *(Claim("full", other, "loss") for other in ("lora", "sora", "prefix", "qaa")),
+    Claim("qaa", "prefix", "loss"),
+    Claim("qaa", "sora", "loss"),
+    *(Claim("qaa", other, "variance") for other in ("lora", "sora", "prefix")),
+)
+WORDING = {"loss": "converges faster than", "variance": "has less variance in loss reduction than"}
+WORDS = {"better": "holds", "worse": "the opposite holds", "comparable": "not distinguishable"}
+
+
+def curve_measure(results: Results, method: str, what: str) -> Measure:
+    """Mean loss over steps, or the variance of steps' changes, as a mean over (pairs of) steps: (S, T) or (S, T/2)."""
+    losses = results.curves(method)[:, :, 1]
+    if what == "loss":
+        return statistics.mean(losses, lower_is_better=True)
+    even = losses.shape[1] // 2 * 2
+    changes = losses[:, 1:even:2] - losses[:, 0:even:2]
+    return statistics.mean((changes - changes.mean(axis=1, keepdims=True)) ** 2, lower_is_better=True)
+
+
+def tested(results: Results) -> dict[Claim, Verdict]:
+    """Verdicts on the claims whose methods ran, corrected together."""
+    steps = {method: results.curves(method).shape[1] for method in results.methods}
+    chosen = [c for c in CLAIMS if steps.get(c.method, 0) >= 4 and steps.get(c.other, 0) >= 4]
+    family = {
+        claim: (curve_measure(results, claim.method, claim.what), curve_measure(results, claim.other, claim.what))
+        for claim in chosen
+    }
+    return statistics.verdicts(family, resampling(results.settings.report)) if family else {}
+
+
+def table(results: Results) -> Table | None:
+    """Each claim that can be tested, the test's word and numbers."""
+    rows = []
+    for claim, found in tested(results).items():
+        word = WORDS.get(found.word, found.word)
+        rows.append((
+            Cell(f"{results.title(claim.method)} {WORDING[claim.what]} {results.title(claim.other)}", method=claim.method),
+            Cell(word, mark={"holds": "better", "the opposite holds": "worse"}.get(word, "open")),
+            numeral(found.difference, 4, signed=True, note=interval(found.low, found.high, 4, signed=True)),
+            Cell("< 0.001" if found.adjusted_p < 0.001 else f"{found.adjusted_p:.3f}", found.adjusted_p),
+        ))  # fmt: skip
+    caption = (
+        "What arXiv:2509.16244 states of its training curves, tested on ours, paired by seed and step: mean training loss "
+        "over all steps, and variance of the loss's change from step to step. Below 0 speaks for the statement. Steps are "
+        "resampled as if independent; a curve's trend is shared by both sides of each pair."
+    )
+    columns = ("Statement", "Here", "Difference", "Adjusted p")
+    return Table("paper_claims", caption, columns, tuple(rows)) if rows else None

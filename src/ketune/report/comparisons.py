@@ -1,0 +1,170 @@
+"""Which methods are compared with which, on what; the statistics decide what is then said.
+
+The controls are the study's: each is a quantum method with one part removed or replaced, so that what beats all of
+them cannot be had without that part. Source of the list: this project's reading of arXiv:2509.16244.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from ketune import statistics
+from ketune.params import Report
+from ketune.report.metrics import BY_KEY, METRICS
+from ketune.report.results import Results
+from ketune.statistics import Attribution, Interval, Measure, Resampling, Verdict
+
+# Any fixed number; it is no parameter because nobody should want to change a verdict with it.
+GENERATOR_SEED = 0
+MATCHED = "lora_matched"
+ISOLATES = {
+    "base": "what tuning adds at all",
+    "lora": "the usual adapter",
+    "lora_matched": "the same number of weights at the same sites, linear",
+    "qaa_frozen": "whether the angles matter",
+    "qaa_zero": "circuit or mere parity features",
+    "qaa_product": "whether entanglement matters",
+    "bias_only": "how much is a bias vector",
+    "random_linear": "quadratic or linear features",
+    "random_quadratic": "the circuit or any quadratic map",
+    "silu_bottleneck": "the circuit or any nonlinearity",
+    "qtha_none": "whether the quantum network matters",
+    "qtha_silu": "the quantum network or any nonlinearity",
+}
+CONTROLS = {
+    "qaa": ("base", "lora_matched", "qaa_frozen", "qaa_zero", "qaa_product", "bias_only", "random_linear",
+            "random_quadratic", "silu_bottleneck"),
+    "qtha": ("base", "qtha_none", "qtha_silu"),
+}  # fmt: skip
+# Corpus chrF is no mean over prompts and its counts are not kept, so it has no interval and no test.
+TESTED = tuple(metric for metric in METRICS if metric.key != "chrf")
+
+
+def resampling(report: Report) -> Resampling:
+    """How often to draw and how sure to be, from the params."""
+    return Resampling(resamples=report.resamples, confidence=report.confidence, generator_seed=GENERATOR_SEED)
+
+
+def measure(results: Results, method: str, metric: str, chosen: Iterable[int] | None = None) -> Measure:
+    """A metric of a method as what is resampled; with `chosen`, over these texts only (losses)."""
+    lower = BY_KEY[metric].lower_is_better
+    if metric in ("loss", "retention_loss"):
+        kind = "likelihood" if metric == "loss" else "retention"
+        sums, tokens = results.likelihoods(method, kind)
+        columns = slice(None) if chosen is None else list(chosen)
+        return statistics.ratio(sums[:, columns], tokens[:, columns], lower_is_better=lower)
+    if metric == "bleu":
+        return statistics.bleu(results.bleu_statistics(method))
+    return statistics.mean(results.per_prompt(method, metric), lower_is_better=lower)
+
+
+def intervals(results: Results) -> dict[tuple[str, str], Interval]:
+    """(method, metric) → value with interval, for every metric that can be resampled."""
+    drawn = resampling(results.settings.report)
+    return {
+        (method, metric.key): statistics.interval(measure(results, method, metric.key), drawn)
+        for method in results.methods
+        for metric in TESTED
+    }
+
+
+def controls(results: Results, method: str) -> tuple[str, ...]:
+    """The controls that a quantum method must beat; of an unknown one, those that bear its name, and the matched LoRA."""
+    if method in CONTROLS:
+        return CONTROLS[method]
+    own = tuple(m for m in results.in_family("control") if m.startswith(f"{method}_"))
+    return ("base", *own, MATCHED) if own else ()
+
+
+def opponents(results: Results, method: str) -> list[str]:
+    """Whom a quantum method is compared with: the reference, the matched LoRA, its controls; those that ran."""
+    wanted = (results.settings.report.reference, MATCHED, *controls(results, method), "base")
+    return [other for other in dict.fromkeys(wanted) if other in results.methods and other != method]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything decided on one metric.
+
+    Attributes:
+        verdicts: (method, other) → verdict, corrected together.
+        attributions: quantum method → whether its circuit contributes; None where no control isolates it.
+    """
+
+    verdicts: dict[tuple[str, str], Verdict]
+    attributions: dict[str, Attribution | None]
+
+
+def judge(results: Results) -> Judgement:
+    """Verdicts on held-out loss of every quantum method (where there is none: of every adapter against the reference)."""
+    found = _verdicts(results, pairs(results), "loss")
+    attributions: dict[str, Attribution | None] = {}
+    for method in results.in_family("quantum"):
+        required = controls(results, method)
+        against = {other: v for (m, other), v in found.items() if m == method and other in required}
+        attributions[method] = statistics.attribution(against, required) if required else None
+    return Judgement(found, attributions)
+
+
+def pairs(results: Results) -> list[tuple[str, str]]:
+    """The comparisons of the verdict table."""
+    quantum = results.in_family("quantum")
+    if quantum:
+        return [(method, other) for method in quantum for other in opponents(results, method)]
+    reference = results.settings.report.reference
+    return [(m, reference) for m in results.methods if reference in results.methods and m != reference]
+
+
+def other_metrics(results: Results) -> dict[str, dict[tuple[str, str], Verdict]]:
+    """Metric → verdicts against reference and matched LoRA, corrected within the metric. No margin is stated there."""
+    few = [(m, o) for m, o in pairs(results) if o in (results.settings.report.reference, MATCHED)]
+    return {metric.key: _verdicts(results, few, metric.key) for metric in TESTED if metric.key != "loss"}
+
+
+def _verdicts(results: Results, chosen: list[tuple[str, str]], metric: str) -> dict[tuple[str, str], Verdict]:
+    report = results.settings.report
+    made = cache(lambda method: measure(results, method, metric))
+    family = {(method, other): (made(method), made(other)) for method, other in chosen}
+    margin = report.margin if metric == "loss" else None
+    return statistics.verdicts(family, resampling(report), margin) if family else {}
+
+
+@dataclass(frozen=True)
+class Pairwise:
+    """All pairs on held-out loss: probability that the row beats the column on a prompt, and the verdict."""
+
+    improvement: dict[tuple[str, str], float]
+    verdicts: dict[tuple[str, str], Verdict]
+
+
+def pairwise(results: Results) -> Pairwise:
+    """Every method against every other; p-values corrected over all unordered pairs."""
+    made = {method: measure(results, method, "loss") for method in results.methods}
+    unordered = [(a, b) for i, a in enumerate(results.methods) for b in results.methods[i + 1 :]]
+    improvement = {}
+    for a, b in unordered:
+        share = wins(made[a], made[b])
+        improvement[a, b], improvement[b, a] = share, 1.0 - share
+    return Pairwise(improvement, _verdicts(results, unordered, "loss"))
+
+
+def wins(method: Measure, other: Measure) -> float:
+    """Share of (seed, prompt) on which `method` is better; a tie is half a win."""
+    gap = other.by_prompt() - method.by_prompt()
+    signs = np.sign(gap if method.lower_is_better else -gap)
+    return float((signs.mean() + 1.0) / 2.0)
+
+
+def separated_best(results: Results) -> dict[str, str]:
+    """Metric → the method whose mean is best, where the paired test separates it from every other, corrected."""
+    found = {}
+    for metric in TESTED:
+        sign = 1 if metric.lower_is_better else -1
+        best = min(results.methods, key=lambda method, key=metric.key, sign=sign: sign * results.mean(method, key))
+        others = [(best, other) for other in results.methods if other != best]
+        judged = _verdicts(results, others, metric.key)
+        if judged and all(verdict.word == "better" for verdict in judged.values()):
+            found[metric.key] = best
+    return found

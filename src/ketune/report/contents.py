@@ -1,0 +1,100 @@
+"""All parts of the report, computed once: what the page shows and what is written beside it are the same objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ketune.report import (
+    buckets,
+    cards,
+    caveats,
+    claims,
+    comparisons,
+    effects,
+    figures,
+    ledger,
+    opening,
+    paper,
+    tables,
+)
+from ketune.report.cells import Table
+from ketune.report.drawing import Drawing
+from ketune.report.results import Results
+from ketune.report.style import Look
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The parts in reading order; None or empty where a run gives nothing to show."""
+
+    opening: opening.Opening
+    statements: list[opening.Statement]
+    verdict: Table | None
+    other_verdicts: Table | None
+    against_controls: Drawing | None
+    interval_plot: Drawing
+    quality: Table
+    signatures: list[tuple[str, str]]
+    tradeoffs: list[Drawing]
+    costs: Table
+    learning_curves: Drawing | None
+    claims: Table | None
+    forgetting: Drawing | None
+    pairwise: Table | None
+    buckets: list[Table]
+    paper_warning: str
+    paper: list[Table]
+    cards: list[cards.Card]
+    ledger: list[Table]
+    machines: list[tuple[list[tuple[str, str]], list[str]]]
+    digests: Table
+    caveats: list[str]
+
+    @property
+    def tables(self) -> list[Table]:
+        """Every table, for the files beside the page."""
+        return [part for part in self._parts() if isinstance(part, Table)]
+
+    @property
+    def drawings(self) -> list[Drawing]:
+        """Every figure, for the files beside the page."""
+        return [part for part in self._parts() if isinstance(part, Drawing)]
+
+    def _parts(self) -> list[Any]:
+        values = [getattr(self, field.name) for field in fields(self)]
+        return [part for value in values for part in (value if isinstance(value, list) else [value])]
+
+
+def compute(results: Results, looks: Mapping[str, Look]) -> Contents:
+    """Everything that the report says and draws."""
+    judgement = comparisons.judge(results)
+    intervals = comparisons.intervals(results)
+    machines = ledger.machines(results)
+    drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in figures.shown(len(machines) == 1)]
+    several = len(results.methods) > 1
+    by_bucket = [buckets.losses(results), buckets.differences(results)]
+    ledgers = [ledger.equal(results), ledger.differing(results), ledger.search_table(results)]
+    return Contents(
+        opening=opening.opening(results),
+        statements=opening.statements(results, judgement),
+        verdict=tables.verdict(results, judgement) if judgement.verdicts else None,
+        other_verdicts=tables.other_verdicts(results, comparisons.other_metrics(results)),
+        against_controls=effects.against_controls(results, looks, judgement),
+        interval_plot=effects.interval_plot(results, looks, intervals),
+        quality=tables.quality(results, intervals, comparisons.separated_best(results)),
+        signatures=tables.signatures(results),
+        tradeoffs=[drawing for drawing in drawn if drawing is not None],
+        costs=tables.costs(results, len(machines) == 1),
+        learning_curves=figures.learning_curves(results, looks),
+        claims=claims.table(results),
+        forgetting=effects.forgetting(results, looks),
+        pairwise=tables.pairwise(results, comparisons.pairwise(results)) if several else None,
+        buckets=[table for table in by_bucket if table is not None and table.rows],
+        paper_warning=paper.warning(results),
+        paper=[table for table in paper.tables(results) if table.rows],
+        cards=cards.cards(results),
+        ledger=[table for table in ledgers if table is not None],
+        machines=[(ledger.machine_facts(machine), runs) for machine, runs in machines],
+        digests=ledger.digests(results),
+        caveats=caveats.caveats(results, judgement),
+    )

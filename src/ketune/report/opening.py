@@ -1,0 +1,105 @@
+"""The first lines: what was compared on what, and what a simulated circuit can and cannot show."""
+
+from dataclasses import dataclass
+
+from ketune.report import paper
+from ketune.report.comparisons import Judgement
+from ketune.report.results import Results
+from ketune.statistics import Attribution
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Title and first sentences of the page."""
+
+    title: str
+    sentences: tuple[str, ...]
+
+
+def opening(results: Results) -> Opening:
+    """What was compared, on which backbone, data, steps and seeds; and that the circuits are simulated exactly."""
+    quantum = results.in_family("quantum")
+    title = "Do quantum circuits help to fine-tune a language model?" if quantum else "Fine-tuning with few parameters"
+    return Opening(title, (compared(results), *circuits(results), *seeds(results)))
+
+
+def compared(results: Results) -> str:
+    """Methods, backbone, data, steps, prompts and seeds in one sentence."""
+    settings = results.settings
+    plain, arms = results.in_family("reference", "classical", "quantum"), results.in_family("control")
+    listed = results.named(plain) + (f" and {len(arms)} control{'s' if len(arms) > 1 else ''}" if arms else "")
+    count = len(settings.seeds)
+    sizes = results.summary["sizes"]
+    return (
+        f"{listed}: compared on {settings.language_model.name} ({paper.backbone_parameters(results):,} parameters) and "
+        f"{paper.data_name(settings)} ({sizes['train']:,} training records): {settings.train.steps:,} optimiser steps, "
+        f"{count} seed{'s' if count > 1 else ''} ({', '.join(map(str, settings.seeds))}), "
+        f"{settings.generate.prompts} answers and {settings.generate.likelihood_records} held-out references a run."
+    )
+
+
+def circuits(results: Results) -> tuple[str, ...]:
+    """What holds for every circuit here, whatever the numbers below say."""
+    qubits = {results.title(m): results.of(m)[0].cost["card"].get("qubits") for m in results.in_family("quantum")}
+    counted = {title: n for title, n in qubits.items() if isinstance(n, int)}
+    if not counted:
+        return ()
+    most = max(counted.values())
+    held = ", ".join(f"{title} {n}" for title, n in counted.items())
+    return (
+        f"The circuits (qubits: {held}) are simulated classically and exactly: {most} qubits are {2**most:,} amplitudes. "
+        "No quantum advantage is possible here in principle; the question is whether the circuit's function is a good "
+        "adapter. Layers of RX and CNOT, however many, are a circuit of the IQP type: one diagonal of phases between two "
+        "Hadamard transforms.",
+    )
+
+
+def seeds(results: Results) -> tuple[str, ...]:
+    """What fewer than three seeds leave open."""
+    count = len(results.settings.seeds)
+    if count >= 3:
+        return ()
+    return (
+        f"With {count} seed{'s' if count > 1 else ''}, fewer than three, the spread between training runs is unknown: "
+        "intervals below are over prompts alone, and a difference may be one of seeds.",
+    )
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A computed sentence of judgement; `mark` is better, worse or open."""
+
+    text: str
+    mark: str
+
+
+def statements(results: Results, judgement: Judgement) -> list[Statement]:
+    """For each quantum method: how it stands to the reference, and whether its circuit contributes."""
+    found = []
+    reference = results.settings.report.reference
+    for method, attribution in judgement.attributions.items():
+        verdict = judgement.verdicts.get((method, reference))
+        if verdict is not None:
+            words = {"better": "better than", "worse": "worse than", "comparable": "comparable with"}
+            word = words.get(verdict.word, "not distinguishable from")
+            mark = verdict.word if verdict.word in ("better", "worse") else "open"
+            found.append(Statement(f"{results.title(method)} is {word} {results.title(reference)} on held-out loss.", mark))
+        found.append(contribution(results, method, attribution))
+    return found
+
+
+def contribution(results: Results, method: str, attribution: Attribution | None) -> Statement:
+    """Whether the circuit contributes, by the rule that it must beat every control with an interval free of 0."""
+    title = results.title(method)
+    if attribution is None:
+        return Statement(f"{title}: no control takes its circuit away, so nothing is said about the circuit.", "open")
+    if attribution.contributes:
+        return Statement(f"{title}: the circuit contributes. It beats every control, each interval free of 0.", "better")
+    reasons = []
+    if attribution.not_beaten:
+        reasons.append(f"it does not beat {results.named(attribution.not_beaten)}")
+    if attribution.missing:
+        reasons.append(f"{', '.join(attribution.missing)} did not run")
+    if attribution.seeds_missing:
+        reasons.append("there are fewer than three seeds")
+    return Statement(f"{title}: that the circuit contributes is not shown: {'; '.join(reasons)}.", "open")

@@ -1,0 +1,43 @@
+"""What a comparison of runs may claim: intervals, paired tests and verdicts.
+
+Arrays in, numbers out: this room knows seeds and prompts, and no method, file or metric by name except BLEU, which is
+not a mean. Every random number comes from the seed of a `Resampling`: same input, same output.
+"""
+
+from ketune.statistics.intervals import Interval, Resampling, detectable, difference, interval
+from ketune.statistics.measures import Measure, bleu, corpus_bleu, mean, ratio
+from ketune.statistics.paired import approximate_randomisation, paired_bootstrap, probability_of_improvement
+from ketune.statistics.verdicts import (
+    Attribution,
+    Equivalence,
+    Verdict,
+    attribution,
+    equivalence,
+    holm,
+    verdict,
+    verdicts,
+)
+
+__all__ = [
+    "Attribution",
+    "Equivalence",
+    "Interval",
+    "Measure",
+    "Resampling",
+    "Verdict",
+    "approximate_randomisation",
+    "attribution",
+    "bleu",
+    "corpus_bleu",
+    "detectable",
+    "difference",
+    "equivalence",
+    "holm",
+    "interval",
+    "mean",
+    "paired_bootstrap",
+    "probability_of_improvement",
+    "ratio",
+    "verdict",
+    "verdicts",
+]

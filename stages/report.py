@@ -1,0 +1,20 @@
+"""What the runs show: a page, figures and tables, and the metrics that DVC's own commands read.
+
+reads:  data/costs, data/curves, data/predictions, data/prepared, data/scores
+params: data, language_model, train, generate, score, report, methods, seeds
+writes: reports/index.html, reports/figures, reports/tables, reports/metrics, reports/loss.csv, reports/scores.csv
+"""
+
+from ketune import process  # isort: skip  (threads are set before numpy is loaded)
+
+from ketune import layout, params, report
+
+
+def write() -> None:
+    """Read all listed runs and write everything under reports/."""
+    found = report.write(params.load())
+    print(f"{len(found.runs)} runs of {len(found.methods)} methods: open {layout.REPORTS / 'index.html'}")
+
+
+if __name__ == "__main__":
+    process.run(write)

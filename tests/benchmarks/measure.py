@@ -1,0 +1,80 @@
+"""Time and memory of callables: interleaved, in processor time of one process, medians; peak memory in a child."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+
+def interleaved(candidates: dict[str, Callable[[], object]], repeats: int, seconds: float = 40.0) -> dict[str, list[float]]:
+    """Processor seconds of every call: each round runs every candidate once, so that all see the same machine.
+
+    A candidate leaves the rounds once it has been timed twice and has used up `seconds`.
+    """
+    for run in candidates.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(repeats):
+        for name, run in candidates.items():
+            if len(times[name]) >= 2 and sum(times[name]) > seconds:
+                continue
+            start = time.process_time()
+            run()
+            times[name].append(time.process_time() - start)
+    return times
+
+
+def ratio(times: dict[str, list[float]], name: str, base: str) -> float:
+    """Median over rounds of `name`'s time over `base`'s time in the same round."""
+    return statistics.median(a / b for a, b in zip(times[name], times[base], strict=False))
+
+
+def peak_megabytes(run: Callable[[], object]) -> float | None:
+    """Peak resident memory that a second call adds to the process, measured in a forked child; None off Linux."""
+    if not Path("/proc/self/clear_refs").exists():
+        return None
+    receive, send = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+            before = _status("VmRSS")
+            run()
+            os.write(send, str((_status("VmHWM") - before) / 1024).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(send)
+    with os.fdopen(receive) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return float(text) if text else None
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+
+
+def machine() -> str:
+    """Processor, cores and system in one line."""
+    info = Path("/proc/cpuinfo")
+    names = [x.partition(":")[2].strip() for x in info.read_text().splitlines() if x.startswith("model name")] if (
+        info.exists()
+    ) else []
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def versions(*names: str) -> str:
+    """Installed versions in one line."""
+    found = [f"Python {platform.python_version()}"]
+    for name in names:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            found.append(f"{name} not installed")
+    return ", ".join(found)

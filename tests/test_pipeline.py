@@ -1,0 +1,117 @@
+"""DVC on the project's own dvc.yaml, with a tiny model: what runs, what is restored, what a user is told."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import Project
+
+METHODS = ["base", "lora", "qaa"]
+
+
+def branch(method: str, seeds: tuple[int, ...] = (0,)) -> set[str]:
+    return {f"{stage}@{method}-{seed}" for stage in ("train", "generate", "score") for seed in seeds} | {"report"}
+
+
+@pytest.fixture(scope="module")
+def done(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project after its first `dvc repro`, everything committed."""
+    project = Project(tmp_path_factory.mktemp("project"), tiny_folder, METHODS, [0])
+    stages = project.stages_run("dvc", "repro")
+    assert stages == {"prepare", *(s for m in METHODS for s in branch(m))}
+    project.commit("results")
+    return project
+
+
+@pytest.fixture
+def project(done: Project) -> Project:
+    """The same project, brought back afterwards to where it was."""
+    yield done
+    done.run("git", "checkout", "-q", ".")
+    done.run("git", "clean", "-fdq")
+    done.run("dvc", "checkout", "-q", "--force")
+
+
+def test_a_second_repro_runs_nothing(project: Project) -> None:
+    assert project.stages_run("dvc", "repro") == set()
+    assert project.run("git", "status", "--porcelain") == ""
+
+
+def test_one_hyperparameter_reruns_its_branch_and_setting_it_back_runs_nothing(project: Project) -> None:
+    assert project.stages_run("dvc", "exp", "run", "-S", "qaa.layers=4") == branch("qaa")
+    changed = json.loads(project.run("dvc", "metrics", "diff", "--json"))
+    assert changed and all("qaa" in path for path in changed)
+    assert list(json.loads(project.run("dvc", "params", "diff", "--json"))["params.yaml"]) == ["qaa.layers"]
+    assert project.stages_run("dvc", "exp", "run", "-S", "qaa.layers=1") == set()
+    assert project.run("git", "status", "--porcelain") == ""
+
+
+def test_editing_a_method_reruns_its_branch(project: Project) -> None:
+    source = project.folder / "src/ketune/methods/qaa.py"
+    source.write_text(source.read_text() + "# a remark\n")
+    assert project.stages_run("dvc", "repro") <= branch("qaa")
+    source.write_text(source.read_text().removesuffix("# a remark\n"))
+    assert project.stages_run("dvc", "repro") == set()
+
+
+def test_a_new_seed_and_a_new_method_run_their_branches_only(project: Project) -> None:
+    params = project.params()
+    project.write_params(params | {"seeds": [0, 1]})
+    assert project.stages_run("dvc", "repro") == {s for m in METHODS for s in branch(m, (1,))}
+    project.write_params(params | {"methods": [*METHODS, "bias_only"]})
+    assert project.stages_run("dvc", "repro") == branch("bias_only")
+    assert (project.folder / "reports/metrics/bias_only.json").is_file()
+    project.write_params(params)
+    assert project.stages_run("dvc", "repro") <= {"report"}
+    assert not (project.folder / "reports/metrics/bias_only.json").exists(), "the report has no ghosts"
+
+
+def test_metrics_and_plots_read_as_tables(project: Project) -> None:
+    shown = project.run("dvc", "metrics", "show", "--md")
+    assert all(f"reports/metrics/{method}.json" in shown for method in METHODS)
+    assert shown.count("\n") <= len(METHODS) + 3
+    plots = project.run("dvc", "plots", "show", "-o", "plots_out")
+    assert "failed to load" not in plots
+    page = (project.folder / "plots_out/index.html").read_text()
+    assert all(f'"method": "{method}"' in page for method in METHODS if method != "base")
+    shutil.rmtree(project.folder / "plots_out")
+
+
+BAD = {
+    "missing file": (["data.source=data/no.jsonl"], "data/no.jsonl"),
+    "unknown kind": (["data.source=dvc.yaml"], "of no known kind"),
+    "unknown method": (["methods=[qaaa]", "+qaaa={}"], "Did you mean 'qaa'"),
+    "unknown key": (["+qaa.layerz=2"], "qaa.layerz: unknown key"),
+    "wrong type": (["train.steps=many"], "train.steps: 'many' is not allowed"),
+    "too few records": (["generate.prompts=5000"], "5000 records are needed in the test split"),
+    "absent model": (["language_model.name=no/such"], "must be pinned by a commit"),
+    "unreachable hub": (["language_model.name=no/such", "language_model.revision=abc"], "'no/such' cannot be loaded"),
+    "hub dataset": (["data.hub=no/such", "data.revision=abc"], "'no/such' at revision 'abc' cannot be loaded"),
+    "a shell in a value": (["language_model.name='; touch planted'"], "must be pinned by a commit"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_with_one_sentence_and_leaves_nothing(project: Project, case: str) -> None:
+    changes, words = BAD[case]
+    settings = [part for change in changes for part in ("-S", change)]
+    output = project.run("dvc", "exp", "run", *settings, fails=True)
+    assert words in output and "Traceback" not in output
+    assert not list(project.folder.rglob(".partial-*")) and not (project.folder / "planted").exists()
+
+
+def test_an_experiment_in_a_temporary_workspace_finds_data_and_model(project: Project) -> None:
+    output = project.run("dvc", "exp", "run", "--temp", "-S", "qaa.layers=2", "-n", "temporary")
+    assert "Running stage 'train@qaa-0'" in output and "Running stage 'train@lora-0'" not in output
+    assert "temporary" in project.run("dvc", "exp", "show", "--csv", "--drop", ".*data.*")
+    project.run("dvc", "exp", "remove", "temporary")
+
+
+def test_the_lock_file_proves_itself_in_a_clone_without_data(project: Project, tmp_path: Path) -> None:
+    project.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    clone = object.__new__(Project)
+    clone.folder = tmp_path / "clone"
+    assert clone.stages_run("dvc", "repro", "--allow-missing", "--dry") == set()
+    assert "qaa" in clone.run("dvc", "metrics", "show")
