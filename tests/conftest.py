@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from dvc.utils.serialize import modify_yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
@@ -94,7 +95,10 @@ class Project:
 
     def write_params(self, params: dict) -> None:
         """Write params.yaml with the lists last, as the project's own has them."""
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        path = self.folder / "params.yaml"
+        path.write_text(yaml.safe_dump(params, sort_keys=False))
+        with modify_yaml(str(path)):  # the form in which `dvc exp run -S` leaves the file
+            pass
 
     def params(self) -> dict:
         """params.yaml as it is."""

@@ -5,12 +5,23 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-EXECUTABLE = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+EXECUTABLE = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+
+# Chromium reads commands from descriptor 3 and writes to 4: both ends are moved out of the way first
+REWIRE = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 100) for end in sys.argv[1:3]]
+os.dup2(ends[0], 3), os.dup2(ends[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -21,10 +32,10 @@ class Browser:
         self.count = 0
         read_end, self.write = os.pipe()
         self.read, write_end = os.pipe()
-        # Chromium reads commands from descriptor 3 and writes to 4
-        command = ["sh", "-c", f'exec "$@" 3<&{read_end} 4>&{write_end}', "sh", str(EXECUTABLE), "--headless",
+        command = [sys.executable, "-c", REWIRE, str(read_end), str(write_end), str(EXECUTABLE), "--headless",
                    "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={profile}",
-                   "--no-first-run", "--disable-background-networking", "--disable-component-update", "about:blank"]  # fmt: skip
+                   "--no-first-run", "--disable-background-networking", "--disable-component-update",
+                   "about:blank"]  # fmt: skip
         self.process = subprocess.Popen(
             command, pass_fds=(read_end, write_end), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -36,14 +47,18 @@ class Browser:
         self.session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
 
     def __enter__(self) -> "Browser":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.process.terminate()
         self.process.wait(timeout=20)
         os.close(self.write)
@@ -87,8 +102,10 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """A real click in the middle of an element, scrolled into view."""
-        box = self.run(f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'center'}});"
-                       " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()")  # fmt: skip
+        box = self.run(
+            f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'center'}}); "
+            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+        )
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 

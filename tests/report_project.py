@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from sacrebleu.metrics import CHRF
 
 ROOT = Path(__file__).parents[1]
 WORDS = ("the river number seven flows from hills to sea and every boat on it carries letters for people who wait "
@@ -39,7 +40,9 @@ MACHINE = {
 }  # fmt: skip
 CARD = {"adapters": 30, "qubits": 10, "gates": {"RX": 10, "CNOT": 10}, "depth": 11, "parameters_without_gradient": 0,
         "backend": {"name": "torch", "mode": "closed form", "description": "Walsh-Hadamard, exact"},
-        "drawing": "0: ──RX──╭●─\n1: ──RX──╰X─"}  # fmt: skip
+        "two_qubit_gates": 10, "gradient_variance": 0.0006045869,
+        "shots_for_precision": {"precision": 0.01, "shots": 10_000}, "drawing": "\n".join(
+            f"{k}: ──RX" + "──╰X─╭●──" * 9 + "┤" for k in range(10))}  # fmt: skip
 
 
 @dataclass
@@ -49,6 +52,8 @@ class Study:
     Attributes:
         effects: method → shift of the mean loss, in place of the usual ones.
         answers: (method, seed) → text that every prediction of the run begins with.
+        instruction: the instruction of every prompt, in place of the usual ones.
+        machines: seed → processor, where it is another one.
     """
 
     methods: list[str]
@@ -60,6 +65,7 @@ class Study:
     effects: dict[str, float] = field(default_factory=dict)
     answers: dict[tuple[str, int], str] = field(default_factory=dict)
     instruction: str = ""
+    machines: dict[int, str] = field(default_factory=dict)
 
     def effect(self, method: str) -> float:
         """Shift of a method's mean loss against the base."""
@@ -83,7 +89,12 @@ def write(folder: Path, study: Study, **report: object) -> Path:
         (folder / "data" / file).mkdir(parents=True, exist_ok=True)
     examples = _examples(study, random)
     _lines(folder / "data/prepared/test.jsonl", examples)
-    summary = {"read": 800, "dropped": {"duplicate": 3}, "sizes": {"train": 640, "validation": 80, "test": 80}, "passages": 5}
+    summary = {
+        "read": 800,
+        "dropped": {"duplicate": 3},
+        "sizes": {"train": 640, "validation": 80, "test": 80},
+        "passages": 5,
+    }
     (folder / "data/prepared/summary.json").write_text(json.dumps(summary))
     for method in study.methods:
         for number, seed in enumerate(study.seeds):
@@ -102,7 +113,15 @@ def _examples(study: Study, random: np.random.Generator) -> list[dict]:
     return examples
 
 
-def _run(folder: Path, study: Study, method: str, seed: int, examples: list[dict], difficulty: np.ndarray, batches: np.ndarray) -> None:
+def _run(
+    folder: Path,
+    study: Study,
+    method: str,
+    seed: int,
+    examples: list[dict],
+    difficulty: np.ndarray,
+    batches: np.ndarray,
+) -> None:
     title, family, parameters, _ = ABOUT[method]
     key, random = f"{method}-{seed}", np.random.default_rng([seed, *method.encode()])
     trained = method != "base"
@@ -111,7 +130,9 @@ def _run(folder: Path, study: Study, method: str, seed: int, examples: list[dict
     losses = losses + (random.normal(0, 0.05, study.likelihoods) if trained else 0)
     tokens = [max(1, len(example["output"].split()) + 1) for example in examples[: study.likelihoods]]
     likelihood = [[e["id"], float(x * t), t] for e, x, t in zip(examples, losses, tokens, strict=False)]
-    retention = [[f"p{i}", float(100 * (3.1 + 0.05 * i - 0.2 * study.effect(method) ** 2 * trained)), 100] for i in range(5)]
+    retention = [
+        [f"p{i}", float(100 * (3.1 + 0.05 * i - 0.2 * study.effect(method) ** 2 * trained)), 100] for i in range(5)
+    ]
     answers, prompts = [], []
     for i, example in enumerate(examples[: study.prompts]):
         text = " ".join(word for word in example["output"].split() if random.random() < 0.5 - study.effect(method))
@@ -122,8 +143,14 @@ def _run(folder: Path, study: Study, method: str, seed: int, examples: list[dict
         prompts.append(_scored(example, text))
     _lines(folder / f"data/predictions/{key}/answers.jsonl", answers)
     statistics = np.array([row["bleu_statistics"] for row in prompts]).sum(axis=0)
-    corpus = {k: float(np.mean([row[k] for row in prompts])) for k in ("chrf", "rouge1", "rouge2", "rougeL", "bertscore")}
-    corpus |= {"bleu": corpus_bleu(statistics), "loss": _ratio(likelihood), "validation_loss": _ratio(likelihood), "retention_loss": _ratio(retention)}
+    corpus = {k: float(np.mean([row[k] for row in prompts])) for k in ("rouge1", "rouge2", "rougeL", "bertscore")}
+    corpus |= {
+        "bleu": corpus_bleu(statistics),
+        "chrf": CHRF().corpus_score([a["prediction"] for a in answers], [[a["reference"] for a in answers]]).score,
+        "loss": _ratio(likelihood),
+        "validation_loss": _ratio(likelihood),
+        "retention_loss": _ratio(retention),
+    }
     scores = {"corpus": corpus, "prompts": prompts, "empty": 0,
               "signatures": {k: f"{k}|made up" for k in ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore")},
               "likelihoods": {"likelihood": likelihood, "validation": likelihood, "retention": retention}}  # fmt: skip
@@ -137,9 +164,11 @@ def _run(folder: Path, study: Study, method: str, seed: int, examples: list[dict
         "method": {"title": title, "family": family, "source": "this project"},
         "parameters": {"total": 134_515_008 + (0 if method == "full" else parameters), "trainable": parameters,
                        "receiving": parameters if trained else None},
-        "adapter_bytes": 4 * parameters, "card": CARD if family == "quantum" else {}, "machine": MACHINE,
-        "training": {"wall_seconds": 20.0 + parameters / 1e6 if trained else 0.0, "tokens_per_second": 900.0 if trained else None,
-                     "peak_memory_bytes": 900_000_000 + 4 * parameters, "energy_joules": None},
+        "adapter_bytes": 4 * parameters, "card": CARD if family == "quantum" else {},
+        "machine": MACHINE | {"processor": study.machines.get(seed, MACHINE["processor"])},
+        "training": {"wall_seconds": 20.0 + parameters / 1e6 if trained else 0.0,
+                     "tokens_per_second": 900.0 if trained else None, "energy_joules": None,
+                     "peak_memory_bytes": 900_000_000 + 4 * parameters},
         "resumed_from": 0, "prompts_too_long": 0, "device": "cpu",
     }  # fmt: skip
     (folder / f"data/costs/{key}.json").write_text(json.dumps(cost))

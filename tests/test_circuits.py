@@ -1,4 +1,4 @@
-"""Every backend agrees with default.qubit in float64, in values and in both gradients, whatever the input looks like."""
+"""Every backend agrees with default.qubit in float64, in values and both gradients, whatever the input looks like."""
 
 import subprocess
 import sys
@@ -57,9 +57,7 @@ def ours(circuit: Circuit, device: str, mode: str, **options):
 
 
 def assert_close(found, wanted, value: float, gradient: float) -> None:
-    for name, a, b, limit in zip(
-        ("z", "dL/dx", "dL/dangles"), found, wanted, (value, gradient, gradient), strict=True
-    ):
+    for name, a, b, limit in zip(("z", "dL/dx", "dL/dangles"), found, wanted, (value, gradient, gradient), strict=True):
         error = (a.double() - b).abs().max().item()
         assert error <= limit * max(1, b.abs().max().item()), f"{name} is off by {error:.1e}"
 

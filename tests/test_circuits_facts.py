@@ -135,7 +135,10 @@ def test_one_qubit_and_a_batch_of_one(device: str, mode: str) -> None:
     theta = torch.tensor([[0.7]], dtype=torch.float64)
     z = expectations(torch.tensor([[3.0, 4.0]], dtype=torch.float64), theta, circuit, device, mode=mode)
     assert abs(z.item() - (0.36 - 0.64) * math.cos(0.7)) < 1e-12
-    assert abs(expectations(torch.ones(1, 1, dtype=torch.float64), theta, circuit, device, mode=mode) - math.cos(0.7)) < 1e-12
+    assert (
+        abs(expectations(torch.ones(1, 1, dtype=torch.float64), theta, circuit, device, mode=mode) - math.cos(0.7))
+        < 1e-12
+    )
 
 
 @pytest.mark.parametrize(("width", "qubits"), [(1, 1), (2, 1), (3, 2), (576, 10), (768, 10), (1024, 10), (1025, 11)])
@@ -184,7 +187,9 @@ def test_bad_requests_get_one_clear_sentence(arguments: tuple, options: dict, wo
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("fields", [{"qubits": 0}, {"layers": 0}, {"rotation": "RZ"}, {"entangler": "rings"}, {"qubits": 2.0}])
+@pytest.mark.parametrize(
+    "fields", [{"qubits": 0}, {"layers": 0}, {"rotation": "RZ"}, {"entangler": "rings"}, {"qubits": 2.0}]
+)
 def test_bad_circuits_are_refused(fields: dict) -> None:
     with pytest.raises(InputError):
         Circuit(**fields)

@@ -133,7 +133,9 @@ def test_gradient_variance_shrinks_with_width_and_vanishes_at_zero() -> None:
 
 
 def test_shots_for_a_precision() -> None:
-    assert shots_for(0.01) == 10_000 and shots_for(0.01, expectation=0.6) == 6_400 and shots_for(0.5, expectation=1) == 1
+    assert (
+        shots_for(0.01) == 10_000 and shots_for(0.01, expectation=0.6) == 6_400 and shots_for(0.5, expectation=1) == 1
+    )
 
 
 def test_the_card_is_json() -> None:

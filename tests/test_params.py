@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
+from dvc.utils.serialize import modify_yaml
 from ketune import methods, params
 from ketune.errors import InputError
 
@@ -109,6 +110,17 @@ def test_a_file_that_is_no_mapping_is_one_sentence(text: str, tmp_path: Path) ->
 def test_python_spells_1e_4_as_text_and_the_message_says_how_to_write_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lora.learning_rate: '1e-4'.*write 0.0001"):
         check(changed("lora", "learning_rate", "1e-4"), tmp_path)
+
+
+def test_dvc_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    """`-S` rewrites params.yaml; setting a value and setting it back must not change a byte."""
+    path = tmp_path / "params.yaml"
+    shipped = (ROOT / "params.yaml").read_text()
+    path.write_text(shipped)
+    for layers in (4, RAW["qaa"]["layers"]):
+        with modify_yaml(str(path)) as content:
+            content["qaa"]["layers"] = layers
+    assert path.read_text() == shipped
 
 
 def test_values_that_exclude_each_other_are_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Time and memory of callables: interleaved, in processor time of one process, medians; peak memory in a child."""
 
+import ctypes
 import os
 import platform
 import statistics
@@ -9,8 +10,13 @@ from importlib import metadata
 from pathlib import Path
 
 
-def interleaved(candidates: dict[str, Callable[[], object]], repeats: int, seconds: float = 40.0) -> dict[str, list[float]]:
-    """Processor seconds of every call: each round runs every candidate once, so that all see the same machine.
+def interleaved(
+    candidates: dict[str, Callable[[], object]],
+    repeats: int,
+    seconds: float = 15.0,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, list[float]]:
+    """Seconds of every call: each round runs every candidate once, so that all see the same machine.
 
     A candidate leaves the rounds once it has been timed twice and has used up `seconds`.
     """
@@ -21,9 +27,9 @@ def interleaved(candidates: dict[str, Callable[[], object]], repeats: int, secon
         for name, run in candidates.items():
             if len(times[name]) >= 2 and sum(times[name]) > seconds:
                 continue
-            start = time.process_time()
+            start = clock()
             run()
-            times[name].append(time.process_time() - start)
+            times[name].append(clock() - start)
     return times
 
 
@@ -32,8 +38,8 @@ def ratio(times: dict[str, list[float]], name: str, base: str) -> float:
     return statistics.median(a / b for a, b in zip(times[name], times[base], strict=False))
 
 
-def peak_megabytes(run: Callable[[], object]) -> float | None:
-    """Peak resident memory that a second call adds to the process, measured in a forked child; None off Linux."""
+def peak_megabytes(warm: Callable[[], object], run: Callable[[], object]) -> float | None:
+    """Peak resident memory that `run` adds after `warm`, a smaller call, measured in a forked child; None off Linux."""
     if not Path("/proc/self/clear_refs").exists():
         return None
     receive, send = os.pipe()
@@ -41,6 +47,8 @@ def peak_megabytes(run: Callable[[], object]) -> float | None:
     if child == 0:
         status = 1
         try:
+            warm()
+            ctypes.CDLL(None).malloc_trim(0)
             Path("/proc/self/clear_refs").write_text("5")
             before = _status("VmRSS")
             run()
@@ -55,6 +63,19 @@ def peak_megabytes(run: Callable[[], object]) -> float | None:
     return float(text) if text else None
 
 
+def peak_gpu_megabytes(run: Callable[[], object]) -> float:
+    """Peak memory that a second call adds on the GPU; what PennyLane's device holds itself is not seen."""
+    import torch
+
+    run()
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    run()
+    torch.cuda.synchronize()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
+
+
 def _status(field: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
@@ -63,10 +84,9 @@ def _status(field: str) -> int:
 def machine() -> str:
     """Processor, cores and system in one line."""
     info = Path("/proc/cpuinfo")
-    names = [x.partition(":")[2].strip() for x in info.read_text().splitlines() if x.startswith("model name")] if (
-        info.exists()
-    ) else []
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    lines = info.read_text().splitlines() if info.exists() else []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
 def versions(*names: str) -> str:

@@ -17,7 +17,7 @@ Evaluate = Callable[[Tensor, Tensor], Tensor]
 
 
 def default_qubit(circuit: Circuit) -> Evaluate:
-    """(features (B, d), angles) to z (B, n) on default.qubit, broadcast over the batch, gradients by backpropagation."""
+    """(features (B, d), angles) to z (B, n) on default.qubit, broadcast over the batch, by backpropagation."""
     wires = range(circuit.qubits)
 
     @qml.qnode(qml.device("default.qubit", wires=circuit.qubits), interface="torch", diff_method="backprop")

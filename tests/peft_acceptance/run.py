@@ -39,7 +39,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def make_models(folder: Path) -> None:
-    """Two-layer models with random weights, one for each architecture; GPT-2 under a name that peft's tests do not skip."""
+    """Two-block models with random weights; GPT-2 is called conv1d, as peft's tests skip that name for other tuners."""
     import torch
     import transformers as t
 
@@ -76,10 +76,14 @@ def main() -> int:
         unpack(fetch(folder), folder)
         make_models(folder / "models")
         make_adapter(folder / "adapter")
+        paths = [str(folder), str(here), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(folder), str(here), os.environ.get("PYTHONPATH", "")]), "KETUNE_TINY_MODELS": str(folder / "models"),
-            "KETUNE_TINY_ADAPTER": str(folder / "adapter"), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
-        }  # fmt: skip
+            "PYTHONPATH": os.pathsep.join(paths),
+            "KETUNE_TINY_MODELS": str(folder / "models"),
+            "KETUNE_TINY_ADAPTER": str(folder / "adapter"),
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_VERBOSITY": "error",
+        }
         call = [sys.executable, "-m", "pytest", "-p", "plugin", "-q", "-W", "ignore", *sys.argv[1:]]
         call += [f"tests/{name}" for name in FILES]
         return subprocess.run(call, cwd=folder, env=environment).returncode

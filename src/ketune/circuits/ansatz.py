@@ -41,6 +41,11 @@ class Gates:
 
     qubits: int
 
+    @property
+    def angle_shape(self) -> tuple[int, ...]:
+        """Shape of the angles; gate records point into its flattened form."""
+        raise NotImplementedError
+
     def gates(self) -> tuple[Gate, ...]:
         """The gates in the order in which they act."""
         raise NotImplementedError
@@ -71,7 +76,7 @@ class Gates:
 
 @dataclass(frozen=True)
 class Circuit(Gates):
-    """QAA's circuit after the amplitude embedding: `layers` times rotations on every wire, then CNOTs (arXiv:2509.16244).
+    """QAA's circuit after the amplitude embedding: L times rotations on every wire, then CNOTs (arXiv:2509.16244).
 
     Attributes:
         qubits: n; it reads hidden vectors of width up to 2**n.
@@ -145,7 +150,7 @@ class Circuit(Gates):
 
 @dataclass(frozen=True)
 class TwoDesign(Gates):
-    """Quantum-PEFT's circuit: RY on every wire; per layer CZ, RY, RY on the even pairs, then the odd (arXiv:2503.05431).
+    """Quantum-PEFT's circuit: RY on every wire; per layer CZ, RY, RY on even, then odd pairs (arXiv:2503.05431).
 
     The pattern is PennyLane's `SimplifiedTwoDesign`, and so is the order of the angles: the first n, then per layer two
     for each pair. One qubit has no pairs, hence one angle whatever `layers` is.

@@ -111,8 +111,8 @@ def _choose(device: str, mode: str | None) -> tuple[str, str]:
 def _check_mode(mode: str, name: str, circuit: Circuit, known: dict) -> None:
     if mode == "per_token":
         raise InputError(
-            "mode: 'per_token' (a QNode with AmplitudeEmbedding and trainable inputs) returns NaN for every gradient of "
-            "zero-padded inputs and takes about 0.4 s a token; use 'register', the same device at batch speed."
+            "mode: 'per_token' (a QNode with AmplitudeEmbedding and trainable inputs) returns NaN for every gradient "
+            "of zero-padded inputs and takes about 0.4 s a token; use 'register', the same device at batch speed."
         )
     if mode not in known:
         raise InputError(f"mode: {mode!r} is none of {', '.join(known)} on {name}; choose one.{nearest(mode, known)}")

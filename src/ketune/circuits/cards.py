@@ -14,8 +14,7 @@ def drawing(circuit: Gates, *, decimals: int | None = None, angles: torch.Tensor
     """The circuit as text, drawn by PennyLane; with `decimals`, also the values of `angles`."""
     import pennylane as qml
 
-    shape = circuit.angle_shape  # type: ignore[attr-defined]
-    values = torch.zeros(shape) if angles is None else angles.detach()
+    values = torch.zeros(circuit.angle_shape) if angles is None else angles.detach()
     inputs = [0.0] * circuit.qubits if isinstance(circuit, Reuploading) else []
 
     def gates() -> None:
@@ -25,9 +24,9 @@ def drawing(circuit: Gates, *, decimals: int | None = None, angles: torch.Tensor
 
 
 def gradient_variance(circuit: Circuit, *, samples: int = 64, spread: float = math.pi, seed: int = 0) -> float:
-    """Variance of ∂⟨Z_k⟩/∂θ over random real states, angles uniform in ±spread, and all k; small values mean a barren plateau.
+    """Variance of ∂⟨Z_k⟩/∂θ at initialisation; where it falls with 2**-n, training meets a barren plateau.
 
-    Each sample is one draw of the angles, one state and one random qubit that is read.
+    Each of the samples draws angles uniform in ±spread, a random real state, and the qubit k that is read.
     """
     generator = torch.Generator().manual_seed(seed)
     found = []

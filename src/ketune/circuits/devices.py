@@ -60,7 +60,7 @@ def make(name: str, wires: int, dtype: torch.dtype = torch.float32, **options: A
 
 @lru_cache(maxsize=8)
 def obstacle(name: str) -> str | None:
-    """None where the device runs a two-wire circuit to its known result, else one clause that says what is in the way."""
+    """None where the device runs a two-wire circuit to its known result, else one clause: what is in the way."""
     import pennylane as qml
 
     try:
@@ -124,7 +124,7 @@ def run_register(name: str, gates: Sequence[Gate], angles: Tensor, states: Tenso
 
 
 def run_phases(name: str, circuit: Gates, angles: Tensor) -> Tensor:
-    """Φ (N,), up to multiples of 2π, of a circuit that is one diagonal: H C^L H D H |0…0> read in the Hadamard basis."""
+    """Φ (N,), up to multiples of 2π, of a circuit that is one diagonal: its state from |0…0>, in the Hadamard basis."""
     n = circuit.qubits
     hadamards = [Gate("Hadamard", (wire,)) for wire in range(n)]
     start = torch.zeros(1, 1 << n, dtype=angles.dtype, device=angles.device)

@@ -15,6 +15,7 @@ from ketune.circuits.layout import groups, hadamard
 CPU_CHUNK = 256  # tokens for each thread; a state of 1,024 amplitudes is then 1 MB
 CPU_THREADS = 8  # beyond these the small operations do not scale
 GPU_AMPLITUDES = 1 << 25  # amplitudes for each chunk on an accelerator
+KEPT = 12  # workspaces for each thread; one training run needs one for each power of two up to the chunk
 _local = threading.local()
 
 
@@ -22,9 +23,9 @@ class Workspace:
     """Buffers and views for chunks of exactly C tokens."""
 
     def __init__(self, size: int, columns: int, dtype: torch.dtype, device: torch.device) -> None:
-        self.key = (size, columns, dtype, device)
+        self.size, self.columns = size, columns
         self.qubits, half = size.bit_length() - 1, size // 2
-        self.entries = torch.empty(size * columns, dtype=dtype, device=device)
+        self.entries = torch.zeros(size + 1, columns, dtype=dtype, device=device)
         self.product = torch.empty(half, columns, dtype=dtype, device=device)
         self.flipped = self.product.t()
         first, second, self.d_state = (torch.empty(size, columns, dtype=dtype, device=device) for _ in range(3))
@@ -60,11 +61,13 @@ def _workspace(size: int, columns: int, like: Tensor) -> Workspace:
     """A workspace for `columns` tokens: this thread's own on a CPU, a fresh one where the allocator caches anyway."""
     if like.device.type != "cpu":
         return Workspace(size, columns, like.dtype, like.device)
-    kept: dict[int, Workspace] = _local.__dict__.setdefault("kept", {})
-    found = kept.get(columns)
-    if found is None or found.key != (size, columns, like.dtype, like.device):
-        found = kept[columns] = Workspace(size, columns, like.dtype, like.device)
-    return found
+    kept: dict[tuple, Workspace] = _local.__dict__.setdefault("kept", {})
+    key = (size, columns, like.dtype)
+    if key not in kept:
+        if len(kept) == KEPT:
+            del kept[next(iter(kept))]
+        kept[key] = Workspace(size, columns, like.dtype, like.device)
+    return kept[key]
 
 
 def _chunks(features: Tensor, size: int) -> list[tuple[slice, Workspace]]:
@@ -84,27 +87,26 @@ def _chunks(features: Tensor, size: int) -> list[tuple[slice, Workspace]]:
 def _load(work: Workspace, features: Tensor, scale: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Fill the state with x̂ of features (c, d) and return the unit vectors (d, C) and their scales (C,)."""
     count, width = features.shape
-    unit = work.entries[: width * work.key[1]].view(width, -1)
+    unit = work.entries[: width + 1]
     if count < unit.shape[1]:
         unit[:, count:] = 0
         scale = torch.cat([scale, scale.new_zeros(unit.shape[1] - count)])
-    unit[:, :count].copy_(features.t())
+    unit[width] = 0  # what padded amplitudes fetch
+    unit[:width, :count].copy_(features.t())
     unit.mul_(scale)
-    if width < work.key[0]:
-        work.embedded.zero_()
-    work.embedded.index_copy_(0, rows, unit)
+    torch.index_select(unit, 0, rows, out=work.embedded)
     for matrices, source, target in work.forwards:
         torch.bmm(matrices, source, out=target)
-    return unit, scale
+    return unit[:width], scale
 
 
 def edge_sums(features: Tensor, scale: Tensor, table: Tensor, rows: Tensor) -> Tensor:
-    """z (B, n) of features (B, d) with scales (B,), w · 2/N (n, N/2), and the rows (d,) of the permuted amplitudes."""
+    """z (B, n) of features (B, d) with scales (B,), w · 2/N (n, N/2), and the entry (N,) that each row fetches."""
     qubits, half = table.shape
     out = features.new_empty(features.shape[0], qubits)
     for part, work in _chunks(features, 2 * half):
         _load(work, features[part], scale[part], rows)
-        sums = features.new_empty(qubits, work.key[1])
+        sums = features.new_empty(qubits, work.columns)
         for wire in range(qubits):
             torch.mul(*work.ends[wire], out=work.products[wire])
             torch.mv(work.flipped, table[wire], out=sums[wire])
@@ -113,15 +115,15 @@ def edge_sums(features: Tensor, scale: Tensor, table: Tensor, rows: Tensor) -> T
 
 
 def edge_gradients(
-    features: Tensor, scale: Tensor, table: Tensor, rows: Tensor, along: Tensor, grad: Tensor
+    features: Tensor, scale: Tensor, table: Tensor, rows: Tensor, back: Tensor, along: Tensor, grad: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """(dL/dx (B, d), dL/d(table) (n, N/2)) from dL/dz (B, n) and along = 2 Σ_k z_k dL/dz_k (B,)."""
+    """(dL/dx (B, d), dL/d(table) (n, N/2)) from dL/dz (B, n), along = 2 Σ_k z_k dL/dz_k and each entry's row (d,)."""
     d_features, d_table = torch.empty_like(features), torch.zeros_like(table)
     weights, d_weights = list(table.unsqueeze(2).unbind()), list(d_table.unbind())
     for part, work in _chunks(features, 2 * table.shape[1]):
         unit, scaled = _load(work, features[part], scale[part], rows)
         count = part.stop - part.start
-        g = grad.new_zeros(table.shape[0], work.key[1])
+        g = grad.new_zeros(table.shape[0], work.columns)
         g[:, :count] = grad[part].t()
         for wire, g_wire in enumerate(g.unbind()):
             product, (low, high), (d_low, d_high) = work.products[wire], work.ends[wire], work.d_ends[wire]
@@ -137,6 +139,6 @@ def edge_gradients(
         for matrices, source, target in work.backwards:
             torch.bmm(matrices, source, out=target)
         unit[:, :count].mul_(along[part])
-        d_unit = torch.index_select(work.d_embedded, 0, rows, out=work.free[: rows.shape[0]]).sub_(unit).mul_(scaled)
+        d_unit = torch.index_select(work.d_embedded, 0, back, out=work.free[: unit.shape[0]]).sub_(unit).mul_(scaled)
         d_features[part] = d_unit[:, :count].t()
     return d_features, d_table

@@ -83,12 +83,12 @@ def generator_rows(circuit: Circuit, device: torch.device) -> Tensor:
 
 
 @constant
-def edge_rows(qubits: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Two (n, N/2) tables: for every wire the basis states with that bit 0, and their partners with that bit 1."""
+def edge_rows(qubits: int, device: torch.device) -> Tensor:
+    """(2 · n · N/2,): for every wire the basis states with that bit 0, then, in the same order, their partners."""
     states = torch.arange(1 << qubits, device=device)
     bits = [1 << (qubits - 1 - wire) for wire in range(qubits)]
     low = torch.stack([states[(states & b) == 0] for b in bits])
-    return low, low + torch.tensor(bits, device=device)[:, None]
+    return torch.cat([low, low + torch.tensor(bits, device=device)[:, None]]).view(-1)
 
 
 @constant

@@ -40,7 +40,7 @@ def two_design_columns(angles: Tensor, qubits: int, layers: int, columns: int) -
     """The first `columns` K columns of the circuit's orthogonal matrix, (2**n, K), differentiable in the angles.
 
     Args:
-        angles: ((2L + 1) n - 2L,) radians, in the order of PennyLane's `SimplifiedTwoDesign`: first weights, then weights.
+        angles: ((2L + 1) n - 2L,) radians, in the order of PennyLane's `SimplifiedTwoDesign`.
         qubits: n >= 1.
         layers: L >= 0.
         columns: K, at most 2**n.
@@ -54,7 +54,7 @@ def two_design_columns(angles: Tensor, qubits: int, layers: int, columns: int) -
     expected = two_design_angles(qubits, layers)
     if angles.shape != (expected,):
         raise InputError(
-            f"angles: shape {tuple(angles.shape)}, but {layers} layers on {qubits} qubits need ({expected},); give those."
+            f"angles: shape {tuple(angles.shape)}, but {layers} layers of {qubits} qubits need ({expected},); give it."
         )
     if not 1 <= columns <= 1 << qubits:
         raise InputError(

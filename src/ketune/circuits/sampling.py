@@ -1,4 +1,4 @@
-"""Finite shots and noise: how a trained circuit would score on hardware. For evaluation only; nothing here has a gradient.
+"""Finite shots and noise: how a trained circuit would score on hardware. For evaluation only; there is no gradient.
 
 Noise model: after every gate, on each of its wires, PennyLane's `DepolarizingChannel(p)` (X, Y or Z with p/3 each); at
 the read-out every bit flips with probability q. The state preparation is taken as free of errors, which flatters

@@ -170,5 +170,5 @@ def probabilities(features: Tensor, angles: Tensor, circuit: Circuit) -> Tensor:
 
 
 def general(features: Tensor, angles: Tensor, circuit: Circuit) -> Tensor:
-    """z (B, n) of features (B, d) and angles of any circuit, both in fp32 or both in float64; differentiable in both."""
+    """z (B, n) of features (B, d) and angles of any circuit, both fp32 or both float64; differentiable in both."""
     return statevector(features, layer_factors(angles, circuit), circuit.qubits, circuit.entangler)

@@ -17,10 +17,11 @@ def write(settings: Params) -> results.Results:
     """
     found = results.read(settings)
     looks = style.looks(found)
-    parts = contents.compute(found, looks)
+    intervals = comparisons.intervals(found)
+    parts = contents.compute(found, looks, intervals)
     metrics.write_metrics(found)
     metrics.write_curves(found)
-    metrics.write_scores(found, comparisons.intervals(found))
+    metrics.write_scores(found, intervals)
     with records.replacing(layout.REPORTS / "tables") as folder:
         folder.mkdir()
         for table in parts.tables:

@@ -69,7 +69,12 @@ def losses(results: Results) -> Table:
         values = [measure(results, m, "loss", where).by_seed().mean() for m in results.methods]
         rows.append((Cell(name, note=title), numeral(len(where), 0), *(numeral(float(v), 3) for v in values)))
     columns = ("Bucket", "Texts", *map(results.title, results.methods))
-    return Table("buckets", f"Held-out loss by bucket, mean over seeds; buckets under {FEWEST} texts are left out.", columns, tuple(rows))
+    return Table(
+        "buckets",
+        f"Held-out loss by bucket, mean over seeds; buckets under {FEWEST} texts are left out.",
+        columns,
+        tuple(rows),
+    )
 
 
 def differences(results: Results) -> Table | None:

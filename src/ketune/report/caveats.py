@@ -21,25 +21,30 @@ def caveats(results: Results, judgement: Judgement) -> list[str]:
 def _seeds(results: Results, judgement: Judgement) -> list[str]:
     count = len(results.settings.seeds)
     if count < 3:
-        return [f"{count} of at least three seeds: the spread between training runs is unknown, and no interval covers it."]
+        return [
+            f"{count} of at least three seeds: the spread between training runs is unknown, and no interval covers it."
+        ]
     if count < FEW_SEEDS:
         return [f"{count} seeds: enough for an interval over seeds, which then is wide; five are usual."]
     return []
 
 
 def _untuned(results: Results, judgement: Judgement) -> list[str]:
-    found = []
     if "base" not in results.methods:
         return ["The untuned model is not among the methods: nobody can see what tuning adds or forgets."]
     base = results.mean("base", "loss")
-    for method in results.methods:
-        if method != "base" and results.mean(method, "loss") > base:
-            found.append(f"{results.title(method)} is worse than the untuned model on held-out loss: it did not learn in "
-                         "these steps, or its learning rate is wrong.")  # fmt: skip
+    found = [
+        f"{results.title(method)} is worse than the untuned model on held-out loss: it did not learn in these steps, "
+        "or its learning rate is wrong."
+        for method in results.methods
+        if method != "base" and results.mean(method, "loss") > base
+    ]
     spread = float(np.ptp(results.corpus("base", "loss")))
     if spread > 0:
-        found.append(f"The untuned model's loss differs between seeds by {spread:.2g}, though nothing in it depends on a "
-                     "seed: something here is not deterministic.")  # fmt: skip
+        found.append(
+            f"The untuned model's loss differs between seeds by {spread:.2g}, though nothing in it depends on a seed: "
+            "something here is not deterministic."
+        )
     return found
 
 
@@ -49,14 +54,18 @@ def _arms(results: Results, judgement: Judgement) -> list[str]:
     if reference not in results.methods:
         found.append(f"The reference {reference!r} is not among the methods: nothing is compared with it.")
     for method in results.in_family("quantum"):
-        required = controls(results, method)
+        title, required = results.title(method), controls(results, method)
         missing = [other for other in required if other not in results.methods]
         if missing:
-            found.append(f"{results.title(method)}: {len(missing)} of its {len(required)} controls did not run "
-                         f"({', '.join(missing)}), so nothing can be said about what its circuit contributes.")  # fmt: skip
+            found.append(
+                f"{title}: {len(missing)} of its {len(required)} controls did not run ({', '.join(missing)}), so "
+                "nothing can be said about what its circuit contributes."
+            )
         if not required:
-            found.append(f"{results.title(method)} has no control that takes its circuit away: nothing here tells the "
-                         "circuit from the rest of the method.")  # fmt: skip
+            found.append(
+                f"{title} has no control that takes its circuit away: nothing here tells the circuit from the rest of "
+                "the method."
+            )
     return found
 
 
@@ -65,13 +74,16 @@ def _sizes(results: Results, judgement: Judgement) -> list[str]:
     if MATCHED in results.methods and "qaa" in results.methods:
         ours, theirs = results.trainable("qaa"), results.trainable(MATCHED)
         if abs(ours - theirs) > 0.02 * ours:
-            found.append(f"{results.title(MATCHED)} has {theirs:,} parameters and {results.title('qaa')} {ours:,}: they "
-                         "are not matched.")  # fmt: skip
+            named = f"{results.title(MATCHED)} has {theirs:,} parameters and {results.title('qaa')} {ours:,}"
+            found.append(f"{named}: they are not matched.")
     for method in results.methods:
         counts = results.of(method)[0].cost["parameters"]
         if counts["receiving"] is not None and counts["receiving"] < counts["trainable"]:
-            found.append(f"{results.title(method)}: {counts['trainable'] - counts['receiving']:,} of its "
-                         f"{counts['trainable']:,} trainable parameters never received a gradient.")  # fmt: skip
+            without = counts["trainable"] - counts["receiving"]
+            found.append(
+                f"{results.title(method)}: {without:,} of its {counts['trainable']:,} trainable parameters never "
+                "received a gradient."
+            )
     return found
 
 
@@ -100,7 +112,9 @@ def _answers(results: Results, judgement: Judgement) -> list[str]:
     answers = [answer for run in results.runs.values() for answer in run.answers]
     cut = sum(not answer.finished for answer in answers)
     if cut:
-        found.append(f"{cut:,} of {len(answers):,} answers were cut at {results.settings.generate.max_new_tokens} tokens.")
+        found.append(
+            f"{cut:,} of {len(answers):,} answers were cut at {results.settings.generate.max_new_tokens} tokens."
+        )
     if results.settings.score.bert_model == PACKAGED_BERT:
         found.append("BERTScore uses a small packaged model: its values compare within this page and with no other.")
     too_long = max(run.cost["prompts_too_long"] for run in results.runs.values())
@@ -113,7 +127,9 @@ def _costs(results: Results, judgement: Judgement) -> list[str]:
     found = []
     machines = ledger.machines(results)
     if len(machines) > 1:
-        found.append(f"The runs used {len(machines)} different machines: their seconds, memory and joules do not compare.")
+        found.append(
+            f"The runs used {len(machines)} different machines: their seconds, memory and joules do not compare."
+        )
     resumed = [run for run in results.runs.values() if run.cost["resumed_from"]]
     if resumed:
         found.append(f"{len(resumed)} runs were resumed from a checkpoint: their seconds leave out what came before.")
@@ -130,14 +146,18 @@ def _power(results: Results, judgement: Judgement) -> list[str]:
     report, count = results.settings.report, len(judgement.verdicts)
     smallest = 2 * count / (report.resamples + 1)
     if smallest >= 1 - report.confidence:
-        return [f"{report.resamples:,} resamples cannot give a corrected p below {smallest:.2g} over {count} comparisons: no "
-                "verdict can be better or worse; raise report.resamples."]  # fmt: skip
+        return [
+            f"{report.resamples:,} resamples cannot give a corrected p below {smallest:.2g} over {count} comparisons: "
+            "no verdict can be better or worse; raise report.resamples."
+        ]
     worst = max(judgement.verdicts.values(), key=lambda verdict: verdict.detectable)
-    margin = report.margin
-    if worst.detectable <= margin:
+    if worst.detectable <= report.margin:
         return []
-    return [f"The design finds differences in held-out loss surely only above {number(worst.detectable, 3)} nats per token "
-            f"(in its least sure comparison), more than the margin of {margin:g} that counts as comparable."]  # fmt: skip
+    return [
+        f"In its least sure comparison the design finds differences in held-out loss only above "
+        f"{number(worst.detectable, 3)} nats per token, more than the margin of {report.margin:g} that counts as "
+        "comparable."
+    ]
 
 
 def _paper(results: Results, judgement: Judgement) -> list[str]:

@@ -59,16 +59,17 @@ def table(results: Results) -> Table | None:
     rows = []
     for claim, found in tested(results).items():
         word = WORDS.get(found.word, found.word)
+        statement = f"{results.title(claim.method)} {WORDING[claim.what]} {results.title(claim.other)}"
         rows.append((
-            Cell(f"{results.title(claim.method)} {WORDING[claim.what]} {results.title(claim.other)}", method=claim.method),
+            Cell(statement, method=claim.method),
             Cell(word, mark={"holds": "better", "the opposite holds": "worse"}.get(word, "open")),
             numeral(found.difference, 4, signed=True, note=interval(found.low, found.high, 4, signed=True)),
             Cell("< 0.001" if found.adjusted_p < 0.001 else f"{found.adjusted_p:.3f}", found.adjusted_p),
         ))  # fmt: skip
     caption = (
-        "What arXiv:2509.16244 states of its training curves, tested on ours, paired by seed and step: mean training loss "
-        "over all steps, and variance of the loss's change from step to step. Below 0 speaks for the statement. Steps are "
-        "resampled as if independent; a curve's trend is shared by both sides of each pair."
+        "What arXiv:2509.16244 states of its training curves, tested on ours, paired by seed and step: mean training "
+        "loss over all steps, and variance of the loss's change from step to step. Below 0 speaks for the statement. "
+        "Steps are resampled as if independent; a curve's trend is shared by both sides of each pair."
     )
     columns = ("Statement", "Here", "Difference", "Adjusted p")
     return Table("paper_claims", caption, columns, tuple(rows)) if rows else None

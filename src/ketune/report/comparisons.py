@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
-
 from ketune import statistics
 from ketune.params import Report
+from ketune.report import chrf
 from ketune.report.metrics import BY_KEY, METRICS
 from ketune.report.results import Results
 from ketune.statistics import Attribution, Interval, Measure, Resampling, Verdict
@@ -38,8 +37,6 @@ CONTROLS = {
             "random_quadratic", "silu_bottleneck"),
     "qtha": ("base", "qtha_none", "qtha_silu"),
 }  # fmt: skip
-# Corpus chrF is no mean over prompts and its counts are not kept, so it has no interval and no test.
-TESTED = tuple(metric for metric in METRICS if metric.key != "chrf")
 
 
 def resampling(report: Report) -> Resampling:
@@ -57,21 +54,23 @@ def measure(results: Results, method: str, metric: str, chosen: Iterable[int] | 
         return statistics.ratio(sums[:, columns], tokens[:, columns], lower_is_better=lower)
     if metric == "bleu":
         return statistics.bleu(results.bleu_statistics(method))
+    if metric == "chrf":
+        return chrf.measure(results, method)
     return statistics.mean(results.per_prompt(method, metric), lower_is_better=lower)
 
 
 def intervals(results: Results) -> dict[tuple[str, str], Interval]:
-    """(method, metric) → value with interval, for every metric that can be resampled."""
+    """(method, metric) → value with interval."""
     drawn = resampling(results.settings.report)
     return {
         (method, metric.key): statistics.interval(measure(results, method, metric.key), drawn)
         for method in results.methods
-        for metric in TESTED
+        for metric in METRICS
     }
 
 
 def controls(results: Results, method: str) -> tuple[str, ...]:
-    """The controls that a quantum method must beat; of an unknown one, those that bear its name, and the matched LoRA."""
+    """The controls that a quantum method must beat; of one unknown here, those that bear its name, and matched LoRA."""
     if method in CONTROLS:
         return CONTROLS[method]
     own = tuple(m for m in results.in_family("control") if m.startswith(f"{method}_"))
@@ -98,7 +97,7 @@ class Judgement:
 
 
 def judge(results: Results) -> Judgement:
-    """Verdicts on held-out loss of every quantum method (where there is none: of every adapter against the reference)."""
+    """Verdicts on held-out loss of every quantum method; without any, of every adapter against the reference."""
     found = _verdicts(results, pairs(results), "loss")
     attributions: dict[str, Attribution | None] = {}
     for method in results.in_family("quantum"):
@@ -120,7 +119,7 @@ def pairs(results: Results) -> list[tuple[str, str]]:
 def other_metrics(results: Results) -> dict[str, dict[tuple[str, str], Verdict]]:
     """Metric → verdicts against reference and matched LoRA, corrected within the metric. No margin is stated there."""
     few = [(m, o) for m, o in pairs(results) if o in (results.settings.report.reference, MATCHED)]
-    return {metric.key: _verdicts(results, few, metric.key) for metric in TESTED if metric.key != "loss"}
+    return {metric.key: _verdicts(results, few, metric.key) for metric in METRICS if metric.key != "loss"}
 
 
 def _verdicts(results: Results, chosen: list[tuple[str, str]], metric: str) -> dict[tuple[str, str], Verdict]:
@@ -142,25 +141,19 @@ class Pairwise:
 def pairwise(results: Results) -> Pairwise:
     """Every method against every other; p-values corrected over all unordered pairs."""
     made = {method: measure(results, method, "loss") for method in results.methods}
+    drawn = resampling(results.settings.report)
     unordered = [(a, b) for i, a in enumerate(results.methods) for b in results.methods[i + 1 :]]
     improvement = {}
     for a, b in unordered:
-        share = wins(made[a], made[b])
+        share = statistics.probability_of_improvement(made[a], made[b], drawn).value
         improvement[a, b], improvement[b, a] = share, 1.0 - share
     return Pairwise(improvement, _verdicts(results, unordered, "loss"))
-
-
-def wins(method: Measure, other: Measure) -> float:
-    """Share of (seed, prompt) on which `method` is better; a tie is half a win."""
-    gap = other.by_prompt() - method.by_prompt()
-    signs = np.sign(gap if method.lower_is_better else -gap)
-    return float((signs.mean() + 1.0) / 2.0)
 
 
 def separated_best(results: Results) -> dict[str, str]:
     """Metric → the method whose mean is best, where the paired test separates it from every other, corrected."""
     found = {}
-    for metric in TESTED:
+    for metric in METRICS:
         sign = 1 if metric.lower_is_better else -1
         best = min(results.methods, key=lambda method, key=metric.key, sign=sign: sign * results.mean(method, key))
         others = [(best, other) for other in results.methods if other != best]

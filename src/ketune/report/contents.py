@@ -65,10 +65,9 @@ class Contents:
         return [part for value in values for part in (value if isinstance(value, list) else [value])]
 
 
-def compute(results: Results, looks: Mapping[str, Look]) -> Contents:
+def compute(results: Results, looks: Mapping[str, Look], intervals: tables.Intervals) -> Contents:
     """Everything that the report says and draws."""
     judgement = comparisons.judge(results)
-    intervals = comparisons.intervals(results)
     machines = ledger.machines(results)
     drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in figures.shown(len(machines) == 1)]
     several = len(results.methods) > 1

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import matplotlib
 
 matplotlib.use("agg")  # labels are measured with its renderer
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ketune.report.style import GRID, INK, MUTED, Look, variables  # noqa: E402
+from ketune.report.style import GRID, INK, MUTED, Look, variables
 
 SETTINGS = {
     "svg.fonttype": "none",  # text stays text: it can be selected and searched
@@ -57,7 +57,9 @@ class Drawing:
 
 
 @contextmanager
-def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **more: object) -> Iterator[tuple[Figure, list[Axes]]]:
+def canvas(
+    width: float, height: float, rows: int = 1, columns: int = 1, **more: object
+) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure of `rows` × `columns` panels, in inches, closed again at the end; panels in reading order."""
     with matplotlib.rc_context(SETTINGS):
         figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **more)
@@ -99,7 +101,7 @@ def point(axes: Axes, x: float, y: float, look: Look, size: float = 7.5, **more:
 
 
 def label_at_edge(axes: Axes, points: Sequence[tuple[float, float, str, Look]], size: float = 9) -> None:
-    """Write each (x, y, text, look) behind its marker in a column right of the panel, at its point's height, joined to it by a thin line.
+    """Write each (x, y, text, look) behind its marker right of the panel, joined to its point by a thin line.
 
     Points may crowd as they like: labels keep their order and are moved apart just enough not to touch.
     """

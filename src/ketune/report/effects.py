@@ -26,7 +26,10 @@ def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Dr
     margin = results.settings.report.margin
     counts = [len(ran) for ran in groups.values()]
     height = 0.7 + sum(0.5 + 0.27 * count for count in counts)
-    with drawing.canvas(8.4, height, len(groups), 1, sharex=True, height_ratios=[c + 1 for c in counts]) as (figure, panels):
+    with drawing.canvas(8.4, height, len(groups), 1, sharex=True, height_ratios=[c + 1 for c in counts]) as (
+        figure,
+        panels,
+    ):
         for panel, (method, ran) in zip(panels, groups.items(), strict=True):
             panel.axvspan(-margin, margin, color=GRID[1], alpha=0.5, lw=0)
             panel.axvline(0, color=MUTED[1], lw=1)
@@ -38,8 +41,8 @@ def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Dr
             panel.set_title(f"{results.title(method)} less …")
         panels[-1].set_xlabel("difference in held-out loss, nats per token  (left of 0: the quantum method is better)")
         caption = (
-            "Each quantum method less each of its controls, with intervals over seeds and prompts. The shaded strip is the "
-            f"margin of ±{margin:g} within which methods count as comparable."
+            "Each quantum method less each of its controls, with intervals over seeds and prompts. The shaded strip is "
+            f"the margin of ±{margin:g} within which methods count as comparable."
         )
         return drawing.finish(figure, "against_controls", caption)
 
@@ -64,7 +67,7 @@ def interval_plot(results: Results, looks: Looks, intervals: Intervals) -> Drawi
             panel.locator_params(axis="x", nbins=4)
         caption = (
             f"Every metric with its {100 * results.settings.report.confidence:g} % interval; faint dots are seeds. "
-            "chrF has seeds only. Overlapping intervals may still separate when paired: the verdicts tell."
+            "Overlapping intervals may still separate when paired: the verdicts tell."
         )
         return drawing.finish(figure, "intervals", caption)
 
@@ -74,9 +77,8 @@ def _interval_row(
 ) -> None:
     values = results.corpus(method, metric.key)
     panel.plot(values, np.full(len(values), row), ".", color=look.colour, alpha=0.4, markersize=5, zorder=3)
-    found = intervals.get((method, metric.key))
-    if found is not None:
-        panel.plot([found.low, found.high], [row, row], color=look.colour, lw=1.6, solid_capstyle="butt")
+    found = intervals[method, metric.key]
+    panel.plot([found.low, found.high], [row, row], color=look.colour, lw=1.6, solid_capstyle="butt")
     drawing.point(panel, float(values.mean()), row, look, size=6)
 
 
@@ -102,7 +104,5 @@ def forgetting(results: Results, looks: Looks) -> Drawing | None:
         axes.set_xlabel("gain: held-out loss of the untuned model less the method's (right is better)")
         axes.set_ylabel("forgetting: rise of the loss on neutral text (down is better)")
         drawing.label_at_edge(axes, points)
-        caption = (
-            "Gain against forgetting, in nats per token; the untuned model is the origin, faint dots are seeds."
-        )
+        caption = "Gain against forgetting, in nats per token; the untuned model is the origin, faint dots are seeds."
         return drawing.finish(figure, "gain_against_forgetting", caption)

@@ -68,9 +68,7 @@ def _curve(panel: Axes, curves: np.ndarray, look: Look, width: int) -> None:
     for row in losses:
         panel.plot(steps, row, color=look.colour, lw=0.6, alpha=0.3)
     if len(losses) > 1:
-        panel.fill_between(
-            steps, smoothed.min(axis=0), smoothed.max(axis=0), color=look.colour, alpha=0.25, lw=0
-        )
+        panel.fill_between(steps, smoothed.min(axis=0), smoothed.max(axis=0), color=look.colour, alpha=0.25, lw=0)
     panel.plot(steps, smoothed.mean(axis=0), color=look.colour, ls=look.line)
 
 
@@ -116,7 +114,8 @@ def tradeoff(results: Results, looks: Looks, intervals: Intervals, cost: str, me
     with drawing.canvas(7.0, height) as (figure, (axes,)):
         drawing.cost_axis(axes, list(placed.values()))
         for method, x in placed.items():
-            _cross(axes, x, intervals.get((method, metric)), looks[method])
+            found = intervals[method, metric]
+            axes.plot([x, x], [found.low, found.high], color=looks[method].colour, lw=1.2, alpha=0.45, zorder=3)
             drawing.point(axes, x, results.mean(method, metric), looks[method])
         for method in (m for m, x in measured.items() if x == 0):
             level = results.mean(method, metric)
@@ -130,17 +129,14 @@ def tradeoff(results: Results, looks: Looks, intervals: Intervals, cost: str, me
         axes.set_ylabel(f"{spec.title}, {spec.unit}")
         if spec.lower_is_better:
             axes.invert_yaxis()
-        drawing.label_at_edge(axes, [(x, results.mean(m, metric), results.title(m), looks[m]) for m, x in placed.items()])
+        drawing.label_at_edge(
+            axes, [(x, results.mean(m, metric), results.title(m), looks[m]) for m, x in placed.items()]
+        )
         caption = (
-            f"{spec.title} against {title}; up and to the left is better. Bars are intervals. The dotted frontier joins "
-            "methods whose interval lies clear of every cheaper one's."
+            f"{spec.title} against {title}; up and to the left is better. Bars are intervals. The dotted frontier "
+            "joins methods whose interval lies clear of every cheaper one's."
         )
         return drawing.finish(figure, f"{metric}_against_{cost}", caption)
-
-
-def _cross(axes: Axes, x: float, found: Interval | None, look: Look) -> None:
-    if found is not None:
-        axes.plot([x, x], [found.low, found.high], color=look.colour, lw=1.2, alpha=0.45, zorder=3)
 
 
 def frontier(axes: Axes, points: list[tuple[float, Interval]], lower_is_better: bool) -> None:
@@ -151,4 +147,6 @@ def frontier(axes: Axes, points: list[tuple[float, Interval]], lower_is_better: 
         if clear:
             kept.append((x, found))
     if len(kept) > 1:
-        axes.step([x for x, _ in kept], [k.value for _, k in kept], where="post", color=MUTED[1], lw=1, ls=":", zorder=1)
+        axes.step(
+            [x for x, _ in kept], [k.value for _, k in kept], where="post", color=MUTED[1], lw=1, ls=":", zorder=1
+        )

@@ -70,7 +70,9 @@ def search_table(results: Results) -> Table | None:
             Cell("at the edge" if search["at_edge"] else "inside", mark="worse" if search["at_edge"] else ""),
         ))  # fmt: skip
     columns = ("Method", "Tried", "Steps each", "From, to", "Best", "Used", "Validation loss", "Best lies")
-    caption = "The search for learning rates: the same grid, steps and seed for every method, chosen on validation loss."
+    caption = (
+        "The search for learning rates: the same grid, steps and seed for every method, chosen on validation loss."
+    )
     return Table("ledger_search", caption, columns, tuple(rows)) if rows else None
 
 
@@ -110,8 +112,8 @@ def digest(path: Path) -> str:
     """DVC's hash: the file's MD5, or for a folder the MD5 of the list of its files, with the suffix .dir."""
     if path.is_file():
         return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    files = sorted(p for p in path.rglob("*") if p.is_file())
+    files = [file for file in path.rglob("*") if file.is_file()]
     entries = [{"md5": digest(file), "relpath": file.relative_to(path).as_posix()} for file in files]
-    entries.sort(key=lambda entry: tuple(entry["relpath"].split("/")))
+    entries.sort(key=lambda entry: entry["relpath"])
     listing = json.dumps(entries, sort_keys=True)
     return f"{hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest()}.dir"

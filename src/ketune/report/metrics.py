@@ -66,16 +66,13 @@ def write_curves(results: Results) -> None:
 
 
 def write_scores(results: Results, intervals: Mapping[tuple[str, str], Interval]) -> None:
-    """One row a method: each metric with the ends of its interval, where it has one."""
-    columns, rows = ["method"], []
-    for metric in METRICS:
-        resampled = (results.methods[0], metric.key) in intervals
-        columns += [metric.key, *([f"{metric.key}_low", f"{metric.key}_high"] if resampled else [])]
+    """One row a method: each metric with the ends of its interval."""
+    columns = ["method", *(f"{metric.key}{end}" for metric in METRICS for end in ("", "_low", "_high"))]
+    rows = []
     for method in results.methods:
         row: list[Any] = [method]
         for metric in METRICS:
-            row.append(round(results.mean(method, metric.key), 4))
-            if (found := intervals.get((method, metric.key))) is not None:
-                row += [round(found.low, 4), round(found.high, 4)]
+            found = intervals[method, metric.key]
+            row += [round(value, 4) for value in (results.mean(method, metric.key), found.low, found.high)]
         rows.append(row)
     records.write_csv(layout.REPORTS / "scores.csv", columns, rows)

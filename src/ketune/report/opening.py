@@ -46,12 +46,18 @@ def circuits(results: Results) -> tuple[str, ...]:
         return ()
     most = max(counted.values())
     held = ", ".join(f"{title} {n}" for title, n in counted.items())
-    return (
-        f"The circuits (qubits: {held}) are simulated classically and exactly: {most} qubits are {2**most:,} amplitudes. "
-        "No quantum advantage is possible here in principle; the question is whether the circuit's function is a good "
-        "adapter. Layers of RX and CNOT, however many, are a circuit of the IQP type: one diagonal of phases between two "
-        "Hadamard transforms.",
-    )
+    sentences = [
+        f"The circuits (qubits: {held}) are simulated classically and exactly: {most} qubits are {2**most:,} "
+        "amplitudes. No quantum advantage is possible here in principle; the question is whether the circuit's "
+        "function is a good adapter."
+    ]
+    diagonal = [m for m in results.in_family("quantum") if results.settings.sections[m].get("rotation") == "RX"]
+    if diagonal:
+        sentences.append(
+            f"The circuit of {results.named(diagonal)}, layers of RX and CNOT, is of the IQP type, however many layers "
+            "it has: one diagonal of phases between two Hadamard transforms."
+        )
+    return tuple(sentences)
 
 
 def seeds(results: Results) -> tuple[str, ...]:
@@ -83,7 +89,9 @@ def statements(results: Results, judgement: Judgement) -> list[Statement]:
             words = {"better": "better than", "worse": "worse than", "comparable": "comparable with"}
             word = words.get(verdict.word, "not distinguishable from")
             mark = verdict.word if verdict.word in ("better", "worse") else "open"
-            found.append(Statement(f"{results.title(method)} is {word} {results.title(reference)} on held-out loss.", mark))
+            found.append(
+                Statement(f"{results.title(method)} is {word} {results.title(reference)} on held-out loss.", mark)
+            )
         found.append(contribution(results, method, attribution))
     return found
 
@@ -94,7 +102,9 @@ def contribution(results: Results, method: str, attribution: Attribution | None)
     if attribution is None:
         return Statement(f"{title}: no control takes its circuit away, so nothing is said about the circuit.", "open")
     if attribution.contributes:
-        return Statement(f"{title}: the circuit contributes. It beats every control, each interval free of 0.", "better")
+        return Statement(
+            f"{title}: the circuit contributes. It beats every control, each interval free of 0.", "better"
+        )
     reasons = []
     if attribution.not_beaten:
         reasons.append(f"it does not beat {results.named(attribution.not_beaten)}")

@@ -60,8 +60,8 @@ def colours() -> str:
     light = " ".join(f"--{name}: {value};" for name, value, _ in everything)
     dark = " ".join(f"--{name}: {value};" for name, _, value in everything)
     return (
-        f":root {{ {light} }}\n:root[data-theme=\"dark\"] {{ {dark} }}\n"
-        f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=\"light\"]) {{ {dark} }} }}\n"
+        f':root {{ {light} }}\n:root[data-theme="dark"] {{ {dark} }}\n'
+        f'@media (prefers-color-scheme: dark) {{ :root:not([data-theme="light"]) {{ {dark} }} }}\n'
     )
 
 

@@ -28,7 +28,7 @@ class Published:
     bertscore: float
     rouge1: float
     rouge2: float
-    rougeL: float  # noqa: N815  (the metric's own name)
+    rougeL: float
     remark: str = ""
 
 
@@ -52,6 +52,11 @@ class Match:
     published: str
     ours: str
     meets: bool
+
+    @property
+    def word(self) -> str:
+        """same or differs."""
+        return "same" if self.meets else "differs"
 
 
 def matches(results: Results) -> list[Match]:
@@ -103,24 +108,29 @@ def sizes(results: Results) -> Table:
 def scores(results: Results) -> Table:
     """Table 3 of the paper beside ours: every published number, ours and the difference."""
     rows = []
+    verdicts = {match.what: match.word for match in matches(results)}
+    setting = tuple(Cell(verdicts[what], mark=verdicts[what]) for what in ("Backbone", "Data", "Optimiser steps"))
     for method in (m for m in results.methods if m in ROWS):
         for key, title in METRICS.items():
             published, ours = getattr(ROWS[method], key), results.mean(method, key)
             rows.append((
                 Cell(results.title(method), method=method), Cell(title),
                 numeral(published, 2), numeral(ours, 2), numeral(ours - published, 2, signed=True),
+                *setting,
             ))  # fmt: skip
-    columns = ("Method", "Metric", "Published", "Ours", "Difference")
+    columns = ("Method", "Metric", "Published", "Ours", "Difference", "Backbone", "Data", "Steps")
     return Table("paper_table3", f"Scores: Table 3 of {SOURCE} beside this run.", columns, tuple(rows))
 
 
 def conditions(results: Results) -> Table:
     """The paper's conditions beside ours."""
-    rows = [
-        (Cell(m.what), Cell(m.published), Cell(m.ours), Cell("same" if m.meets else "differs", mark="same" if m.meets else "differs"))
-        for m in matches(results)
-    ]  # fmt: skip
-    return Table("paper_conditions", f"Conditions of {SOURCE} beside this run.", ("Condition", "Published", "Ours", ""), tuple(rows))
+    rows = [(Cell(m.what), Cell(m.published), Cell(m.ours), Cell(m.word, mark=m.word)) for m in matches(results)]
+    return Table(
+        "paper_conditions",
+        f"Conditions of {SOURCE} beside this run.",
+        ("Condition", "Published", "Ours", ""),
+        tuple(rows),
+    )
 
 
 def tables(results: Results) -> list[Table]:
@@ -132,7 +142,9 @@ def warning(results: Results) -> str:
     """One sentence on what the comparison is worth."""
     differing = [match.what.lower() for match in matches(results) if not match.meets and match.what != "Seeds"]
     if not differing:
-        return "Backbone, data and budget are the paper's; learning rates, batch size, prompt and decoding it does not state."
+        return (
+            "Backbone, data and budget are the paper's; it does not state learning rates, batch, prompt and decoding."
+        )
     return (
         f"This is no replication, and the numbers are not expected to agree; what differs: {', '.join(differing)}. "
         "At most the order of the methods within a metric can be compared."

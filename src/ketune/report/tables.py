@@ -41,8 +41,8 @@ def other_verdicts(results: Results, found: dict[str, dict[tuple[str, str], Verd
         cells = [_judged(found[key][method, other], BY_KEY[key].digits) for key in keys]
         rows.append((Cell(results.title(method), method=method), Cell(results.title(other), method=other), *cells))
     caption = (
-        "The other metrics: method less opponent with its interval; the word better or worse only where the test, corrected "
-        "within a metric (Holm), says so."
+        "The other metrics: method less opponent with its interval; the word better or worse only where the test, "
+        "corrected within a metric (Holm), says so."
     )
     columns = ("Method", "Against", *(_heading(key) for key in keys))
     return Table("verdict_other_metrics", caption, columns, tuple(rows))
@@ -71,14 +71,14 @@ def quality(results: Results, intervals: Intervals, best: dict[str, str]) -> Tab
     for method in results.methods:
         cells = []
         for metric in METRICS:
-            found = intervals.get((method, metric.key))
-            note = interval(found.low, found.high, metric.digits) if found else ""
+            found = intervals[method, metric.key]
+            note = interval(found.low, found.high, metric.digits)
             mark = "best" if best.get(metric.key) == method else ""
             cells.append(numeral(results.mean(method, metric.key), metric.digits, note=note, mark=mark))
         rows.append((Cell(results.title(method), method=method), numeral(results.trainable(method), 0), *cells))
     caption = (
         f"Mean over seeds with {100 * report.confidence:g} % interval. Bold: better than every other method by the "
-        "paired test, corrected. chrF has no interval, since its counts per prompt are not kept."
+        "paired test, corrected."
     )
     columns = ("Method", "Trained parameters", *(_heading(metric.key) for metric in METRICS))
     return Table("quality", caption, columns, tuple(rows))
@@ -103,9 +103,19 @@ def costs(results: Results, comparable: bool) -> Table:
             Cell(results.title(method), method=method),
             numeral(results.trainable(method), 0), numeral(receiving, 0), numeral(run["adapter_bytes"] / 1024, 0),
             _range(results.cost(method, "wall_seconds"), 1, 1), _range(results.cost(method, "tokens_per_second"), 1, 0),
-            _range(results.cost(method, "peak_memory_bytes"), 2**20, 0), _range(results.cost(method, "energy_joules"), 1, 0),
+            _range(results.cost(method, "peak_memory_bytes"), 2**20, 0),
+            _range(results.cost(method, "energy_joules"), 1, 0),
         ))  # fmt: skip
-    columns = ("Method", "Trained parameters", "With gradient", "Adapter, KiB", "Seconds", "Tokens/s", "Peak MiB", "Joules")
+    columns = (
+        "Method",
+        "Trained parameters",
+        "With gradient",
+        "Adapter, KiB",
+        "Seconds",
+        "Tokens/s",
+        "Peak MiB",
+        "Joules",
+    )
     caption = "What training cost: median over seeds, lowest to highest below." + (
         "" if comparable else " The runs used different machines: seconds, memory and joules cannot be compared."
     )
@@ -130,8 +140,8 @@ def pairwise(results: Results, found: Pairwise) -> Table:
             cells.append(Cell("–") if row == column else _versus(found, row, column))
         rows.append(tuple(cells))
     caption = (
-        "Held-out loss: probability that the row's method beats the column's on a reference text, same seed, a tie being "
-        "half a win. Coloured where the corrected test separates the two (Holm, over all pairs)."
+        "Held-out loss: probability that the row's method beats the column's on a reference text, same seed, a tie "
+        "being half a win. Coloured where the corrected test separates the two (Holm, over all pairs)."
     )
     return Table("pairwise", caption, ("", *map(results.title, results.methods)), tuple(rows))
 
@@ -143,5 +153,3 @@ def _versus(found: Pairwise, row: str, column: str) -> Cell:
     word = word if direct else swapped.get(word, word)
     mark = MARKS[word] if word in swapped else ""
     return numeral(found.improvement[row, column], 2, mark=mark)
-
-

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# One branch of the pipeline on any machine: stages/cluster/worker.sh score@qaa-0
+#
+# Clones the project beside others, runs what the branch still needs, and leaves the results where the others find
+# them: in KETUNE_CACHE, a DVC cache folder on a shared file system, or, where that is not set, in the default DVC
+# remote. Afterwards `dvc repro` (with `--pull` for a remote) in the project itself restores every branch and runs the
+# report alone. Run `dvc repro prepare` (and push it) first, or every worker prepares for itself.
+set -euo pipefail
+target=${1:?usage: worker.sh STAGE, such as score@qaa-0}
+project=${KETUNE_PROJECT:-$(git rev-parse --show-toplevel)}
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/ketune-worker-XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+
+git clone --quiet "$project" "$scratch/project"
+[ ! -f "$project/.dvc/config.local" ] || cp "$project/.dvc/config.local" "$scratch/project/.dvc/"
+cd "$scratch/project"
+unset DVC_ROOT
+if [ -n "${KETUNE_CACHE:-}" ]; then
+  dvc config --local cache.dir "$KETUNE_CACHE"
+  dvc repro "$target"
+else
+  dvc repro --pull "$target"
+  dvc push --quiet --run-cache --with-deps "$target"
+fi

@@ -1,0 +1,47 @@
+"""Two-block language models with random weights, one for each architecture that the adapters know."""
+
+import copy
+from functools import lru_cache
+
+import torch
+import transformers as t
+
+_SAME = {"vocab_size": 64, "max_position_embeddings": 64, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+_LLAMA = _SAME | {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
+                  "num_key_value_heads": 2}  # fmt: skip
+_NEO = {"hidden_size": 24, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]]}
+_GPT2 = {"n_embd": 24, "n_layer": 2, "n_head": 4, "resid_pdrop": 0.0, "attn_pdrop": 0.0, "embd_pdrop": 0.0}
+_NEOX = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4}
+_OPT = {"hidden_size": 24, "ffn_dim": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "word_embed_proj_dim": 24,
+        "dropout": 0.0}  # fmt: skip
+
+CONFIGS = {
+    "llama": t.LlamaConfig(**_LLAMA),
+    "mistral": t.MistralConfig(**_LLAMA),
+    "qwen2": t.Qwen2Config(**_LLAMA),
+    "gpt2": t.GPT2Config(**_SAME | _GPT2),
+    "gpt_neo": t.GPTNeoConfig(**_SAME | _NEO),
+    "qwen3": t.Qwen3Config(**_LLAMA, head_dim=6),
+    "gemma": t.GemmaConfig(**_LLAMA, head_dim=6),
+    "gemma2": t.Gemma2Config(**_LLAMA, head_dim=6),
+    "gemma3_text": t.Gemma3TextConfig(**_LLAMA, head_dim=6),
+    "gpt_neox": t.GPTNeoXConfig(**_SAME | _NEOX),
+    "opt": t.OPTConfig(**_SAME | _OPT),
+}
+FIVE = ("llama", "mistral", "qwen2", "gpt2", "gpt_neo")
+
+
+@lru_cache
+def _model(name: str) -> t.PreTrainedModel:
+    torch.manual_seed(0)
+    return t.AutoModelForCausalLM.from_config(CONFIGS[name]).eval()
+
+
+def model(name: str) -> t.PreTrainedModel:
+    """A fresh copy of the model of that architecture, the same weights each time."""
+    return copy.deepcopy(_model(name))
+
+
+def ids() -> torch.Tensor:
+    """(3, 7) token ids."""
+    return torch.randint(3, 64, (3, 7), generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,296 @@
+"""What each method is, mathematically: facts that its implementation must reproduce."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+import architectures
+from architectures import ids
+from conftest import byte_tokenizer
+from ketune import tensor_train
+from ketune.amplitude import CircuitFeatures, QAAConfig
+from ketune.errors import InputError
+from ketune.gated import SoRAConfig, soft_threshold
+from ketune.hybrid import HybridAdapter, QTHAConfig
+from ketune.methods import load
+from ketune.methods.quantum_peft import OrthogonalFactors, PauliColumns, QuantumPEFTConfig, TaylorColumns
+from ketune.residual import LinearFeatures, ResidualAdapter
+
+
+def sora(**values: object) -> PeftModel:
+    torch.manual_seed(1)
+    config = SoRAConfig(task_type="CAUSAL_LM", init_weights=False, **values)  # type: ignore[arg-type]
+    return get_peft_model(architectures.model("gpt_neo"), config)
+
+
+def gates(model: PeftModel) -> torch.Tensor:
+    return torch.cat([adapter.gate.detach() for adapter in model.base_model.gated().values()])
+
+
+def test_soft_threshold_is_the_textbook_one() -> None:
+    values = torch.tensor([-3.0, -1.5, -1.0, -0.2, 0.0, 0.2, 1.0, 1.5, 3.0])
+    assert torch.equal(soft_threshold(values, 1.0), torch.tensor([-2.0, -0.5, 0, 0, 0, 0, 0, 0.5, 2.0]))
+
+
+def test_proximal_step_shrinks_by_the_scheduled_threshold() -> None:
+    model = sora(r=4, sparsity=0.1, sparsity_start=0.2, sparsity_end=0.6)
+    before = gates(model)
+    for step, part in ((2, 0.0), (4, 0.5), (6, 1.0), (10, 1.0)):
+        model.base_model.proximal_step(step, 10, learning_rate=7.0)
+        expected = soft_threshold(before, 0.1 * part)
+        assert torch.allclose(gates(model), expected, atol=1e-7)
+        before = gates(model)
+    scaled = sora(r=4, sparsity=0.1, sparsity_unit="learning_rate")
+    start = gates(scaled)
+    scaled.base_model.proximal_step(1, 10, learning_rate=0.5)
+    assert torch.allclose(gates(scaled), soft_threshold(start, 0.05))
+
+
+@pytest.mark.parametrize("target, left", [(0.85, 41), (0.5, 24), (7.0, 7), (1.0, 1), (100.0, 48)])
+def test_target_ranks_are_reached_exactly_and_the_dead_stay_dead(target: float, left: int) -> None:
+    model = sora(r=12, target_ranks=target, sparsity_start=0.2, sparsity_end=0.6)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    alive = []
+    for step in range(1, 21):
+        model(input_ids=ids(), labels=ids()).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        model.base_model.proximal_step(step, 20, 0.01)
+        alive.append(int((gates(model) != 0).sum()))
+    assert alive[-1] == left and alive[3] == 48
+    assert alive == sorted(alive, reverse=True) and alive[11:] == [left] * 9
+
+
+def test_the_largest_gates_survive() -> None:
+    model = sora(r=12, target_ranks=10.0)
+    before = gates(model).abs()
+    model.base_model.proximal_step(1, 10, 0.1)
+    assert set(gates(model).nonzero().flatten().tolist()) == set(before.topk(10).indices.tolist())
+
+
+def test_pruned_adapter_is_plain_lora_for_a_peft_without_ketune(tmp_path: Path) -> None:
+    model = sora(r=6, target_ranks=0.5)
+    model.base_model.proximal_step(1, 10, 0.1)
+    with torch.no_grad():
+        expected = model.eval()(input_ids=ids()).logits
+    model.base_model.save_pruned(tmp_path / "pruned")
+    loaded = PeftModel.from_pretrained(architectures.model("gpt_neo"), str(tmp_path / "pruned"))
+    assert isinstance(loaded.peft_config["default"], LoraConfig)
+    left = int((gates(model) != 0).sum())
+    assert sum(p.numel() for n, p in loaded.named_parameters() if "lora_" in n) == left * 48  # 24 in, 24 out a rank
+    with torch.no_grad():
+        assert torch.allclose(loaded.eval()(input_ids=ids()).logits, expected, atol=1e-5)
+    architectures.model("gpt_neo").save_pretrained(tmp_path / "base")
+    script = (
+        "import sys, peft, transformers\n"
+        "m = transformers.AutoModelForCausalLM.from_pretrained('base')\npeft.PeftModel.from_pretrained(m, 'pruned')\n"
+        "assert not any(name.startswith('ketune') for name in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=120)
+
+
+def test_pruning_everything_is_refused() -> None:
+    model = sora(r=2, sparsity=100.0)
+    model.base_model.proximal_step(1, 1, 0.1)
+    with pytest.raises(InputError, match="every gate is 0"):
+        model.base_model.prune()
+
+
+def test_sora_card_counts_the_ranks() -> None:
+    method = load("sora", {"r": 4, "alpha": 8.0, "dropout": 0.0, "gate_init": "ones", "sparsity": 0.0,
+                           "sparsity_unit": "step", "sparsity_start": 0.0, "sparsity_end": 0.0, "target_ranks": 0.5,
+                           "learning_rate": 0.1})  # fmt: skip
+    model = method.attach(architectures.model("gpt_neo"))
+    method.after_step(model, 1, 2, 0.1)
+    card = method.card(model)
+    assert (card["gates"], card["ranks_left"], card["parameters_after_pruning"]) == (16, 8, 8 * 48)
+
+
+@pytest.mark.parametrize("width, rank, layers", [(8, 3, 1), (64, 4, 3)])
+def test_pauli_columns_are_orthonormal_at_powers_of_two(width: int, rank: int, layers: int) -> None:
+    columns = PauliColumns(width, rank, layers).double()()
+    assert torch.allclose(columns.T @ columns, torch.eye(rank, dtype=torch.float64), atol=1e-12)
+
+
+@pytest.mark.parametrize("width, rank, intrinsic", [(9, 3, 3), (30, 4, 2), (7, 2, 5), (5, 5, 5)])
+def test_taylor_columns_are_those_of_a_matrix_exponential(width: int, rank: int, intrinsic: int) -> None:
+    columns = TaylorColumns(width, rank, intrinsic).double()
+    assert columns.entries.numel() == width * intrinsic - intrinsic * (intrinsic + 1) // 2
+    free = torch.zeros(width, width, dtype=torch.float64)
+    free[tuple(columns.where)] = columns.entries.detach()
+    exact = torch.matrix_exp(free - free.T)[:, :rank]
+    assert torch.allclose(columns(), exact, atol=1e-9)
+    assert torch.allclose(columns().T @ columns(), torch.eye(rank, dtype=torch.float64), atol=1e-9)
+
+
+def test_quantum_peft_is_a_change_of_rank_k() -> None:
+    torch.manual_seed(0)
+    config = QuantumPEFTConfig(rank=3, init_weights=False)
+    factors = OrthogonalFactors(config.columns(20), config.columns(12), config).double()
+    x = torch.randn(5, 12, dtype=torch.float64)
+    assert torch.linalg.matrix_rank(factors.delta()) == 3
+    assert torch.allclose(factors(x), x @ factors.delta().T)
+
+
+@pytest.mark.parametrize("width, expected", [(768, (8, 6, 4, 4)), (3584, (8, 8, 8, 7)), (18944, (37, 8, 8, 8)),
+                                              (256, (4, 4, 4, 4)), (512, (8, 4, 4, 4)), (7, (7, 1, 1, 1))])  # fmt: skip
+def test_factors_of_the_released_code(width: int, expected: tuple[int, ...]) -> None:
+    assert tensor_train.factors(width) == expected
+
+
+def test_tensor_train_is_the_matrix_that_its_definition_gives() -> None:
+    torch.manual_seed(0)
+    train = tensor_train.TensorTrain(24, 36, 3).double()
+    ins, outs = tensor_train.factors(24), tensor_train.factors(36)
+    matrix = torch.einsum("aycp,bzyq,dxzr,ewxs->abdepqrsw", *(
+        core for core in train.cores
+    )).reshape(*outs, *ins).reshape(36, 24)  # fmt: skip
+    vectors = torch.randn(5, 24, dtype=torch.float64)
+    assert torch.allclose(train(vectors), vectors @ matrix.T)
+    back = torch.randn(5, 36, dtype=torch.float64)
+    assert torch.allclose(train.transposed(back), back @ matrix)
+    assert sum(p.numel() for p in train.parameters()) == tensor_train.parameters(24, 36, 3)
+
+
+def test_qtha_saves_nothing_at_small_widths_and_the_published_share_at_large_ones() -> None:
+    assert QTHAConfig(r=4, bond=8).parameters(768, 768) == 7_984 > 4 * (768 + 768)
+    config = QTHAConfig(r=10, bond=8)  # query and value maps of a 7-billion-parameter Qwen2.5
+    ours = config.parameters(3584, 3584) + config.parameters(3584, 512)
+    assert ours / (10 * (3584 + 3584 + 3584 + 512)) == pytest.approx(1 - 0.761, abs=0.001)
+
+
+def test_qtha_multiplied_out_is_qtha_step_by_step() -> None:
+    torch.manual_seed(0)
+    adapter = HybridAdapter(20, 28, QTHAConfig(r=3, bond=2, alpha=6.0, init_weights=False)).double()
+    x = torch.randn(4, 20, dtype=torch.float64)
+    z = adapter.train_in(x) @ adapter.map_in.T
+    u = adapter.network(z) @ adapter.weighting.T + z @ adapter.bypass.T
+    y = 2.0 * adapter.train_out(u @ adapter.map_out.T)
+    assert torch.allclose(adapter(x), y)
+
+
+def test_silu_sibling_has_as_many_parameters_at_r_4() -> None:
+    quantum, silu = (QTHAConfig(r=4, network=network).parameters(64, 64) for network in ("quantum", "silu"))  # type: ignore[arg-type]
+    assert quantum == silu
+
+
+def features(width: int, **values: object) -> CircuitFeatures:
+    torch.manual_seed(0)
+    found = QAAConfig(**values).feature_map(width)  # type: ignore[arg-type]
+    assert isinstance(found, CircuitFeatures)
+    return found
+
+
+@pytest.mark.parametrize("rotation", ["RX", "RY"])
+def test_qaa_is_blind_to_scale_and_sign(rotation: str) -> None:
+    z, h = features(24, rotation=rotation), torch.randn(6, 24)
+    for factor in (-1.0, 1e-3, 1e4):
+        assert torch.allclose(z(h), z(factor * h), atol=1e-6)
+
+
+def test_qaa_without_angles_reads_parities_of_the_squares() -> None:
+    z, h = features(8, rotation="RX", entangler="chain", angle_init="zero", train_angles=False), torch.randn(5, 8)
+    square = h.square() / h.square().sum(-1, keepdim=True)
+    bits = [[(i >> (2 - k)) & 1 for i in range(8)] for k in range(3)]
+    signs = torch.tensor([[(-1.0) ** sum(bits[j][i] for j in range(k + 1)) for i in range(8)] for k in range(3)])
+    assert torch.allclose(z(h), square @ signs.T, atol=1e-6)
+
+
+def test_zero_vectors_do_not_poison_the_batch() -> None:
+    h = torch.randn(4, 24)
+    h[2] = 0
+    h.requires_grad_()
+    z = features(24)
+    z(h).sum().backward()
+    assert torch.isfinite(h.grad).all() and torch.isfinite(z.angles.grad).all()
+
+
+def test_unit_features_only_rescale() -> None:
+    h = torch.randn(4, 24)
+    assert torch.allclose(features(24, unit_features=True)(h), features(24)(h) * 2**2.5)
+
+
+def test_padded_rows_are_dead_and_change_nothing() -> None:
+    torch.manual_seed(0)
+    padded = ResidualAdapter(features(24), 24, 32, 1.0, identity=False)
+    exact = ResidualAdapter(features(24), 24, 24, 1.0, identity=True)
+    with torch.no_grad():
+        exact.up.weight.copy_(padded.up.weight[:24])
+    h = torch.randn(3, 5, 24)
+    assert torch.equal(padded(h), exact(h))
+    padded(h).square().sum().backward()
+    assert padded.dead_parameters == 8 * 5 == int((padded.up.weight.grad == 0).sum())
+    assert exact.dead_parameters == 0
+
+
+def test_frozen_angles_and_fixed_maps_are_saved_but_not_trained() -> None:
+    frozen = features(24, train_angles=False)
+    assert not list(frozen.parameters()) and set(frozen.state_dict()) == {"angles"}
+    fixed = LinearFeatures(24, 5, trained=False)
+    assert not list(fixed.parameters()) and set(fixed.state_dict()) == {"weight"}
+
+
+@pytest.mark.parametrize("name", ["qaa", "qaa_frozen", "qaa_zero", "qaa_product", "bias_only", "random_linear",
+                                  "random_quadratic", "lora_matched", "silu_bottleneck"])  # fmt: skip
+def test_twins_share_everything_but_the_feature_map(name: str) -> None:
+    import yaml
+
+    section = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())[name]
+    model = load(name, section).attach(architectures.model("llama"))
+    adapters = {n: m for n, m in model.named_modules() if isinstance(m, ResidualAdapter)}
+    assert [n.rsplit(".", 2)[0].removesuffix(f".{name}_adapter") for n in adapters] != []
+    assert all("self_attn.o_proj" in n for n in adapters) and len(adapters) == 2
+    assert all(m.up.weight.shape[0] == 24 and not m.up.weight.any() for m in adapters.values())
+
+
+def test_random_quadratic_is_normalised() -> None:
+    from ketune.methods.random_quadratic import QuadraticFeatures
+
+    torch.manual_seed(0)
+    f, h = QuadraticFeatures(24, 5), torch.randn(4, 24)
+    expected = (h @ f.a.T) * (h @ f.b.T) / h.square().sum(-1, keepdim=True)
+    assert torch.allclose(f(h), expected, atol=1e-6) and torch.allclose(f(h), f(-3 * h), atol=1e-5)
+    assert torch.equal(f(torch.zeros(1, 24)), torch.zeros(1, 5))
+
+
+def test_prefix_from_text_reads_like_the_text_before(tiny_folder: Path) -> None:
+    section = {"virtual_tokens": 12, "initialisation": "from_text", "text": "Be brief.", "learning_rate": 0.01}
+    base = AutoModelForCausalLM.from_pretrained(tiny_folder)
+    adapted = load("prefix", section).attach(AutoModelForCausalLM.from_pretrained(tiny_folder)).eval()
+    text = (byte_tokenizer()("Be brief.")["input_ids"] * 2)[:12]
+    assert len(text) == 12
+    with torch.no_grad():
+        whole = base(input_ids=torch.cat([torch.tensor([text]), ids()[:1]], 1)).logits[:, 12:]
+        assert torch.allclose(adapted(input_ids=ids()[:1]).logits, whole, atol=1e-4)
+
+
+def test_prefix_from_text_without_a_tokenizer_is_refused() -> None:
+    section = {"virtual_tokens": 3, "initialisation": "from_text", "text": "x", "learning_rate": 0.01}
+    with pytest.raises(InputError, match="needs the tokenizer"):
+        load("prefix", section).attach(architectures.model("llama"))
+
+
+def test_full_holds_float32_weights() -> None:
+    model = load("full", {"learning_rate": 1e-5}).attach(architectures.model("llama").to(torch.bfloat16))
+    assert {p.dtype for p in model.parameters()} == {torch.float32} and all(p.requires_grad for p in model.parameters())
+
+
+def test_base_trains_nothing() -> None:
+    assert not any(p.requires_grad for p in load("base", {}).attach(architectures.model("llama")).parameters())
+
+
+def test_scale_of_the_lora_update() -> None:
+    torch.manual_seed(0)
+    model = get_peft_model(
+        nn.Sequential(nn.Linear(6, 4)), SoRAConfig(r=2, alpha=6.0, init_weights=False, target_modules=["0"])
+    )
+    adapter = model.base_model.gated()["0"]
+    expected = 3.0 * adapter.B @ torch.diag(adapter.gate) @ adapter.A
+    assert torch.allclose(adapter.delta(), expected) and math.isclose(adapter.scale, 3.0)

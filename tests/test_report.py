@@ -1,0 +1,374 @@
+"""The report says what the numbers say: made-up studies with known effects, rendered and read back."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ketune import params, records, report
+from ketune.errors import InputError
+from ketune.params import Params
+from ketune.report import caveats, comparisons, ledger, opening, results
+from ketune.report.metrics import METRICS
+from report_project import ABOUT, ROOT, Study, write
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u2028 $x_1$ "
+QAA_ARMS = ["base", "lora", "qaa", "lora_matched", "qaa_frozen", "qaa_zero", "qaa_product", "bias_only",
+            "random_linear", "random_quadratic", "silu_bottleneck"]  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, text, and the contents of scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.scripts: list[str] = []
+        self.inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        self.inside = tag
+
+    def handle_data(self, text: str) -> None:
+        if self.inside == "script":
+            self.scripts.append(text)
+        elif self.inside != "style":
+            self.words.append(text)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four methods and three seeds, with hostile answers, rendered."""
+    folder = tmp_path_factory.mktemp("study")
+    made = Study(
+        ["base", "lora", "qaa", "lora_matched"], [0, 1, 2], answers={("lora", 1): HOSTILE}, instruction=HOSTILE
+    )
+    write(folder, made)
+    (folder / "reports/metrics").mkdir(parents=True)
+    (folder / "reports/metrics/gone.json").write_text("{}")
+    render(folder)
+    return folder
+
+
+def render(folder: Path, **environment: str) -> str:
+    """Run the stage's script in a project; what it printed."""
+    variables = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"} | environment
+    command = [sys.executable, str(ROOT / "stages/report.py")]
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> results.Results:
+    """The results of a project, with that project as the working folder from here on."""
+    monkeypatch.chdir(folder)
+    return results.read(params.load())
+
+
+def table(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / f"reports/tables/{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_metrics_are_those_of_the_listed_methods_alone(study: Path) -> None:
+    files = {file.stem for file in (study / "reports/metrics").iterdir()}
+    assert files == {"base", "lora", "qaa", "lora_matched"}
+    losses = [json.loads((study / f"data/scores/qaa-{seed}.json").read_text())["corpus"]["loss"] for seed in (0, 1, 2)]
+    found = json.loads((study / "reports/metrics/qaa.json").read_text())
+    assert found["loss"] == round(sum(losses) / 3, 4)
+    assert found["parameters"] == ABOUT["qaa"][2]
+    assert set(found) == {metric.key for metric in METRICS} | {"parameters"}
+
+
+def test_loss_csv_holds_the_mean_over_seeds_of_every_trained_method(study: Path) -> None:
+    with (study / "reports/loss.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"] for row in rows} == {"lora", "qaa", "lora_matched"}
+    curves = [np.loadtxt(study / f"data/curves/qaa-{seed}.csv", delimiter=",", skiprows=1) for seed in (0, 1, 2)]
+    ours = [float(row["loss"]) for row in rows if row["method"] == "qaa"]
+    assert ours == pytest.approx(np.mean(curves, axis=0)[:, 1], abs=1e-6)
+
+
+def test_intervals_in_scores_csv_contain_their_value(study: Path) -> None:
+    with (study / "reports/scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["method"] for row in rows] == ["base", "lora", "qaa", "lora_matched"]
+    for row in rows:
+        for key in (metric.key for metric in METRICS):
+            assert float(row[f"{key}_low"]) <= float(row[key]) <= float(row[f"{key}_high"])
+
+
+def test_the_page_tables_and_metrics_tell_the_same_numbers(study: Path) -> None:
+    metrics = json.loads((study / "reports/metrics/qaa.json").read_text())
+    row = next(row for row in table(study, "quality") if row["Method"] == "QAA")
+    assert float(row["Held-out loss ↓"]) == pytest.approx(metrics["loss"], abs=5e-5)
+    assert float(row["BLEU ↑"]) == pytest.approx(metrics["bleu"], abs=5e-5)
+    page = Page((study / "reports/index.html").read_text())
+    assert f"{metrics['loss']:.3f}" in page.text
+
+
+def test_same_input_same_bytes_in_another_process(study: Path) -> None:
+    before = {f: f.read_bytes() for f in (study / "reports").rglob("*") if f.is_file()}
+    render(study, PYTHONHASHSEED="12345")
+    after = {f: f.read_bytes() for f in (study / "reports").rglob("*") if f.is_file()}
+    assert before.keys() == after.keys()
+    assert [str(f) for f in before if before[f] != after[f]] == []
+
+
+def test_hostile_text_stays_text(study: Path) -> None:
+    page = Page((study / "reports/index.html").read_text())
+    assert [tag for tag, _ in page.tags].count("script") == 2
+    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base", "form")]
+    data = json.loads(page.scripts[0])
+    assert data["prompts"][0]["instruction"] == HOSTILE
+    assert any(text.startswith(HOSTILE) for text in data["texts"])
+
+
+def test_the_page_asks_no_network_for_anything(study: Path) -> None:
+    page = Page((study / "reports/index.html").read_text())
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "xlink:href", "data", "action", "srcset", "poster"):
+            assert (attributes.get(name) or "#").startswith("#"), (tag, attributes)
+        for value in attributes.values():
+            assert "url(http" not in (value or "")
+    policy = next(a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv"))
+    assert "default-src 'none'" in policy and "unsafe-inline" not in policy.split("style-src")[0]
+
+
+def test_ids_are_unique_and_references_lead_somewhere(study: Path) -> None:
+    text = (study / "reports/index.html").read_text()
+    ids = [a["id"] for _, a in Page(text).tags if a.get("id")]
+    assert len(ids) == len(set(ids))
+    wanted = re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"|aria-labelledby="([^"]+)"', text)
+    assert {name for group in wanted for name in group if name} <= set(ids)
+
+
+def test_figures_are_files_with_text_that_can_be_selected(study: Path) -> None:
+    for file in (study / "reports/figures").iterdir():
+        svg = file.read_text()
+        assert "<text" in svg and "<dc:date>" not in svg and "var(--" not in svg, file
+    names = {file.stem for file in (study / "reports/figures").iterdir()}
+    assert {"learning_curves", "intervals", "against_controls", "loss_against_parameters"} <= names
+    assert ">LoRA</text>" in (study / "reports/figures/loss_against_parameters.svg").read_text()
+
+
+def test_the_report_needs_no_torch() -> None:
+    code = "import sys, ketune.report; print([m for m in sys.modules if m.split('.')[0] in ('torch', 'transformers')])"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert done.stdout.strip() == "[]"
+
+
+def judged(folder: Path, made: Study, monkeypatch: pytest.MonkeyPatch) -> tuple[results.Results, comparisons.Judgement]:
+    found = read(write(folder, made, resamples=2000), monkeypatch)
+    return found, comparisons.judge(found)
+
+
+def test_a_circuit_that_beats_every_control_contributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Study(QAA_ARMS, [0, 1, 2], effects={"qaa": -0.6})
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    assert judgement.attributions["qaa"].contributes
+    assert {verdict.word for verdict in judgement.verdicts.values()} == {"better"}
+    texts = [statement.text for statement in opening.statements(found, judgement)]
+    assert texts[0] == "QAA is better than LoRA on held-out loss."
+    assert "the circuit contributes" in texts[1] and "not shown" not in texts[1]
+
+
+def test_beating_lora_alone_shows_nothing_quantum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Study(QAA_ARMS, [0, 1, 2], effects={"qaa": -0.6, "qaa_product": -0.6})
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    assert judgement.verdicts["qaa", "lora"].word == "better"
+    assert judgement.attributions["qaa"].not_beaten == ("qaa_product",)
+    texts = [statement.text for statement in opening.statements(found, judgement)]
+    assert texts[1] == "QAA: that the circuit contributes is not shown: it does not beat QAA (no CNOT)."
+
+
+def test_missing_arms_and_seeds_forbid_the_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Study([m for m in QAA_ARMS if m != "qaa_zero"], [0], effects={"qaa": -0.6})
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    assert not judgement.attributions["qaa"].contributes
+    text = opening.statements(found, judgement)[1].text
+    assert "qaa_zero did not run" in text and "fewer than three seeds" in text
+    assert any("fewer than three" in sentence for sentence in opening.opening(found).sentences)
+    said = caveats.caveats(found, judgement)
+    assert said[0].startswith("1 of at least three seeds") and any("qaa_zero" in sentence for sentence in said)
+
+
+def test_equal_methods_are_never_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Study(["base", "lora", "qaa", "lora_matched"], [0, 1, 2], effects=dict.fromkeys(ABOUT, -0.2))
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    words = {verdict.word for (_, other), verdict in judgement.verdicts.items() if other != "base"}
+    assert words <= {"comparable", "not distinguishable"}
+    assert not {m for m in comparisons.separated_best(found).values()}
+
+
+def test_one_method_alone_is_a_report_too(tmp_path: Path) -> None:
+    write(tmp_path, Study(["base"], [0], prompts=3, likelihoods=3))
+    assert render(tmp_path).startswith("1 runs of 1 methods")
+    page = Page((tmp_path / "reports/index.html").read_text())
+    assert "Nothing to compare" in page.text and "No method was trained" in page.text
+
+
+def test_the_paper_stands_beside_ours_row_by_row(study: Path) -> None:
+    rows = {(row["Method"], row["Metric"]): row for row in table(study, "paper_table3")}
+    ours = json.loads((study / "reports/metrics/qaa.json").read_text())["bleu"]
+    row = rows["QAA", "BLEU"]
+    assert float(row["Published"]) == 2.96
+    assert float(row["Difference"]) == pytest.approx(ours - 2.96, abs=1e-4)
+    assert (row["Backbone"], row["Data"], row["Steps"]) == ("differs", "differs", "differs")
+    assert {method for method, _ in rows} == {"LoRA", "QAA"}
+    sizes = {row["Method"]: row for row in table(study, "paper_table1")}
+    assert float(sizes["LoRA"]["Published"]) == 147_456
+
+
+def test_the_papers_setting_is_recognised(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(study, monkeypatch)
+    for run in found.runs.values():
+        run.cost["parameters"]["total"] = 125_198_592
+    changed = {
+        "data": {"hub": "tatsu-lab/alpaca", "revision": "abc"},
+        "train": {"steps": 1000},
+        "generate": {"prompts": 100},
+    }
+    for block, values in changed.items():
+        for key, value in values.items():
+            object.__setattr__(getattr(found.settings, block), key, value)
+    from ketune.report import paper
+
+    assert [match.meets for match in paper.matches(found)] == [True, True, True, True, False]
+    assert "the paper's" in paper.warning(found)
+
+
+def test_values_of_intervals_are_those_of_the_score_files(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(study, monkeypatch)
+    for (method, metric), interval in comparisons.intervals(found).items():
+        if metric != "bleu":  # the made-up score files leave its smoothing out; the next test
+            assert interval.value == pytest.approx(found.mean(method, metric), abs=1e-6), (method, metric)
+
+
+def test_bleu_of_the_report_is_the_corpus_bleu(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sacrebleu.metrics import BLEU
+
+    found = read(study, monkeypatch)
+    drawn = comparisons.intervals(found)
+    for method in found.methods:
+        corpus = []
+        for run in found.of(method):
+            sums = np.array([row["bleu_statistics"] for row in run.scores["prompts"]]).sum(axis=0).tolist()
+            corpus.append(BLEU.compute_bleu(sums[2:6], sums[6:10], sums[0], sums[1]).score)
+        assert drawn[method, "bleu"].value == pytest.approx(np.mean(corpus), abs=1e-6)
+
+
+def test_a_missing_run_ends_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, Study(["base", "lora"], [0]))
+    (tmp_path / "data/scores/lora-0.json").unlink()
+    with pytest.raises(InputError, match=r"data/scores/lora-0\.json: no such file; run `dvc repro`"):
+        read(tmp_path, monkeypatch)
+
+
+def test_runs_on_different_prompts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, Study(["base", "lora"], [0]))
+    path = tmp_path / "data/scores/lora-0.json"
+    scores = json.loads(path.read_text())
+    scores["likelihoods"]["likelihood"].reverse()
+    path.write_text(json.dumps(scores))
+    with pytest.raises(InputError, match="lora-0 and base-0 were scored on different prompts"):
+        read(tmp_path, monkeypatch)
+
+
+def test_curves_of_different_length_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, Study(["lora", "qaa"], [0]))
+    path = tmp_path / "data/curves/qaa-0.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(InputError, match="qaa-0 has 29 steps and lora-0 30"):
+        read(tmp_path, monkeypatch)
+
+
+def test_a_failing_report_leaves_the_old_one(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(study)
+    before = (study / "reports/index.html").read_bytes()
+
+    def refuse(*_: object) -> str:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(records, "write_text", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        report.write(params.load())
+    assert (study / "reports/index.html").read_bytes() == before
+    assert not list((study / "reports").glob(".partial-*"))
+
+
+def test_digests_are_those_of_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder/b").mkdir(parents=True)
+    for name, text in {"a.txt": "one\r\n", "b/c.json": "{}", "b.txt": "ü"}.items():
+        (tmp_path / "folder" / name).write_bytes(text.encode())
+    dvc = str(Path(sys.executable).parent / "dvc")
+    for command in (["init", "-q", "--no-scm"], ["add", "-q", "folder"]):
+        subprocess.run([dvc, *command], check=True, timeout=60)
+    recorded = (tmp_path / "folder.dvc").read_text()
+    assert f"md5: {ledger.digest(Path('folder'))}" in recorded
+
+
+def test_costs_of_different_machines_are_not_drawn(tmp_path: Path) -> None:
+    write(tmp_path, Study(["base", "lora"], [0, 1], machines={1: "Another CPU"}))
+    render(tmp_path)
+    names = {file.stem for file in (tmp_path / "reports/figures").iterdir()}
+    assert "loss_against_parameters" in names
+    assert not names & {"loss_against_seconds", "loss_against_memory", "loss_against_energy"}
+    page = Page((tmp_path / "reports/index.html").read_text())
+    assert "2 different machines" in page.text
+
+
+def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, Study(["base", "lora"], [0]))
+    points = [
+        {"learning_rate": rate, "validation_loss": loss} for rate, loss in ((0.001, 1.9), (0.01, 1.8), (0.1, None))
+    ]
+    (tmp_path / "reports/search").mkdir(parents=True)
+    found = {"points": points, "best": 0.01, "at_edge": True, "steps": 20, "seed": 1000}
+    (tmp_path / "reports/search/lora.json").write_text(json.dumps(found))
+    told = read(tmp_path, monkeypatch)
+    row = ledger.search_table(told).rows[0]
+    assert [cell.text for cell in row[1:4]] == ["3", "20", "0.001 to 0.1"]
+    said = " ".join(caveats.caveats(told, comparisons.judge(told)))
+    assert "edge of the searched range" in said and "its search found 0.01" in said
+
+
+def test_too_few_resamples_are_a_caveat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(write(tmp_path, Study(QAA_ARMS, [0, 1, 2]), resamples=100), monkeypatch)
+    said = caveats.caveats(found, comparisons.judge(found))
+    assert any("raise report.resamples" in sentence for sentence in said)
+
+
+def test_a_base_that_differs_between_seeds_is_an_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(write(tmp_path, Study(["base", "lora"], [0, 1, 2])), monkeypatch)
+    quiet = caveats.caveats(found, comparisons.judge(found))
+    found.runs["base", 1].scores["corpus"]["loss"] += 0.01
+    loud = caveats.caveats(found, comparisons.judge(found))
+    assert not any("not deterministic" in sentence for sentence in quiet)
+    assert any("not deterministic" in sentence for sentence in loud)
+
+
+def test_every_parameter_that_was_equal_is_in_the_ledger(study: Path) -> None:
+    listed = {row["Parameter"] for row in table(study, "ledger_equal")}
+    blocks = {name for name in Params.__annotations__ if name not in ("methods", "seeds", "sections", "search")}
+    assert {name.split(".")[0] for name in listed} == blocks
+    assert {"train.steps", "train.batch_size", "generate.temperature", "report.margin"} <= listed

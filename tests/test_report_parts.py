@@ -1,0 +1,137 @@
+"""Cells, labels, cards and the other parts of the report on their own."""
+
+import json
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.markers import MarkerStyle
+from sacrebleu.metrics import CHRF
+
+from ketune.records import Example
+from ketune.report import browser, buckets, cards, cells, chrf, drawing, figures, style
+from ketune.report.cells import Cell, Table
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=25), st.floats(0.01, 0.2))
+def test_labels_keep_their_order_and_their_distance(heights: list[float], gap: float) -> None:
+    heights = sorted(heights)
+    placed = drawing.apart(heights, gap)
+    assert len(placed) == len(heights)
+    assert all(b - a >= gap * (1 - 1e-9) for a, b in pairwise(placed))
+    assert placed[0] >= 0
+
+
+def test_labels_far_apart_stay_where_they_are() -> None:
+    assert drawing.apart([0.1, 0.5, 0.9], 0.05) == pytest.approx([0.1, 0.5, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "signed", "text"),
+    [(1234.5, 1, False, "1,234.5"), (-0.5, 2, True, "\u22120.50"), (-0.0004, 2, True, "0.00"), (0.25, 2, True, "+0.25"),
+     (None, 2, False, "–"), (float("nan"), 2, False, "–"), (float("inf"), 2, False, "–")],
+)  # fmt: skip
+def test_numbers_read_as_they_should(value: float | None, digits: int, signed: bool, text: str) -> None:
+    assert cells.number(value, digits, signed=signed) == text
+
+
+TABLE = Table(
+    "t", "A & B_1 at 95 %", ("Name", "Value"),
+    ((Cell("a_b"), cells.numeral(-1.25, 2, signed=True, note="[−1.5, −1.0]", mark="best")), (Cell("{c}"), Cell("–"))),
+)  # fmt: skip
+
+
+def test_latex_escapes_what_latex_would_read() -> None:
+    text = cells.latex(TABLE)
+    assert r"\caption{A \& B\_1 at 95 \%}" in text
+    assert r"a\_b & \textbf{$-$1.25} {\small [$-$1.5, $-$1.0]} \\" in text
+    assert r"\{c\}" in text and r"\begin{tabular}{lr}" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(tmp_path: Path) -> None:
+    document = r"\documentclass{article}\usepackage{booktabs}\usepackage[utf8]{inputenc}\begin{document}"
+    (tmp_path / "t.tex").write_text(document + cells.latex(TABLE) + r"\end{document}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def test_csv_keeps_values_and_notes(tmp_path: Path) -> None:
+    cells.write(TABLE, tmp_path)
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines == ['Name,Value,"Value, note"', 'a_b,-1.25,"[−1.5, −1.0]"', "{c},,"]
+
+
+@given(st.lists(st.tuples(st.text("ab c\n", max_size=12), st.text("ab c", max_size=12)), min_size=1, max_size=4))
+def test_chrf_is_that_of_sacrebleu(pairs: list[tuple[str, str]]) -> None:
+    predictions, references = [list(side) for side in zip(*pairs, strict=True)]
+    totals = np.array([chrf.counted(*pair) for pair in pairs], dtype=float).sum(axis=0)
+    expected = CHRF().corpus_score(predictions, [references]).score
+    assert float(chrf.score(totals)) == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.text())
+def test_json_cannot_end_its_script(text: str) -> None:
+    written = browser.script_json({"text": text})
+    assert not set("<>&\u2028\u2029") & set(str(written))
+    assert json.loads(str(written)) == {"text": text}
+
+
+def test_cards_show_any_value_in_words() -> None:
+    assert cards.text({"RX": 10, "CNOT": 1200}) == "RX 10, CNOT 1,200"
+    assert cards.text({"name": "torch", "mode": "closed form"}) == "torch, closed form"
+    assert cards.text([1, None, True, 0.00012345]) == "1, –, yes, 0.0001234"
+    assert cards.lines({"a": 1, "b": [2, 3]}) == ["a: 1", "b: 2, 3"]
+
+
+@pytest.mark.parametrize(
+    ("instruction", "kind"),
+    [("What is a tide?", "question"), ("Please rewrite this.", "rewrite"), ("Summarize: the text", "summarise"),
+     ("Tides.", "other"), ("", "other"), ("Write a poem about what you see", "write"),
+     ("CALCULATE 2 + 2", "calculate")],
+)  # fmt: skip
+def test_kinds_are_read_off_the_first_words(instruction: str, kind: str) -> None:
+    assert buckets.kind(Example(id="1", instruction=instruction, input="", output="")) == kind
+
+
+def test_smoothing_keeps_a_level_line_level_to_its_ends() -> None:
+    assert figures.smooth(np.full((2, 9), 3.0), 5) == pytest.approx(np.full((2, 9), 3.0))
+    assert figures.smooth(np.arange(5.0), 3) == pytest.approx([0.5, 1, 2, 3, 3.5])
+
+
+def test_every_shade_and_marker_is_its_own() -> None:
+    names, light, dark = zip(*style.variables(), strict=True)
+    assert len(set(names)) == len(names) and len(set(light)) == len(light) and len(set(dark)) == len(dark)
+    for markers in style.MARKERS.values():
+        assert len(set(markers)) == len(markers)
+        assert all(MarkerStyle(marker).get_path() is not None for marker in markers)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of a hex colour (WCAG 2)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast of two colours, from 1 to 21 (WCAG 2)."""
+    high, low = sorted((luminance(first), luminance(second)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_colours_stand_out_on_light_and_on_dark() -> None:
+    from ketune.report.page import PLAIN
+
+    for name, light, dark in style.variables():
+        if name not in ("grid", "panel"):
+            least = 4.5 if name in ("ink", "muted") else 3.0  # WCAG AA: text, and graphics
+            assert contrast(light, PLAIN["page"][0]) >= least, name
+            assert contrast(dark, PLAIN["page"][1]) >= least, name
+    for name in ("link", "good", "bad"):
+        assert contrast(PLAIN[name][0], PLAIN["page"][0]) >= 4.5 and contrast(PLAIN[name][1], PLAIN["page"][1]) >= 4.5

@@ -1,0 +1,125 @@
+"""Results shared between machines: an S3 API, a second clone, workers that meet in the cache, sweeps in a queue."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+from conftest import ROOT, Project, environment
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def clone(project: Project, folder: Path) -> Project:
+    """A second machine: a clone without any data."""
+    project.run("git", "clone", "-q", ".", str(folder))
+    second = object.__new__(Project)
+    second.folder = folder
+    return second
+
+
+@pytest.fixture(scope="module")
+def done(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("project"), tiny_folder, ["base", "qaa"], [0])
+    project.run("dvc", "repro")
+    project.commit("results")
+    return project
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a real S3 API on this machine, with an empty bucket `ketune`."""
+    for key, value in CREDENTIALS.items():
+        monkeypatch.setenv(key, value)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    import boto3
+
+    boto3.client("s3", endpoint_url=address).create_bucket(Bucket="ketune")
+    yield address
+    server.stop()
+
+
+def test_a_second_machine_gets_everything_from_s3(done: Project, bucket: str, tmp_path: Path) -> None:
+    done.run("dvc", "remote", "add", "--local", "-d", "store", "s3://ketune/cache")
+    done.run("dvc", "remote", "modify", "--local", "store", "endpointurl", bucket)
+    done.run("dvc", "push", "-q", "--run-cache")
+    second = clone(done, tmp_path / "second")
+    shutil.copy(done.folder / ".dvc/config.local", second.folder / ".dvc/config.local")
+    second.run("dvc", "pull", "-q", "--run-cache")
+    assert second.stages_run("dvc", "repro") == set()
+    assert second.run("git", "status", "--porcelain") == ""
+    assert (second.folder / "reports/index.html").read_bytes() == (done.folder / "reports/index.html").read_bytes()
+
+
+@pytest.mark.parametrize("meeting", ["shared cache", "remote"])
+def test_two_workers_at_once_and_the_project_restores_both(done: Project, tmp_path: Path, meeting: str) -> None:
+    project = clone(done, tmp_path / "main")
+    shutil.copytree(done.folder / ".dvc/cache", tmp_path / "cache")
+    project.run("dvc", "config", "--local", "cache.dir", str(tmp_path / "cache"))
+    steps = 5 if meeting == "remote" else 6
+    params = project.params()
+    project.write_params(params | {"train": params["train"] | {"steps": steps}})
+    project.commit("new point")
+    extra = {"KETUNE_PROJECT": str(project.folder)}
+    if meeting == "remote":
+        project.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
+        project.run("dvc", "checkout", "-q", "data/prepared", "data/model", "--allow-missing")
+        project.run("dvc", "push", "-q", "prepare")
+        project.run("dvc", "config", "--local", "--unset", "cache.dir")
+    else:
+        extra["KETUNE_CACHE"] = str(tmp_path / "cache")
+    outputs: dict[str, str] = {}
+
+    def work(branch: str) -> None:
+        result = subprocess.run([str(ROOT / "stages/cluster/worker.sh"), branch], cwd=project.folder, text=True,
+                                env=environment() | extra, capture_output=True, timeout=600, check=False)  # fmt: skip
+        outputs[branch] = result.stdout + result.stderr
+        assert result.returncode == 0, outputs[branch]
+
+    threads = [threading.Thread(target=work, args=(f"score@{method}-0",)) for method in ("base", "qaa")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(output.count("Running stage 'train@") == 1 for output in outputs.values()), outputs
+    pull = ["--pull"] if meeting == "remote" else []
+    assert project.stages_run("dvc", "repro", *pull) <= {"report"}
+
+
+def test_a_sweep_in_the_queue_lands_in_the_table(done: Project) -> None:
+    done.run("dvc", "exp", "run", "--queue", "-S", "qaa.layers=2,3")
+    done.run("dvc", "queue", "start", "-j", "2")
+    done.run("dvc", "queue", "logs", "--follow", task(done, 0))
+    done.run("dvc", "queue", "logs", "--follow", task(done, 1))
+    table = json.loads(done.run("dvc", "exp", "show", "--json"))
+    found = {
+        state["data"]["params"]["params.yaml"]["data"]["qaa"]["layers"]
+        for line in table
+        for experiment in line.get("experiments") or []
+        for state in experiment["revs"]
+    }
+    assert found == {2, 3}
+
+
+def task(project: Project, number: int) -> str:
+    """The name of a queued experiment."""
+    lines = [line.split() for line in project.run("dvc", "queue", "status").splitlines()[1:] if line.strip()]
+    return lines[number][1]
+
+
+def test_the_cluster_recipes_are_sound(done: Project) -> None:
+    for script in (ROOT / "stages/cluster").glob("*.sh"):
+        subprocess.run(["bash", "-n", str(script)], check=True)
+        assert os.access(script, os.X_OK)
+    recipe = yaml.safe_load((ROOT / "stages/cluster/skypilot.yaml").read_text())
+    assert recipe["envs"]["BRANCH"] in done.run("dvc", "stage", "list", "--name-only").split()
+    listed = [s for s in done.run("dvc", "stage", "list", "--name-only").split() if s.startswith("score@")]
+    assert listed == ["score@base-0", "score@qaa-0"]

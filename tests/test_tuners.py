@@ -1,0 +1,357 @@
+"""Every adapter of ketune keeps peft's contract, on five architectures and outside of any."""
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, PeftType, get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+from transformers import GPTJConfig, GPTJForCausalLM
+
+import architectures
+from architectures import CONFIGS, FIVE, ids
+from ketune import registration, sites
+from ketune.amplitude import QAAConfig, QAAModel
+from ketune.errors import InputError
+from ketune.gated import SoRAConfig
+from ketune.hybrid import QTHAConfig
+from ketune.methods.bias_only import BiasOnlyConfig
+from ketune.methods.lora_matched import LoRAMatchedConfig
+from ketune.methods.quantum_peft import QuantumPEFTConfig
+from ketune.methods.random_linear import RandomLinearConfig
+from ketune.methods.random_quadratic import RandomQuadraticConfig
+from ketune.methods.silu_bottleneck import SiluBottleneckConfig
+from ketune.tuners import AdapterConfig, Tuner
+
+VARIANTS: dict[str, tuple[type[AdapterConfig], dict[str, Any]]] = {
+    "qaa": (QAAConfig, {}),
+    "qaa_ry": (QAAConfig, {"rotation": "RY", "layers": 2, "entangler": "chain", "placement": "both"}),
+    "qaa_padded": (QAAConfig, {"up_projection": "padded", "unit_features": True}),
+    "qaa_frozen": (QAAConfig, {"train_angles": False, "entangler": "none", "placement": "feedforward"}),
+    "sora": (SoRAConfig, {"r": 4}),
+    "pauli": (QuantumPEFTConfig, {"rank": 3}),
+    "taylor": (QuantumPEFTConfig, {"rank": 3, "parameterization": "taylor", "intrinsic_rank": 2}),
+    "qtha": (QTHAConfig, {"r": 3, "bond": 2}),
+    "qtha_silu": (QTHAConfig, {"r": 3, "bond": 2, "network": "silu"}),
+    "qtha_none": (QTHAConfig, {"r": 3, "bond": 2, "network": "none"}),
+    "bias_only": (BiasOnlyConfig, {}),
+    "lora_matched": (LoRAMatchedConfig, {"rank": 2}),
+    "random_linear": (RandomLinearConfig, {}),
+    "random_quadratic": (RandomQuadraticConfig, {}),
+    "silu_bottleneck": (SiluBottleneckConfig, {"rank": 2}),
+}
+MERGEABLE = ("sora", "pauli", "taylor")
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
+five = pytest.mark.parametrize("architecture", FIVE)
+
+
+def make(variant: str, **more: Any) -> AdapterConfig:
+    kind, options = VARIANTS[variant]
+    return kind(task_type="CAUSAL_LM", **{**options, **more})
+
+
+def adapt(architecture: str, variant: str, **more: Any) -> PeftModel:
+    torch.manual_seed(1)
+    return get_peft_model(architectures.model(architecture), make(variant, **more))
+
+
+def logits(model: nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(input_ids=ids()).logits
+
+
+def train(model: nn.Module, steps: int = 3) -> dict[str, bool]:
+    """Whether each trainable tensor received a gradient other than 0 in one of the steps."""
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.AdamW(trainable.values(), lr=0.02)
+    received = dict.fromkeys(trainable, False)
+    model.train()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model(input_ids=ids(), labels=ids()).loss.backward()
+        for name, p in trainable.items():
+            received[name] |= p.grad is not None and bool(p.grad.count_nonzero())
+        optimizer.step()
+    return received
+
+
+@five
+@every_variant
+def test_life_of_an_adapter(architecture: str, variant: str, tmp_path: Path) -> None:
+    base = architectures.model(architecture)
+    before = {name: p.clone() for name, p in base.named_parameters()}
+    untuned = logits(base)
+    model = adapt(architecture, variant)
+    assert torch.equal(logits(model), untuned), "the start is not the identity"
+    received = train(model)
+    assert received and all(received.values()), [name for name, got in received.items() if not got]
+    for name, weight in model.named_parameters():
+        if not weight.requires_grad:
+            plain = name.removeprefix("base_model.model.").replace(".base_layer", "")
+            assert torch.equal(weight, before[plain]), f"{name} changed"
+    tuned = logits(model)
+    assert not torch.allclose(tuned, untuned)
+    with model.disable_adapter():
+        assert torch.equal(logits(model), untuned)
+    model.save_pretrained(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    again = PeftModel.from_pretrained(architectures.model(architecture), str(tmp_path))
+    assert torch.equal(logits(again), tuned)
+    assert torch.equal(logits(model.unload()), untuned)
+
+
+@five
+@pytest.mark.parametrize("variant", MERGEABLE)
+def test_merge_is_exact_and_unmerge_restores_every_bit(architecture: str, variant: str) -> None:
+    model = adapt(architecture, variant, init_weights=False)
+    tuned, weights = logits(model), copy.deepcopy(model.state_dict())
+    model.merge_adapter(safe_merge=True)
+    assert torch.allclose(logits(model), tuned, atol=1e-5)
+    with model.disable_adapter():
+        pass
+    model.unmerge_adapter()
+    assert all(torch.equal(weight, weights[name]) for name, weight in model.state_dict().items())
+    merged = model.merge_and_unload()
+    assert not any(isinstance(module, BaseTunerLayer) for module in merged.modules())
+    assert torch.allclose(logits(merged), tuned, atol=1e-5)
+
+
+def test_disabling_a_merged_adapter_gives_the_base_model() -> None:
+    model = adapt("llama", "sora", init_weights=False)
+    model.merge_adapter()
+    with model.disable_adapter():
+        assert torch.equal(logits(model), logits(architectures.model("llama")))
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in MERGEABLE])
+def test_what_cannot_be_merged_says_so_and_stays_whole(variant: str) -> None:
+    model = adapt("llama", variant, init_weights=False)
+    tuned = logits(model)
+    for attempt in (model.merge_adapter, model.merge_and_unload, lambda: model.merge_and_unload(safe_merge=True)):
+        with pytest.raises(NotImplementedError, match="not a linear map"):
+            attempt()
+    assert torch.equal(logits(model), tuned)
+
+
+@every_variant
+def test_two_named_adapters(variant: str, tmp_path: Path) -> None:
+    model = adapt("gpt_neo", variant, init_weights=False)
+    first = logits(model)
+    model.add_adapter("second", make(variant, init_weights=False))
+    assert torch.equal(logits(model), first), "the new adapter acts before it is active"
+    model.set_adapter("second")
+    second = logits(model)
+    assert not torch.allclose(first, second)
+    assert all(".second." in name for name, p in model.named_parameters() if p.requires_grad)
+    model.save_pretrained(tmp_path, selected_adapters=["second"])
+    loaded = PeftModel.from_pretrained(architectures.model("gpt_neo"), str(tmp_path / "second"), adapter_name="third")
+    assert torch.equal(logits(loaded), second), "the weights depend on the adapter's name"
+    model.set_adapter("default")
+    model.delete_adapter("second")
+    assert torch.equal(logits(model), first)
+    assert not any("second" in name for name in model.state_dict())
+
+
+@five
+@pytest.mark.parametrize("variant", ["qaa", "qaa_ry", "sora", "pauli", "qtha"])
+def test_generation_with_and_without_cache(architecture: str, variant: str) -> None:
+    model = adapt(architecture, variant, init_weights=False).eval()
+    options = {"input_ids": ids(), "attention_mask": torch.ones_like(ids()), "max_new_tokens": 5, "do_sample": False}
+    assert torch.equal(model.generate(**options, use_cache=True), model.generate(**options, use_cache=False))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+@pytest.mark.parametrize("variant", ["qaa", "qaa_ry", "sora", "pauli", "taylor", "qtha", "silu_bottleneck"])
+def test_gradient_checkpointing_changes_nothing(variant: str, reentrant: bool) -> None:
+    gradients = []
+    for checkpointing in (False, True):
+        model = adapt("llama", variant, init_weights=False).train()
+        if checkpointing:
+            model.enable_input_require_grads()
+            model.gradient_checkpointing_enable({"use_reentrant": reentrant})
+        model(input_ids=ids(), labels=ids(), use_cache=False).loss.backward()
+        gradients.append([p.grad for p in model.parameters() if p.requires_grad])
+    assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(*gradients, strict=True))
+
+
+INFERENCE_FIRST = [
+    QAAConfig(target_modules=["0"]),
+    QAAConfig(target_modules=["0"], rotation="RY"),
+    QuantumPEFTConfig(target_modules=["0"], layers=3),
+    QTHAConfig(target_modules=["0"], r=5),
+]
+
+
+@pytest.mark.parametrize("config", INFERENCE_FIRST)
+def test_training_after_inference_mode(config: AdapterConfig) -> None:
+    """What is kept from a first call must not be unusable in training; sizes here are in no other test, so unkept."""
+    model = get_peft_model(nn.Sequential(nn.Linear(70, 70)), copy.deepcopy(config))
+    x = torch.randn(3, 70)
+    with torch.inference_mode():
+        model(x)
+    model(x).square().sum().backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+@every_variant
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_every_float_dtype(variant: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(1)
+    model = get_peft_model(architectures.model("llama").to(dtype), make(variant, init_weights=False))
+    adapters = {p.dtype for p in model.parameters() if p.requires_grad}
+    assert adapters == {torch.float64 if dtype == torch.float64 else torch.float32}
+    assert logits(model).dtype == dtype
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        loss = model(input_ids=ids(), labels=ids()).loss
+    loss.backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.requires_grad)
+
+
+@every_variant
+def test_outside_a_transformer(variant: str) -> None:
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Linear(9, 13), nn.Tanh(), nn.Linear(13, 5))
+    x = torch.randn(4, 9)
+    untuned = net(x)
+    kind, options = VARIANTS[variant]
+    model = get_peft_model(net, kind(target_modules=["0"], **options))
+    assert torch.equal(model(x), untuned)
+    assert isinstance(net[0], BaseTunerLayer) and not isinstance(net[2], BaseTunerLayer)
+
+
+def test_fresh_process_loads_what_the_card_says(tmp_path: Path) -> None:
+    model = adapt("gpt2", "qtha", init_weights=False)
+    architectures.model("gpt2").save_pretrained(tmp_path / "base")
+    model.save_pretrained(tmp_path / "adapter")
+    torch.save((ids(), logits(model)), tmp_path / "expected.pt")
+    card = (tmp_path / "adapter/README.md").read_text()
+    snippet = card.split("```python\n")[-1].split("```")[0]
+    assert "QTHAConfig" in snippet and "ketune" in card
+    script = (
+        "import sys, torch\nfrom transformers import AutoModelForCausalLM\n"
+        "base_model, folder = AutoModelForCausalLM.from_pretrained('base'), 'adapter'\n" + snippet
+        + "ids, expected = torch.load('expected.pt')\nassert torch.equal(model(input_ids=ids).logits, expected)\n"
+    )  # fmt: skip
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=120)
+
+
+def test_saved_bytes_do_not_depend_on_order_or_time(tmp_path: Path) -> None:
+    for number, names in enumerate((["o_proj", "down_proj", "q_proj"], ["q_proj", "o_proj", "down_proj"])):
+        torch.manual_seed(1)
+        config = QAAConfig(task_type="CAUSAL_LM", target_modules=names)
+        get_peft_model(architectures.model("llama"), config).save_pretrained(tmp_path / str(number))
+    first, second = ({f.name: f.read_bytes() for f in (tmp_path / n).iterdir()} for n in ("0", "1"))
+    assert first == second
+    assert json.loads(first["adapter_config.json"])["target_modules"] == ["down_proj", "o_proj", "q_proj"]
+
+
+def test_mixed_batches_are_refused() -> None:
+    with pytest.raises(InputError, match="cannot be mixed"):
+        adapt("llama", "qaa")(input_ids=ids(), adapter_names=["default"] * 3)
+
+
+def test_residual_dropout_is_reported() -> None:
+    noisy = architectures.model("gpt2")
+    noisy.config.resid_pdrop = 0.1
+    with pytest.warns(UserWarning, match=r"residual dropout is 0\.1"):
+        get_peft_model(noisy, make("qaa"))
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+@pytest.mark.parametrize("word", ["attention", "feedforward", "query_value", "key_value"])
+def test_every_site_exists_once_in_every_block(architecture: str, word: str) -> None:
+    model = architectures.model(architecture)
+    for suffix in sites.targets(architecture, word):
+        config = LoraConfig(target_modules=[suffix])
+        found = get_peft_model(copy.deepcopy(model), config).base_model.targeted_module_names
+        assert len(found) == 2, f"{suffix} hits {found}"
+
+
+def test_the_tables_cover_each_other() -> None:
+    assert set(CONFIGS) == set(sites.SITES)
+
+
+@pytest.mark.parametrize("placement, names", [("attention", {"o_proj"}), ("feedforward", {"down_proj"}),
+                                               ("both", {"o_proj", "down_proj"})])  # fmt: skip
+def test_placement(placement: str, names: set[str]) -> None:
+    found = adapt("llama", "qaa", placement=placement).base_model.targeted_module_names
+    assert {name.rpartition(".")[2] for name in found} == names
+
+
+REFUSED = [
+    (QAAConfig, {"layers": 0}, "qaa.layers: 0 .*at least 1"),
+    (QAAConfig, {"layers": 1.5}, "qaa.layers: 1.5 .*whole number"),
+    (QAAConfig, {"rotation": "RZ"}, "qaa.rotation: 'RZ' .*RX, RY"),
+    (QAAConfig, {"entangler": "rings"}, "qaa.entangler: 'rings' .*ring, chain, none"),
+    (QAAConfig, {"placement": "mlp"}, r"qaa.placement: 'mlp'.*attention, feedforward, both"),
+    (QAAConfig, {"scale": 0}, "qaa.scale: 0"),
+    (QAAConfig, {"scale": float("nan")}, "qaa.scale: nan"),
+    (QAAConfig, {"angle_init": "zero"}, "qaa.angle_init: 'zero' with RX never trains"),
+    (QAAConfig, {"target_modules": "all-linear"}, "qaa.target_modules: 'all-linear'"),
+    (QAAConfig, {"device": "lightning.qbit"}, "lightning.qbit"),
+    (SoRAConfig, {"r": 0}, "sora.r: 0 .*at least 1"),
+    (SoRAConfig, {"r": True}, "sora.r: True"),
+    (SoRAConfig, {"dropout": 1.0}, "sora.dropout: 1.0 .*below 1"),
+    (SoRAConfig, {"sparsity": -1.0}, "sora.sparsity: -1.0 .*at least 0"),
+    (SoRAConfig, {"sparsity_start": 0.5, "sparsity_end": 0.2}, "sora.sparsity_end: 0.2"),
+    (SoRAConfig, {"target_ranks": 2.5}, "sora.target_ranks: 2.5"),
+    (QuantumPEFTConfig, {"rank": 0}, "quantum_peft.rank: 0"),
+    (QuantumPEFTConfig, {"parameterization": "cayley"}, "quantum_peft.parameterization: 'cayley'.*pauli, taylor"),
+    (QTHAConfig, {"bond": 0}, "qtha.bond: 0"),
+    (QTHAConfig, {"network": "tanh"}, "qtha.network: 'tanh'.*quantum, silu, none"),
+    (LoRAMatchedConfig, {"rank": 0}, "lora_matched.rank: 0"),
+]
+
+
+@pytest.mark.parametrize("kind, options, message", REFUSED)
+def test_bad_values_are_refused_when_given(kind: type, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kind(**options)
+
+
+def test_bad_targets_are_refused_when_attached() -> None:
+    narrow = nn.Sequential(nn.Linear(4, 1))
+    with pytest.raises(InputError, match=r"width 1 .*at least 2"):
+        get_peft_model(narrow, QAAConfig(target_modules=["0"]))
+    with pytest.raises(InputError, match=r"quantum_peft.rank: 8 with a map of width 4"):
+        get_peft_model(nn.Sequential(nn.Linear(16, 4)), QuantumPEFTConfig(rank=8, target_modules=["0"]))
+    with pytest.raises(InputError, match="Embedding; allowed are"):
+        get_peft_model(architectures.model("llama"), SoRAConfig(target_modules=["embed_tokens"]))
+    with pytest.raises(ValueError, match="not_there"):
+        get_peft_model(architectures.model("llama"), SoRAConfig(target_modules=["not_there"]))
+    unknown = GPTJForCausalLM(GPTJConfig(vocab_size=8, n_embd=8, n_layer=1, n_head=2, rotary_dim=2))
+    with pytest.raises(InputError, match=r"'gptj' is not known; known are gemma, .* specify `target_modules`"):
+        get_peft_model(unknown, QAAConfig())
+
+
+def test_registration_is_idempotent_and_complete() -> None:
+    before = list(PeftType)
+    registration.register("qaa", QAAConfig, QAAModel)
+    assert list(PeftType) == before
+    member = PeftType("QAA")
+    assert member is PeftType.QAA and member.name == member.value == "QAA"
+    assert pickle.loads(pickle.dumps(member)) is member and copy.deepcopy(member) is member
+    assert PEFT_TYPE_TO_CONFIG_MAPPING["QAA"] is PEFT_TYPE_TO_CONFIG_MAPPING[member] is QAAConfig
+
+
+def test_registration_refuses_to_shadow_and_checks_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OtherModel(Tuner):
+        prefix = "lora_"
+
+    with pytest.raises(InputError, match="already has a method LORA"):
+        registration.register("lora", SoRAConfig, OtherModel)
+    monkeypatch.setattr(registration.peft, "__version__", "0.20.0")
+    with pytest.raises(InputError, match=r"peft 0\.20\.0 is installed; ketune needs peft >=0\.21,<0\.22"):
+        registration.register("qaa", QAAConfig, QAAModel)
