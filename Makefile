@@ -52,7 +52,8 @@ compare: $(VENV)/.ready  ## metrics beside those of BASE; fails on a regression
 	.ci/compare $(BASE)
 
 search: $(VENV)/.ready  ## find each method's learning rate, by an equal budget, into reports/search
-	dvc repro reports/search/dvc.yaml
+	dvc repro stages/learning_rates/dvc.yaml
+	cp data/search/*.json reports/search/
 
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
 	dvc exp run $(PAPER) $(ARGS)

@@ -2,7 +2,7 @@
 
 reads:  data/prepared, data/model
 params: search, train, the method's own section
-writes: reports/search/<method>.json
+writes: data/search/<method>.json
 """
 
 from ketune import process  # isort: skip  (threads are set before torch is loaded)
@@ -16,7 +16,7 @@ def find(name: str) -> None:
     settings = params.load()
     method = methods.load(name, settings.sections.get(name, {}))
     if not hasattr(method, "learning_rate"):
-        records.write_json(layout.search(name), {"points": [], "best": None})
+        records.write_json(layout.search_output(name), {"points": [], "best": None})
         print(f"{name}: no learning rate, nothing to search")
         return
     device = language_model.device(settings.train.device)
@@ -36,7 +36,7 @@ def find(name: str) -> None:
         folder=checkpoints.root() / f"search-{name}",
     )
     result = search.outcome(found, settings.search)
-    records.write_json(layout.search(name), result)
+    records.write_json(layout.search_output(name), result)
     print(f"{name}: best learning rate {result['best']}; params.yaml has {method.learning_rate}")
 
 

@@ -196,6 +196,15 @@ def test_autocast_and_half_precision_keep_the_state_in_fp32(rotation: str) -> No
     assert torch.equal(z, expectations(x.float(), angles, circuit).bfloat16())
 
 
+@pytest.mark.parametrize(("device", "mode"), MODES[:4])
+def test_training_follows_inference_mode(device: str, mode: str) -> None:
+    circuit = Circuit(4, 7)  # sizes that no other test has left in a cache
+    x, angles, weight = case(circuit, "random", batch=3, width=11)
+    with torch.inference_mode():
+        z = expectations(x, angles, circuit, device, mode=mode)
+    assert torch.allclose(z, gradients(ours(circuit, device, mode), x, angles, weight)[0], atol=1e-14)
+
+
 def test_importing_the_circuits_imports_no_pennylane() -> None:
     code = "import sys, ketune.circuits; sys.exit(any(m.split('.')[0] == 'pennylane' for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

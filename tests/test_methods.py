@@ -1,4 +1,4 @@
-"""Every method against its own contract: the closed form counts what is trained, and a seed decides all that is drawn."""
+"""Every method against its contract: the closed form counts what is trained, a seed decides all that is drawn."""
 
 from pathlib import Path
 from typing import Any

@@ -204,7 +204,8 @@ def test_missing_arms_and_seeds_forbid_the_claim(tmp_path: Path, monkeypatch: py
     made = Study([m for m in QAA_ARMS if m != "qaa_zero"], [0], effects={"qaa": -0.6})
     found, judgement = judged(tmp_path, made, monkeypatch)
     assert not judgement.attributions["qaa"].contributes
-    text = opening.statements(found, judgement)[1].text
+    first, text = (statement.text for statement in opening.statements(found, judgement))
+    assert first == "QAA is better than LoRA on held-out loss, in these very runs."
     assert "qaa_zero did not run" in text and "fewer than three seeds" in text
     assert any("fewer than three" in sentence for sentence in opening.opening(found).sentences)
     said = caveats.caveats(found, judgement)
@@ -224,6 +225,12 @@ def test_one_method_alone_is_a_report_too(tmp_path: Path) -> None:
     assert render(tmp_path).startswith("1 runs of 1 methods")
     page = Page((tmp_path / "reports/index.html").read_text())
     assert "Nothing to compare" in page.text and "No method was trained" in page.text
+
+
+def test_one_prompt_tells_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+    write(tmp_path, Study(["base", "lora", "qaa"], [0, 1, 2], prompts=1, likelihoods=1, steps=7))
+    render(tmp_path)
+    assert {row["Verdict"] for row in table(tmp_path, "verdict")} == {"not distinguishable"}
 
 
 def test_the_paper_stands_beside_ours_row_by_row(study: Path) -> None:

@@ -84,7 +84,7 @@ def test_json_cannot_end_its_script(text: str) -> None:
 
 def test_cards_show_any_value_in_words() -> None:
     assert cards.text({"RX": 10, "CNOT": 1200}) == "RX 10, CNOT 1,200"
-    assert cards.text({"name": "torch", "mode": "closed form"}) == "torch, closed form"
+    assert cards.text({"name": "torch", "description": "torch, exact"}) == "torch, exact"
     assert cards.text([1, None, True, 0.00012345]) == "1, –, yes, 0.0001234"
     assert cards.lines({"a": 1, "b": [2, 3]}) == ["a: 1", "b: 2, 3"]
 

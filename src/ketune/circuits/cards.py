@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from ketune.circuits.ansatz import Circuit, Gates, Reuploading
+from ketune.circuits.ansatz import Circuit, Reuploading
 from ketune.circuits.devices import apply
 from ketune.circuits.expectation import expectations
+from ketune.circuits.gates import Gates
 
 
 def drawing(circuit: Gates, *, decimals: int | None = None, angles: torch.Tensor | None = None) -> str:

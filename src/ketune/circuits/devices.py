@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ketune.circuits.ansatz import Gate, Gates
 from ketune.circuits.embedding import scales
+from ketune.circuits.gates import Gate, Gates
 from ketune.errors import InputError, nearest
 
 EXTRAS = {"lightning.gpu": "gpu", "lightning.kokkos": "kokkos"}

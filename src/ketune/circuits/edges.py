@@ -66,7 +66,8 @@ def _workspace(size: int, columns: int, like: Tensor) -> Workspace:
     if key not in kept:
         if len(kept) == KEPT:
             del kept[next(iter(kept))]
-        kept[key] = Workspace(size, columns, like.dtype, like.device)
+        with torch.inference_mode(False):  # else buffers first needed in inference could not serve training
+            kept[key] = Workspace(size, columns, like.dtype, like.device)
     return kept[key]
 
 

@@ -21,7 +21,11 @@ GROUP = 4  # wires for each dense factor: at most 16 × 16, the best trade of ar
 
 def constant(function: Callable[P, R]) -> Callable[P, R]:
     """Keep the results of a function of hashable arguments; torch.compile traces it instead."""
-    kept = lru_cache(maxsize=128)(function)
+
+    @lru_cache(maxsize=128)
+    def kept(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.inference_mode(False):  # else a table first needed in inference could not serve training
+            return function(*args, **kwargs)
 
     @wraps(function)
     def look_up(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ketune.circuits.ansatz import Circuit, Gate
+from ketune.circuits.ansatz import Circuit
 from ketune.circuits.closed_form import contract, phase_gradient
 from ketune.circuits.devices import REGISTER_CHUNK, inverted, run_phases, run_register
 from ketune.circuits.embedding import scales
+from ketune.circuits.gates import Gate
 from ketune.circuits.layout import disentangled_rows, generator_rows, signs, walsh_hadamard
 
 Run = Callable[[list[Gate], Tensor, Tensor], Tensor]

@@ -6,9 +6,14 @@ from typing import Any
 from ketune.report.cells import number
 from ketune.report.results import Results
 
-WORDS = {"parameters_without_gradient": "weights without gradient", "ranks_left": "ranks left", "adapters": "circuits",
-         "two_qubit_gates": "two-qubit gates", "gradient_variance": "gradient variance at the start",
-         "parameters_after_pruning": "weights after pruning"}  # fmt: skip
+WORDS = {
+    "adapters": "adapted blocks",
+    "parameters_without_gradient": "weights without gradient",
+    "parameters_after_pruning": "weights after pruning",
+    "gradient_variance": "gradient variance at the start",
+    "two_qubit_gates": "two-qubit gates",
+}
+FIRST = ("qubits", "layers", "rotation", "entangler", "gates", "two_qubit_gates", "depth", "angles")
 LONGEST = 8
 
 
@@ -45,7 +50,8 @@ def card(results: Results, method: str) -> Card:
     if trained["receiving"] is not None and trained["receiving"] != trained["trainable"]:
         facts.append(("of them with gradient", number(trained["receiving"], 0)))
     lists = []
-    for key, value in by_seed[0].items():
+    keys = sorted(by_seed[0], key=lambda key: FIRST.index(key) if key in FIRST else len(FIRST))
+    for key, value in ((key, by_seed[0][key]) for key in keys):
         if key == "drawing":
             continue
         if isinstance(value, (dict, list)) and len(value) > LONGEST:
@@ -75,8 +81,8 @@ def text(value: Any) -> str:
         return number(value, 0)
     if isinstance(value, float):
         return f"{value:.4g}".replace("-", "\u2212")
-    if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
-        return ", ".join(value.values())
+    if isinstance(value, dict) and "description" in value:
+        return text(value["description"])
     if isinstance(value, dict):
         return ", ".join(f"{name(key)} {text(item)}" for key, item in value.items())
     if isinstance(value, list):

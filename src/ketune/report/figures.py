@@ -56,8 +56,8 @@ def learning_curves(results: Results, looks: Looks) -> Drawing | None:
         figure.supylabel("training loss, nats per token", fontsize=10)
         dotted = f", {results.title(reference)} dotted" if reference in trained else ""
         caption = (
-            f"Training loss: thin lines are seeds, the thick line is their mean over {width} steps, the band spans the "
-            f"smoothed seeds from lowest to highest{dotted}."
+            f"Training loss: thin lines are seeds, the thick line is their mean, smoothed over {width} steps, the "
+            f"band spans the smoothed seeds from lowest to highest{dotted}."
         )
         return drawing.finish(figure, "learning_curves", caption)
 

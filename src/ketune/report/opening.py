@@ -34,7 +34,8 @@ def compared(results: Results) -> str:
         f"{listed}: compared on {settings.language_model.name} ({paper.backbone_parameters(results):,} parameters) and "
         f"{paper.data_name(settings)} ({sizes['train']:,} training records): {settings.train.steps:,} optimiser steps, "
         f"{count} seed{'s' if count > 1 else ''} ({', '.join(map(str, settings.seeds))}), "
-        f"{settings.generate.prompts} answers and {settings.generate.likelihood_records} held-out references a run."
+        f"{len(results.of(results.methods[0])[0].prompts)} answers and {len(results.likelihood_ids())} held-out "
+        "references a run."
     )
 
 
@@ -89,9 +90,9 @@ def statements(results: Results, judgement: Judgement) -> list[Statement]:
             words = {"better": "better than", "worse": "worse than", "comparable": "comparable with"}
             word = words.get(verdict.word, "not distinguishable from")
             mark = verdict.word if verdict.word in ("better", "worse") else "open"
-            found.append(
-                Statement(f"{results.title(method)} is {word} {results.title(reference)} on held-out loss.", mark)
-            )
+            scope = ", in these very runs" if verdict.seeds_missing else ""
+            text = f"{results.title(method)} is {word} {results.title(reference)} on held-out loss{scope}."
+            found.append(Statement(text, mark))
         found.append(contribution(results, method, attribution))
     return found
 
