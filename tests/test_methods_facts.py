@@ -14,14 +14,14 @@ from transformers import AutoModelForCausalLM
 import architectures
 from architectures import ids
 from conftest import byte_tokenizer
-from ketune import tensor_train
-from ketune.amplitude import CircuitFeatures, QAAConfig
 from ketune.errors import InputError
-from ketune.gated import SoRAConfig, soft_threshold
-from ketune.hybrid import HybridAdapter, QTHAConfig
 from ketune.methods import load
 from ketune.methods.quantum_peft import OrthogonalFactors, PauliColumns, QuantumPEFTConfig, TaylorColumns
-from ketune.residual import LinearFeatures, ResidualAdapter
+from ketune.tuners import tensor_train
+from ketune.tuners.amplitude import CircuitFeatures, QAAConfig
+from ketune.tuners.gated import SoRAConfig, soft_threshold
+from ketune.tuners.hybrid import HybridAdapter, QTHAConfig
+from ketune.tuners.residual import LinearFeatures, ResidualAdapter
 
 
 def sora(**values: object) -> PeftModel:

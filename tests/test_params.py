@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.serialize import modify_yaml
 
 from conftest import ROOT
-from dvc.utils.serialize import modify_yaml
 from ketune import methods, params
 from ketune.errors import InputError
 

@@ -18,18 +18,18 @@ from transformers import GPTJConfig, GPTJForCausalLM
 
 import architectures
 from architectures import CONFIGS, FIVE, ids
-from ketune import registration, sites
-from ketune.amplitude import QAAConfig, QAAModel
 from ketune.errors import InputError
-from ketune.gated import SoRAConfig
-from ketune.hybrid import QTHAConfig
 from ketune.methods.bias_only import BiasOnlyConfig
 from ketune.methods.lora_matched import LoRAMatchedConfig
 from ketune.methods.quantum_peft import QuantumPEFTConfig
 from ketune.methods.random_linear import RandomLinearConfig
 from ketune.methods.random_quadratic import RandomQuadraticConfig
 from ketune.methods.silu_bottleneck import SiluBottleneckConfig
-from ketune.tuners import AdapterConfig, Tuner
+from ketune.tuners import registration, sites
+from ketune.tuners.amplitude import QAAConfig, QAAModel
+from ketune.tuners.gated import SoRAConfig
+from ketune.tuners.hybrid import QTHAConfig
+from ketune.tuners.tuner import AdapterConfig, Tuner
 
 VARIANTS: dict[str, tuple[type[AdapterConfig], dict[str, Any]]] = {
     "qaa": (QAAConfig, {}),

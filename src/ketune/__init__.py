@@ -10,9 +10,9 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "QAAConfig": "ketune.amplitude",
-    "SoRAConfig": "ketune.gated",
-    "QTHAConfig": "ketune.hybrid",
+    "QAAConfig": "ketune.tuners.amplitude",
+    "SoRAConfig": "ketune.tuners.gated",
+    "QTHAConfig": "ketune.tuners.hybrid",
     "QuantumPEFTConfig": "ketune.methods.quantum_peft",
 }
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from ketune.amplitude import QAAConfig
-from ketune.gated import SoRAConfig
-from ketune.hybrid import QTHAConfig
 from ketune.methods.bias_only import BiasOnlyConfig
 from ketune.methods.lora_matched import LoRAMatchedConfig
 from ketune.methods.quantum_peft import QuantumPEFTConfig
 from ketune.methods.random_linear import RandomLinearConfig
 from ketune.methods.random_quadratic import RandomQuadraticConfig
 from ketune.methods.silu_bottleneck import SiluBottleneckConfig
+from ketune.tuners.amplitude import QAAConfig
+from ketune.tuners.gated import SoRAConfig
+from ketune.tuners.hybrid import QTHAConfig
 
 VARIANTS: list[tuple[type, dict[str, Any]]] = [
     (QAAConfig, {}),

@@ -1,6 +1,6 @@
 """bias_only: h + b, one trained vector for each block. How much of QAA is a bias.
 
-Source: this project; the tuner is QAA's, in `ketune.residual`, and nothing but the feature map differs.
+Source: this project; the tuner is QAA's, in `ketune.tuners.residual`, and nothing but the feature map differs.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 from ketune.checks import Positive
 from ketune.methods import Backbone, Method
-from ketune.registration import register
-from ketune.residual import Placement, ResidualConfig, ResidualTuner, block_ends
-from ketune.tuners import configure
+from ketune.tuners.registration import register
+from ketune.tuners.residual import Placement, ResidualConfig, ResidualTuner, block_ends
+from ketune.tuners.tuner import configure
 
 
 class One(nn.Module):

@@ -11,8 +11,8 @@ from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
 from ketune.methods import Backbone, Method
-from ketune.sites import query_value, suffixes
-from ketune.tuners import Dropout, configure
+from ketune.tuners.sites import query_value, suffixes
+from ketune.tuners.tuner import Dropout, configure
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from ketune.checks import Positive
 from ketune.methods import Backbone, Method
-from ketune.sites import suffixes, targets, transposed
+from ketune.tuners.sites import suffixes, targets, transposed
 
 
 @dataclass(frozen=True, kw_only=True)

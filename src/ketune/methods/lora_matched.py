@@ -1,6 +1,6 @@
 """lora_matched: h + W_up A h with a trained A: LoRA's map at QAA's sites, with QAA's number of parameters at rank n/2.
 
-Source: this project; the tuner is QAA's, in `ketune.residual`, and nothing but the feature map differs.
+Source: this project; the tuner is QAA's, in `ketune.tuners.residual`, and nothing but the feature map differs.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
 from ketune.methods import Backbone, Method
-from ketune.registration import register
-from ketune.residual import LinearFeatures, Placement, RankedConfig, ResidualTuner, block_ends
-from ketune.tuners import configure
+from ketune.tuners.registration import register
+from ketune.tuners.residual import LinearFeatures, Placement, RankedConfig, ResidualTuner, block_ends
+from ketune.tuners.tuner import configure
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """qaa_zero: QAA with every angle at 0: parity features of the squares h²/‖h‖². What it reaches needs no rotation.
 
-Source: this project; the circuit and the tuner are QAA's, in `ketune.amplitude`.
+Source: this project; the circuit and the tuner are QAA's, in `ketune.tuners.amplitude`.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from peft import get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune.amplitude import QAAConfig, describe
 from ketune.checks import Positive
 from ketune.methods import Backbone, Method
-from ketune.residual import Placement, block_ends, qubits
-from ketune.tuners import configure
+from ketune.tuners.amplitude import QAAConfig, describe
+from ketune.tuners.residual import Placement, block_ends, qubits
+from ketune.tuners.tuner import configure
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """qtha: quantum tensor hybrid adaptation: tensor trains down to r and up again, a quantum network between them.
 
-Source: Kong et al., arXiv:2503.12790; the tuner is in `ketune.hybrid`. At small widths the tensor trains save nothing:
+Source: Kong et al., arXiv:2503.12790; the tuner is in `ketune.tuners.hybrid`. At small widths the tensor trains save nothing:
 with width 768, r = 4 and bond 8 a map costs 7,984 parameters, where LoRA of that rank costs 6,144. The published 76 %
 less needs the widths of a 7-billion-parameter model.
 """
@@ -14,10 +14,10 @@ from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
 from ketune.circuits import Reuploading
-from ketune.hybrid import QTHAConfig
 from ketune.methods import Backbone, Method
-from ketune.sites import suffixes
-from ketune.tuners import Dropout, configure
+from ketune.tuners.hybrid import QTHAConfig
+from ketune.tuners.sites import suffixes
+from ketune.tuners.tuner import Dropout, configure
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """qtha_none: QTHA without its network. What it reaches, the network does not explain.
 
-Left are the tensor trains and the linear bypass; the tuner is in `ketune.hybrid`.
+Left are the tensor trains and the linear bypass; the tuner is in `ketune.tuners.hybrid`.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
-from ketune.hybrid import QTHAConfig
 from ketune.methods import Backbone, Method
-from ketune.sites import suffixes
-from ketune.tuners import Dropout, configure
+from ketune.tuners.hybrid import QTHAConfig
+from ketune.tuners.sites import suffixes
+from ketune.tuners.tuner import Dropout, configure
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """qtha_silu: QTHA with a SiLU network in place of the quantum one. What it reaches, any nonlinearity explains.
 
-At r = 4 both networks have the same number of parameters; the tuner is in `ketune.hybrid`.
+At r = 4 both networks have the same number of parameters; the tuner is in `ketune.tuners.hybrid`.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
-from ketune.hybrid import QTHAConfig
 from ketune.methods import Backbone, Method
-from ketune.sites import suffixes
-from ketune.tuners import Dropout, configure
+from ketune.tuners.hybrid import QTHAConfig
+from ketune.tuners.sites import suffixes
+from ketune.tuners.tuner import Dropout, configure
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,14 +18,14 @@ from peft import get_peft_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from ketune.adapter_layers import WeightLayer
 from ketune.checks import Count, Positive
 from ketune.circuits import two_design_angles, two_design_columns
 from ketune.errors import InputError
 from ketune.methods import Backbone, Method
-from ketune.registration import register
-from ketune.sites import suffixes
-from ketune.tuners import AdapterConfig, Tuner, configure
+from ketune.tuners.layers import WeightLayer
+from ketune.tuners.registration import register
+from ketune.tuners.sites import suffixes
+from ketune.tuners.tuner import AdapterConfig, Tuner, configure
 
 TERMS = 18
 

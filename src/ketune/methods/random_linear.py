@@ -2,7 +2,7 @@
 
 Beside QAA it tells what quadratic features add to linear ones.
 
-Source: this project; the tuner is QAA's, in `ketune.residual`, and nothing but the feature map differs.
+Source: this project; the tuner is QAA's, in `ketune.tuners.residual`, and nothing but the feature map differs.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from transformers import PreTrainedModel
 
 from ketune.checks import Positive
 from ketune.methods import Backbone, Method
-from ketune.registration import register
-from ketune.residual import LinearFeatures, Placement, ResidualConfig, ResidualTuner, block_ends, qubits
-from ketune.tuners import configure
+from ketune.tuners.registration import register
+from ketune.tuners.residual import LinearFeatures, Placement, ResidualConfig, ResidualTuner, block_ends, qubits
+from ketune.tuners.tuner import configure
 
 
 @dataclass

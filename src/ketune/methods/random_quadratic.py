@@ -2,7 +2,7 @@
 
 A generic map of QAA's kind: one normalised quadratic form for each qubit.
 
-Source: this project; the tuner is QAA's, in `ketune.residual`, and nothing but the feature map differs.
+Source: this project; the tuner is QAA's, in `ketune.tuners.residual`, and nothing but the feature map differs.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from transformers import PreTrainedModel
 
 from ketune.checks import Positive
 from ketune.methods import Backbone, Method
-from ketune.registration import register
-from ketune.residual import Placement, ResidualConfig, ResidualTuner, block_ends, qubits
-from ketune.tuners import configure
+from ketune.tuners.registration import register
+from ketune.tuners.residual import Placement, ResidualConfig, ResidualTuner, block_ends, qubits
+from ketune.tuners.tuner import configure
 
 
 class QuadraticFeatures(nn.Module):

@@ -1,6 +1,6 @@
 """silu_bottleneck: h + W_up SiLU(A h), the classical bottleneck adapter. Any nonlinearity in place of QAA's.
 
-Source: after Houlsby et al., arXiv:1902.00751. The tuner is QAA's, in `ketune.residual`; the feature map differs.
+Source: after Houlsby et al., arXiv:1902.00751. The tuner is QAA's, in `ketune.tuners.residual`; the feature map differs.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
 from ketune.methods import Backbone, Method
-from ketune.registration import register
-from ketune.residual import LinearFeatures, Placement, RankedConfig, ResidualTuner, block_ends
-from ketune.tuners import configure
+from ketune.tuners.registration import register
+from ketune.tuners.residual import LinearFeatures, Placement, RankedConfig, ResidualTuner, block_ends
+from ketune.tuners.tuner import configure
 
 
 class SiluFeatures(LinearFeatures):

@@ -1,6 +1,6 @@
 """sora: LoRA whose ranks carry gates; the gates that a proximal step zeroes take their ranks with them.
 
-Source: Ding et al., EMNLP 2023, arXiv:2311.11696; the tuner and its departures are in `ketune.gated`.
+Source: Ding et al., EMNLP 2023, arXiv:2311.11696; the tuner and its departures are in `ketune.tuners.gated`.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ketune.checks import Count, NonNegative, Positive
-from ketune.gated import PartOfRun, SoRAConfig
 from ketune.methods import Backbone, Method
-from ketune.sites import suffixes
-from ketune.tuners import Dropout, configure
+from ketune.tuners.gated import PartOfRun, SoRAConfig
+from ketune.tuners.sites import suffixes
+from ketune.tuners.tuner import Dropout, configure
 
 
 @dataclass(frozen=True, kw_only=True)

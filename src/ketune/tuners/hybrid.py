@@ -16,12 +16,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ketune.adapter_layers import InputLayer
 from ketune.checks import Count, Positive
 from ketune.circuits import Reuploading, reuploading_expectations
-from ketune.registration import register
-from ketune.tensor_train import TensorTrain, parameters
-from ketune.tuners import AdapterConfig, Dropout, Tuner
+from ketune.tuners.layers import InputLayer
+from ketune.tuners.registration import register
+from ketune.tuners.tensor_train import TensorTrain, parameters
+from ketune.tuners.tuner import AdapterConfig, Dropout, Tuner
 
 MIDDLE = 256
 """Width between a tensor train and the map to or from r."""

@@ -15,10 +15,10 @@ from peft import PeftConfig, PeftType
 from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
-from ketune.adapter_layers import AdapterLayer, WeightLayer, cannot_merge
 from ketune.checks import Range, checked
 from ketune.errors import InputError
-from ketune.sites import targets
+from ketune.tuners.layers import AdapterLayer, WeightLayer, cannot_merge
+from ketune.tuners.sites import targets
 
 C = TypeVar("C", bound=PeftConfig)
 
@@ -31,7 +31,7 @@ class AdapterConfig(PeftConfig):
 
     Args:
         target_modules: name suffixes (or one regular expression) of the linear maps to adapt; by default those that
-            the method's paper adapts, for the architectures in `ketune.sites`.
+            the method's paper adapts, for the architectures in `ketune.tuners.sites`.
         exclude_modules: names never to adapt.
         modules_to_save: further modules to train and save whole.
         layers_to_transform: indices of the blocks to adapt, all by default.
@@ -107,7 +107,7 @@ class Tuner(BaseTuner):
     """Puts adapter layers over the targeted linear maps; a method's tuner names its prefix and its layer class."""
 
     tuner_layer_cls: type[AdapterLayer]
-    target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012 (peft reads it; `ketune.sites` is our table)
+    target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012 (peft reads it; `ketune.tuners.sites` is our table)
 
     def _prepare_adapter_config(self, peft_config: AdapterConfig, model_config: dict[str, Any]) -> AdapterConfig:
         if peft_config.target_modules is None:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ketune.checks import Count
 from ketune.circuits import Circuit, expectations, resolve
 from ketune.errors import InputError
-from ketune.registration import register
-from ketune.residual import ResidualAdapter, ResidualConfig, ResidualTuner, qubits
+from ketune.tuners.registration import register
+from ketune.tuners.residual import ResidualAdapter, ResidualConfig, ResidualTuner, qubits
 
 SPREAD = {"uniform": math.pi, "small": 0.01, "zero": 0.0}
 """Half-width of the interval that angles are drawn from, in radians."""

@@ -15,11 +15,11 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from ketune.adapter_layers import OutputLayer
 from ketune.checks import Count
 from ketune.errors import InputError
-from ketune.sites import suffixes
-from ketune.tuners import AdapterConfig, Tuner
+from ketune.tuners.layers import OutputLayer
+from ketune.tuners.sites import suffixes
+from ketune.tuners.tuner import AdapterConfig, Tuner
 
 Placement = Literal["attention", "feedforward", "both"]
 

@@ -18,11 +18,11 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ketune.adapter_layers import WeightLayer
 from ketune.checks import Count, NonNegative, Positive, Range
 from ketune.errors import InputError
-from ketune.registration import register
-from ketune.tuners import AdapterConfig, Dropout, Tuner
+from ketune.tuners.layers import WeightLayer
+from ketune.tuners.registration import register
+from ketune.tuners.tuner import AdapterConfig, Dropout, Tuner
 
 PartOfRun = Annotated[float, Range(low=0, high=1)]
 
