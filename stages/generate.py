@@ -6,7 +6,6 @@ writes: data/predictions/<run>
 """
 
 from ketune import process  # isort: skip  (threads are set before torch is loaded)
-import sys
 
 from ketune import adapters, corpus, generation, language_model, layout, methods, params, records
 
@@ -41,4 +40,4 @@ def generate(name: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    process.run(generate, *process.matrix_item(sys.argv[1:]))
+    process.run(generate, process.matrix_item)

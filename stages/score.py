@@ -6,7 +6,6 @@ writes: data/scores/<run>.json
 """
 
 from ketune import process  # isort: skip  (threads are set before torch is loaded)
-import sys
 
 from ketune import layout, params, records, scoring
 
@@ -32,4 +31,4 @@ def score(name: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    process.run(score, *process.matrix_item(sys.argv[1:]))
+    process.run(score, process.matrix_item)

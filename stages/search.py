@@ -6,7 +6,6 @@ writes: data/search/<method>.json
 """
 
 from ketune import process  # isort: skip  (threads are set before torch is loaded)
-import sys
 
 from ketune import checkpoints, corpus, language_model, layout, methods, params, records, search
 
@@ -41,4 +40,4 @@ def find(name: str) -> None:
 
 
 if __name__ == "__main__":
-    process.run(find, *sys.argv[1:2])
+    process.run(find)

@@ -6,7 +6,6 @@ writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 """
 
 from ketune import process  # isort: skip  (threads are set before torch is loaded)
-import sys
 
 from ketune import (
     adapters,
@@ -62,4 +61,4 @@ def train(name: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    process.run(train, *process.matrix_item(sys.argv[1:]))
+    process.run(train, process.matrix_item)

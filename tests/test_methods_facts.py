@@ -68,11 +68,15 @@ def test_target_ranks_are_reached_exactly_and_the_dead_stay_dead(target: float, 
     assert alive == sorted(alive, reverse=True) and alive[11:] == [left] * 9
 
 
-def test_the_largest_gates_survive() -> None:
+def test_the_largest_gates_survive_shrunk_once_by_the_threshold_that_killed_the_rest() -> None:
     model = sora(r=12, target_ranks=10.0)
-    before = gates(model).abs()
+    before = gates(model)
     model.base_model.proximal_step(1, 10, 0.1)
-    assert set(gates(model).nonzero().flatten().tolist()) == set(before.topk(10).indices.tolist())
+    after = gates(model)
+    assert set(after.nonzero().flatten().tolist()) == set(before.abs().topk(10).indices.tolist())
+    assert torch.allclose(after, soft_threshold(before, before.abs().topk(11).values[-1]), atol=1e-7)
+    model.base_model.proximal_step(2, 10, 0.1)
+    assert torch.equal(gates(model), after), "nothing dies any more, so nothing may shrink"
 
 
 def test_pruned_adapter_is_plain_lora_for_a_peft_without_ketune(tmp_path: Path) -> None:

@@ -37,15 +37,15 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(stage: Callable[..., None], *arguments: str) -> None:
-    """Run a stage; end with status 1 and one sentence where the user, the disk or the memory is at fault.
+def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = tuple) -> None:
+    """Run a stage on its parsed arguments; end with status 1 and one sentence where user, disk or memory is at fault.
 
     Any other exception is a defect and keeps its traceback. Ctrl-C ends with status 130.
     """
     die_with_parent()
     name = os.environ.get("DVC_STAGE") or os.path.basename(sys.argv[0]).removesuffix(".py")
     try:
-        stage(*arguments)
+        stage(*parse(sys.argv[1:]))
     except InputError as error:
         sys.exit(f"{name}: {error}")
     except OSError as error:

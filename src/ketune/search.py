@@ -51,7 +51,9 @@ def validation_losses(
         except InputError:  # the only one that training raises: it diverged
             loss = None
         found.append({"learning_rate": learning_rate, "validation_loss": loss})
-        print(f"learning rate {learning_rate:g}: validation loss {loss if loss is None else round(loss, 4)}", flush=True)
+        print(
+            f"learning rate {learning_rate:g}: validation loss {loss if loss is None else round(loss, 4)}", flush=True
+        )
     return found
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
-from ketune.circuits import Reuploading
+from ketune.circuits import Reuploading, drawing
 from ketune.methods import Backbone, Method
 from ketune.tuners.hybrid import QTHAConfig
 from ketune.tuners.sites import suffixes
@@ -50,4 +50,12 @@ class QTHA(Method):
     def card(self, model: nn.Module) -> dict[str, Any]:
         """Qubits and gates of the network."""
         network = Reuploading(self.r, self.layers)
-        return {"qubits": self.r, "gates": network.gate_counts, "depth": network.depth, "bond": self.bond}
+        return {
+            "qubits": self.r,
+            "layers": self.layers,
+            "gates": network.gate_counts,
+            "two_qubit_gates": network.two_qubit_gates,
+            "depth": network.depth,
+            "bond": self.bond,
+            "drawing": drawing(network),
+        }

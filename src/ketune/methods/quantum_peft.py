@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
-from ketune.circuits import two_design_angles, two_design_columns
+from ketune.circuits import TwoDesign, drawing, two_design_angles, two_design_columns
 from ketune.errors import InputError
 from ketune.methods import Backbone, Method
 from ketune.tuners.layers import WeightLayer
@@ -168,8 +168,20 @@ class QuantumPEFT(Method):
         return sum(self._columns(i) + self._columns(o) + self.rank for i, o in sites)
 
     def card(self, model: nn.Module) -> dict[str, Any]:
-        """What spans the columns."""
-        return {"parameterization": self.parameterization, "rank": self.rank, "mergeable": True}
+        """What spans the columns, and the circuit of the first adapted map's U, where there is one."""
+        facts = {"parameterization": self.parameterization, "rank": self.rank, "mergeable": True}
+        spans = [module for module in model.modules() if isinstance(module, PauliColumns)]
+        if spans:
+            circuit = TwoDesign(spans[0].qubits, self.layers)
+            facts |= {
+                "qubits": circuit.qubits,
+                "layers": self.layers,
+                "gates": circuit.gate_counts,
+                "two_qubit_gates": circuit.two_qubit_gates,
+                "depth": circuit.depth,
+                "drawing": drawing(circuit),
+            }
+        return facts
 
     def _columns(self, width: int) -> int:
         if self.parameterization == "pauli":

@@ -39,7 +39,7 @@ def _untuned(results: Results, judgement: Judgement) -> list[str]:
         for method in results.methods
         if method != "base" and results.mean(method, "loss") > base
     ]
-    spread = float(np.ptp(results.corpus("base", "loss")))
+    spread = float(np.ptp(results.frame["loss"]["base"]))
     if spread > 0:
         found.append(
             f"The untuned model's loss differs between seeds by {spread:.2g}, though nothing in it depends on a seed: "
@@ -135,7 +135,7 @@ def _costs(results: Results, judgement: Judgement) -> list[str]:
         found.append(f"{len(resumed)} runs were resumed from a checkpoint: their seconds leave out what came before.")
     if any(run.cost["device"] == "cpu" for run in results.runs.values()):
         found.append("On a CPU, peak memory is that of the whole process, loading the model included.")
-    if not any(results.cost(method, "energy_joules") for method in results.methods):
+    if results.frame["energy_joules"].isna().all():
         found.append("No energy counter could be read: joules are missing.")
     return found
 

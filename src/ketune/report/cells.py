@@ -1,18 +1,17 @@
-"""Tables as data, and their three forms: HTML cells, CSV with raw values, LaTeX for papers. It knows no metric."""
+"""Tables as frames of cells, and their forms: cells for HTML, CSV of raw values, LaTeX for papers. It knows no metric."""
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ketune import records
+import pandas as pd
 
 MINUS = "\u2212"
 ABSENT = "–"
-LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+LATEX = str.maketrans({"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
          "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", MINUS: "$-$", "–": "--", "±": r"$\pm$", "→": r"$\to$",
-         "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "³": "$^3$", "√": r"$\surd$"}  # fmt: skip
+         "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "³": "$^3$", "√": r"$\surd$"})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a name (its file's stem), a caption and rows of cells."""
+    """A table with a name (its file's stem), a caption and a frame of cells."""
 
     name: str
     caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    cells: pd.DataFrame
 
-    def numeric(self, column: int) -> bool:
+    def numeric(self, column: str) -> bool:
         """True where the column holds numbers, absent ones aside."""
-        cells = [row[column] for row in self.rows if row[column].text != ABSENT]
+        cells = [cell for cell in self.cells[column] if cell.text != ABSENT]
         return bool(cells) and all(cell.numeric for cell in cells)
+
+
+def table(name: str, caption: str, rows: list[dict[str, Cell]]) -> Table | None:
+    """A table of rows by column; None where there are no rows."""
+    return Table(name, caption, pd.DataFrame(rows)) if rows else None
 
 
 def number(value: float | None, digits: int, *, signed: bool = False) -> str:
@@ -80,40 +83,26 @@ def interval(low: float, high: float, digits: int, *, signed: bool = False) -> s
     return f"[{number(low, digits, signed=signed)}, {number(high, digits, signed=signed)}]"
 
 
-def write(table: Table, folder: Path) -> None:
-    """Write a table as CSV and as LaTeX, for the package booktabs."""
-    records.write_csv(folder / f"{table.name}.csv", list(_headings(table)), [_raws(table, row) for row in table.rows])
-    records.write_text(folder / f"{table.name}.tex", latex(table))
-
-
-def _headings(table: Table) -> Iterable[str]:
-    for i, column in enumerate(table.columns):
-        yield column
-        if _noted(table, i):
-            yield f"{column}, note"
-
-
-def _raws(table: Table, row: Sequence[Cell]) -> list[Any]:
-    values: list[Any] = []
-    for i, cell in enumerate(row):
-        values.append("" if cell.text == ABSENT else cell.raw)
-        if _noted(table, i):
-            values.append(cell.note)
+def raw(cells: pd.DataFrame) -> pd.DataFrame:
+    """The values that sorting and CSV go by, nothing where a value is absent; notes in a column behind theirs."""
+    notes = cells.map(lambda cell: cell.note)
+    values = cells.map(lambda cell: "" if cell.text == ABSENT else cell.raw)
+    for column in notes.columns[(notes != "").any()]:
+        values.insert(values.columns.get_loc(column) + 1, f"{column}, note", notes[column])
     return values
 
 
-def _noted(table: Table, column: int) -> bool:
-    return any(row[column].note for row in table.rows)
+def write(table: Table, folder: Path) -> None:
+    """Write a table as CSV and as LaTeX, for the package booktabs."""
+    raw(table.cells).to_csv(folder / f"{table.name}.csv", index=False, lineterminator="\n")
+    (folder / f"{table.name}.tex").write_text(latex(table), encoding="utf-8")
 
 
 def latex(table: Table) -> str:
     """A tabular with its caption; notes follow their value in small type."""
-    align = "".join("r" if table.numeric(i) else "l" for i in range(len(table.columns)))
-    lines = [r"\begin{table}", rf"\caption{{{_tex(table.caption)}}}", rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
-    lines += [" & ".join(_tex(column) for column in table.columns) + r" \\", r"\midrule"]
-    for row in table.rows:
-        lines.append(" & ".join(_tex_cell(cell) for cell in row) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    styled = table.cells.style.hide(axis="index").format(_tex_cell).format_index(_tex, axis="columns")
+    align = "".join("r" if table.numeric(column) else "l" for column in table.cells)
+    return styled.to_latex(hrules=True, column_format=align, caption=_tex(table.caption))
 
 
 def _tex_cell(cell: Cell) -> str:
@@ -122,4 +111,4 @@ def _tex_cell(cell: Cell) -> str:
 
 
 def _tex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)
+    return text.translate(LATEX)

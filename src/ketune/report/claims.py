@@ -35,7 +35,7 @@ WORDS = {"better": "holds", "worse": "the opposite holds", "comparable": "not di
 
 def curve_measure(results: Results, method: str, what: str) -> Measure:
     """Mean loss over steps, or the variance of steps' changes, as a mean over (pairs of) steps: (S, T) or (S, T/2)."""
-    losses = results.curves(method)[:, :, 1]
+    losses = results.losses(method)
     if what == "loss":
         return statistics.mean(losses, lower_is_better=True)
     even = losses.shape[1] // 2 * 2
@@ -45,7 +45,7 @@ def curve_measure(results: Results, method: str, what: str) -> Measure:
 
 def tested(results: Results) -> dict[Claim, Verdict]:
     """Verdicts on the claims whose methods ran, corrected together."""
-    steps = {method: results.curves(method).shape[1] for method in results.methods}
+    steps = {method: results.losses(method).shape[1] for method in results.methods}
     chosen = [c for c in CLAIMS if steps.get(c.method, 0) >= 4 and steps.get(c.other, 0) >= 4]
     family = {
         claim: (curve_measure(results, claim.method, claim.what), curve_measure(results, claim.other, claim.what))

@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
+import pandas as pd
+
 from ketune import statistics
 from ketune.params import Report
 from ketune.report import chrf
 from ketune.report.metrics import BY_KEY, METRICS
 from ketune.report.results import Results
-from ketune.statistics import Attribution, Interval, Measure, Resampling, Verdict
+from ketune.statistics import Attribution, Measure, Resampling, Verdict
 
 # Any fixed number; it is no parameter because nobody should want to change a verdict with it.
 GENERATOR_SEED = 0
@@ -59,14 +61,11 @@ def measure(results: Results, method: str, metric: str, chosen: Iterable[int] | 
     return statistics.mean(results.per_prompt(method, metric), lower_is_better=lower)
 
 
-def intervals(results: Results) -> dict[tuple[str, str], Interval]:
-    """(method, metric) → value with interval."""
+def intervals(results: Results) -> pd.DataFrame:
+    """(method, metric) → value, low, high."""
     drawn = resampling(results.settings.report)
-    return {
-        (method, metric.key): statistics.interval(measure(results, method, metric.key), drawn)
-        for method in results.methods
-        for metric in METRICS
-    }
+    index = pd.MultiIndex.from_product([results.methods, BY_KEY], names=["method", "metric"])
+    return pd.DataFrame([statistics.interval(measure(results, *key), drawn) for key in index], index=index)
 
 
 def controls(results: Results, method: str) -> tuple[str, ...]:

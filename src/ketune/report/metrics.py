@@ -1,12 +1,11 @@
 """Which numbers are reported, what they are called, which way is better, and the files that DVC's own commands read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+import pandas as pd
 
 from ketune import layout, records
 from ketune.report.results import Results
-from ketune.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -41,38 +40,29 @@ METRICS = (
 BY_KEY = {metric.key: metric for metric in METRICS}
 
 
-def compact(results: Results, method: str) -> dict[str, Any]:
-    """The flat mapping that `dvc metrics show` prints as one row: means over seeds, four decimals."""
-    values: dict[str, Any] = {metric.key: round(results.mean(method, metric.key), 4) for metric in METRICS}
-    return values | {"parameters": results.trainable(method)}
-
-
 def write_metrics(results: Results) -> None:
-    """One file for each listed method; the folder is replaced whole, so no other method's file stays."""
+    """One file for each listed method, which `dvc metrics show` prints as a row: means over seeds, four decimals.
+
+    The folder is replaced whole, so no other method's file stays.
+    """
+    means = results.means[list(BY_KEY)].round(4)
     with records.replacing(layout.METRICS) as folder:
         folder.mkdir()
-        for method in results.methods:
-            records.write_json(folder / f"{method}.json", compact(results, method))
+        for method, row in means.iterrows():
+            values = row.to_dict() | {"parameters": results.trainable(method)}
+            records.write_json(folder / f"{method}.json", values)
 
 
 def write_curves(results: Results) -> None:
     """One long table (method, step, loss as mean over seeds), from which DVC overlays all curves."""
-    rows = []
-    for method in results.methods:
-        curves = results.curves(method)
-        for step, loss in zip(curves[0, :, 0], curves[:, :, 1].mean(axis=0), strict=True):
-            rows.append([method, int(step), round(float(loss), 6)])
-    records.write_csv(layout.REPORTS / "loss.csv", ["method", "step", "loss"], rows)
+    means = results.curves.groupby(["method", "step"], sort=False)["loss"].mean().round(6)
+    records.write_text(layout.REPORTS / "loss.csv", means.to_csv())
 
 
-def write_scores(results: Results, intervals: Mapping[tuple[str, str], Interval]) -> None:
+def write_scores(results: Results, intervals: pd.DataFrame) -> None:
     """One row a method: each metric with the ends of its interval."""
-    columns = ["method", *(f"{metric.key}{end}" for metric in METRICS for end in ("", "_low", "_high"))]
-    rows = []
-    for method in results.methods:
-        row: list[Any] = [method]
-        for metric in METRICS:
-            found = intervals[method, metric.key]
-            row += [round(value, 4) for value in (results.mean(method, metric.key), found.low, found.high)]
-        rows.append(row)
-    records.write_csv(layout.REPORTS / "scores.csv", columns, rows)
+    columns = {}
+    for key in BY_KEY:
+        ends = intervals.xs(key, level="metric")
+        columns |= {key: results.means[key], f"{key}_low": ends["low"], f"{key}_high": ends["high"]}
+    records.write_text(layout.REPORTS / "scores.csv", pd.DataFrame(columns).round(4).to_csv())

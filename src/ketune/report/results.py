@@ -4,19 +4,21 @@ It walks `methods × seeds` of the params and never a folder: what a method that
 knows files and shapes; it does not know which number is good. No torch: a report renders on any machine.
 """
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ketune import layout, records
 from ketune.errors import InputError
 from ketune.params import Params
 
 Array = np.ndarray
+CURVE = ["step", "loss", "gradient_norm", "learning_rate"]
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,13 @@ class RunResult:
 
     Attributes:
         cost: parameters, training cost, machine and the method's card, as `train` wrote them.
-        curve: (steps, 4) step, loss, gradient norm, learning rate; no rows where nothing was trained.
+        curve: step → loss, gradient norm, learning rate; no rows where nothing was trained.
         scores: corpus values, rows for each prompt, signatures, likelihoods, as `score` wrote them.
         answers: what the run answered, in the prompts' order.
     """
 
     cost: dict[str, Any]
-    curve: Array
+    curve: pd.DataFrame
     scores: dict[str, Any]
     answers: list[records.Answer]
 
@@ -87,13 +89,29 @@ class Results:
         """Methods of the given families, in the order of the params."""
         return [method for method in self.methods if self.family(method) in families]
 
-    def corpus(self, method: str, metric: str) -> Array:
-        """Corpus values of a metric, one for each seed: (S,)."""
-        return np.array([run.scores["corpus"][metric] for run in self.of(method)], dtype=float)
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """(method, seed) → corpus values, training costs, trainable parameters; NaN where nothing was measured."""
+        rows = [
+            run.scores["corpus"] | run.cost["training"] | {"trainable": run.cost["parameters"]["trainable"]}
+            for run in self.runs.values()
+        ]
+        index = pd.MultiIndex.from_tuples(self.runs, names=["method", "seed"])
+        return pd.DataFrame(rows, index=index).astype(float)
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """The frame's means over seeds, a row for each method."""
+        return self.frame.groupby("method", sort=False).mean()
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """(method, seed, step) → loss, gradient norm, learning rate, of all that was trained."""
+        return pd.concat({key: run.curve for key, run in self.runs.items()}, names=["method", "seed"])
 
     def mean(self, method: str, metric: str) -> float:
         """A metric's corpus value, mean over seeds."""
-        return float(self.corpus(method, metric).mean())
+        return float(self.means.at[method, metric])
 
     def per_prompt(self, method: str, metric: str) -> Array:
         """A metric of each prompt alone: (S, P)."""
@@ -113,18 +131,13 @@ class Results:
         """The ids of the scored texts, in order."""
         return [row[0] for row in self.of(self.methods[0])[0].scores["likelihoods"][kind]]
 
-    def curves(self, method: str) -> Array:
-        """Training curves: (S, T, 4); T is 0 where nothing was trained."""
-        return np.stack([run.curve for run in self.of(method)])
+    def losses(self, method: str) -> Array:
+        """Training losses: (S, T); T is 0 where nothing was trained."""
+        return np.stack([run.curve["loss"] for run in self.of(method)])
 
     def trainable(self, method: str) -> int:
         """Number of trainable parameters."""
         return self.of(method)[0].cost["parameters"]["trainable"]
-
-    def cost(self, method: str, key: str) -> list[float]:
-        """A training cost of each seed that has it."""
-        values = [run.cost["training"].get(key) for run in self.of(method)]
-        return [float(value) for value in values if value is not None]
 
 
 def read(settings: Params) -> Results:
@@ -153,15 +166,13 @@ def _json(path: Path) -> Any:
         raise InputError(f"{path}: no valid JSON ({error}); remove it and run `dvc repro`.") from error
 
 
-def _curve(path: Path) -> Array:
+def _curve(path: Path) -> pd.DataFrame:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [[float(value) for value in row] for row in list(csv.reader(file))[1:]]
+        return pd.read_csv(path, dtype={name: float for name in CURVE} | {"step": int}, usecols=CURVE, index_col="step")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run `dvc repro`, which makes it.") from None
     except ValueError as error:
         raise InputError(f"{path}: no training curve ({error}); remove it and run `dvc repro`.") from error
-    return np.array(rows, dtype=float).reshape(-1, 4)
 
 
 def _check_pairing(runs: dict[tuple[str, int], RunResult]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ketune import circuits
 from ketune.checks import Count
 from ketune.circuits import Circuit, expectations, resolve
 from ketune.errors import InputError
@@ -123,11 +124,8 @@ def describe(model: nn.Module) -> dict[str, Any]:
     circuit = found[0].circuit
     backend = resolve(found[0].device, circuit)
     adapters = [module for module in model.modules() if isinstance(module, ResidualAdapter)]
-    return {
+    return circuits.card(circuit) | {
         "adapters": len(found),
-        "qubits": circuit.qubits,
-        "gates": circuit.gate_counts,
-        "depth": circuit.depth,
         "backend": {"name": backend.name, "mode": backend.mode, "description": backend.description},
         "parameters_without_gradient": sum(adapter.dead_parameters for adapter in adapters),
     }
