@@ -11,7 +11,7 @@ from ketune import adapters, corpus, generation, language_model, layout, methods
 
 
 def generate(name: str, seed: int) -> None:
-    """Decode answers to test prompts; measure likelihoods on test and validation references and on neutral text."""
+    """Decode answers to test prompts; measure likelihoods of test references and of neutral text."""
     settings = params.load()
     methods.load(name, settings.sections.get(name, {}))  # registers the adapter's kind with PEFT
     run = layout.Run(name, seed)
@@ -21,13 +21,14 @@ def generate(name: str, seed: int) -> None:
         model = adapters.restore(run.adapter, model).to(device)
     language_model.fix_randomness(seed)
     test = records.read_rows(layout.split("test"), records.Example)
-    validation = records.read_rows(layout.split("validation"), records.Example)
     passages = records.read_rows(layout.RETENTION, records.Passage)
     limit = settings.train.max_tokens
     texts = {
         "likelihood": corpus.tokenize(tokenizer, test[: settings.generate.likelihood_records], limit)[0],
-        "validation": corpus.tokenize(tokenizer, validation[: settings.generate.likelihood_records], limit)[0],
-        "retention": [corpus.tokenize_passage(tokenizer, passage, limit) for passage in passages],
+        "retention": [
+            corpus.tokenize_passage(tokenizer, passage, limit)
+            for passage in passages[: settings.generate.likelihood_records]
+        ],
     }
     with records.replacing(run.predictions) as folder:
         answers = generation.answers(model, tokenizer, test[: settings.generate.prompts], settings.generate, limit)

@@ -18,7 +18,7 @@ def score(name: str, seed: int) -> None:
     scores = scoring.score(answers, settings.score.bert_model)
     likelihoods = {
         kind: records.read_rows(run.predictions / f"{kind}.jsonl", records.Likelihood)
-        for kind in ("likelihood", "validation", "retention")
+        for kind in ("likelihood", "retention")
     }
     corpus = scores.corpus | scoring.losses(likelihoods)
     content = {"corpus": corpus, "prompts": scores.prompts, "signatures": scores.signatures, "empty": scores.empty}

@@ -124,7 +124,7 @@ def test_dvc_leaves_the_file_as_it_is(tmp_path: Path) -> None:
 
 
 def test_values_that_exclude_each_other_are_named(tmp_path: Path) -> None:
-    for section, key, value in (("train", "warmup_steps", 60), ("data", "test_fraction", 0.95)):
+    for section, key, value in (("train", "warmup_steps", 40), ("data", "test_fraction", 0.95)):
         with pytest.raises(InputError, match=f"{section}.{key}"):
             check(changed(section, key, value), tmp_path)
     with pytest.raises(InputError, match=r"data\.revision: missing"):

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,10 +41,10 @@ def test_numbers_read_as_they_should(value: float | None, digits: int, signed: b
     assert cells.number(value, digits, signed=signed) == text
 
 
-TABLE = Table(
-    "t", "A & B_1 at 95 %", ("Name", "Value"),
-    ((Cell("a_b"), cells.numeral(-1.25, 2, signed=True, note="[−1.5, −1.0]", mark="best")), (Cell("{c}"), Cell("–"))),
-)  # fmt: skip
+TABLE = Table("t", "A & B_1 at 95 %", pd.DataFrame([
+    {"Name": Cell("a_b"), "Value": cells.numeral(-1.25, 2, signed=True, note="[−1.5, −1.0]", mark="best")},
+    {"Name": Cell("{c}"), "Value": Cell("–")},
+]))  # fmt: skip
 
 
 def test_latex_escapes_what_latex_would_read() -> None:
@@ -100,8 +101,8 @@ def test_kinds_are_read_off_the_first_words(instruction: str, kind: str) -> None
 
 
 def test_smoothing_keeps_a_level_line_level_to_its_ends() -> None:
-    assert figures.smooth(np.full((2, 9), 3.0), 5) == pytest.approx(np.full((2, 9), 3.0))
-    assert figures.smooth(np.arange(5.0), 3) == pytest.approx([0.5, 1, 2, 3, 3.5])
+    assert figures.smooth(pd.Series(np.full(9, 3.0)), 5).tolist() == pytest.approx([3.0] * 9)
+    assert figures.smooth(pd.Series(np.arange(5.0)), 3).tolist() == pytest.approx([0.5, 1, 2, 3, 3.5])
 
 
 def test_every_shade_and_marker_is_its_own() -> None:

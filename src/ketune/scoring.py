@@ -132,9 +132,9 @@ def _bert_source(model: str) -> tuple[str, int | None, str]:
 
 
 def losses(likelihoods: Mapping[str, Sequence[Likelihood]]) -> dict[str, float]:
-    """Mean negative log-likelihood per token (nats), all texts together: of test references ("loss"), of validation
-    references ("validation_loss"), of neutral text ("retention_loss")."""
-    names = {"likelihood": "loss", "validation": "validation_loss", "retention": "retention_loss"}
+    """Mean negative log-likelihood per token (nats), all texts together: of test references ("loss"), of neutral
+    text ("retention_loss")."""
+    names = {"likelihood": "loss", "retention": "retention_loss"}
     return {
         names[kind]: sum(row.negative_log_likelihood for row in rows) / sum(row.tokens for row in rows)
         for kind, rows in likelihoods.items()

@@ -1,8 +1,8 @@
 """qtha: quantum tensor hybrid adaptation: tensor trains down to r and up again, a quantum network between them.
 
-Source: Kong et al., arXiv:2503.12790; the tuner is in `ketune.tuners.hybrid`. At small widths the tensor trains save nothing:
-with width 768, r = 4 and bond 8 a map costs 7,984 parameters, where LoRA of that rank costs 6,144. The published 76 %
-less needs the widths of a 7-billion-parameter model.
+Source: Kong et al., arXiv:2503.12790; the tuner is in `ketune.tuners.hybrid`. At small widths the tensor trains save
+nothing: with width 768, r = 4 and bond 8 a map costs 7,984 parameters, where LoRA of that rank costs 6,144. The
+published 76 % less needs the widths of a 7-billion-parameter model.
 """
 
 from dataclasses import dataclass

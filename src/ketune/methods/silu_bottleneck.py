@@ -1,6 +1,6 @@
 """silu_bottleneck: h + W_up SiLU(A h), the classical bottleneck adapter. Any nonlinearity in place of QAA's.
 
-Source: after Houlsby et al., arXiv:1902.00751. The tuner is QAA's, in `ketune.tuners.residual`; the feature map differs.
+Source: after Houlsby et al., arXiv:1902.00751. The tuner is QAA's, `ketune.tuners.residual`; the feature map differs.
 """
 
 from dataclasses import dataclass

@@ -59,6 +59,7 @@ class SoRA(Method):
         cost = {name: adapter.A.shape[1] + adapter.B.shape[0] for name, adapter in gated.items()}
         return {
             "gates": sum(len(adapter.gate) for adapter in gated.values()),
+            "proximal_steps": max(adapter.proximal_steps for adapter in gated.values()),
             "ranks_left": sum(ranks.values()),
             "ranks": ranks,
             "parameters_after_pruning": sum(rank * cost[name] for name, rank in ranks.items()),

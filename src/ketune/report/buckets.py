@@ -4,13 +4,12 @@ The kind is read off the instruction's first words by a stated list, not judged.
 small: they carry intervals, no verdicts.
 """
 
-from collections.abc import Callable
-
 import numpy as np
+import pandas as pd
 
 from ketune import statistics
 from ketune.records import Example
-from ketune.report.cells import Cell, Table, interval, numeral
+from ketune.report.cells import Cell, Table, interval, numeral, table
 from ketune.report.comparisons import measure, resampling
 from ketune.report.results import Results
 
@@ -43,38 +42,29 @@ def buckets(results: Results) -> list[tuple[str, str, list[int]]]:
     examples = [results.test[key] for key in results.likelihood_ids()]
     tokens = results.likelihoods(results.methods[0])[1][0]
     low, high = np.quantile(tokens, [1 / 3, 2 / 3])
-    lengths = {f"up to {low:g} tokens": tokens <= low, f"{low:g} to {high:g} tokens": (tokens > low) & (tokens <= high),
-               f"over {high:g} tokens": tokens > high}  # fmt: skip
-    found = [("Reference length", name, np.flatnonzero(mask).tolist()) for name, mask in lengths.items()]
-    for title, name in (("Kind of instruction", kind), ("Input", _input)):
-        found += [(title, value, where) for value, where in _grouped(examples, name).items()]
-    return [bucket for bucket in found if len(bucket[2]) >= FEWEST]
+    lengths = [f"up to {low:g} tokens", f"{low:g} to {high:g} tokens", f"over {high:g} tokens"]
+    divided = {
+        "Reference length": np.select([tokens <= low, tokens <= high], lengths[:2], lengths[2]),
+        "Kind of instruction": [kind(example) for example in examples],
+        "Input": ["with input" if example.input else "without input" for example in examples],
+    }
+    found = []
+    for title, names in pd.DataFrame(divided).items():
+        groups = [(name, group.index.tolist()) for name, group in names.groupby(names)]
+        groups.sort(key=lambda one: lengths.index(one[0]) if one[0] in lengths else -len(one[1]))
+        found += [(title, name, where) for name, where in groups if len(where) >= FEWEST]
+    return found
 
 
-def _input(example: Example) -> str:
-    return "with input" if example.input else "without input"
-
-
-def _grouped(examples: list[Example], name: Callable[[Example], str]) -> dict[str, list[int]]:
-    groups: dict[str, list[int]] = {}
-    for i, example in enumerate(examples):
-        groups.setdefault(name(example), []).append(i)
-    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
-
-
-def losses(results: Results) -> Table:
+def losses(results: Results) -> Table | None:
     """Held-out loss of every method in every bucket."""
     rows = []
     for title, name, where in buckets(results):
-        values = [measure(results, m, "loss", where).by_seed().mean() for m in results.methods]
-        rows.append((Cell(name, note=title), numeral(len(where), 0), *(numeral(float(v), 3) for v in values)))
-    columns = ("Bucket", "Texts", *map(results.title, results.methods))
-    return Table(
-        "buckets",
-        f"Held-out loss by bucket, mean over seeds; buckets under {FEWEST} texts are left out.",
-        columns,
-        tuple(rows),
-    )
+        means = {results.title(m): measure(results, m, "loss", where).by_seed().mean() for m in results.methods}
+        shown = {column: numeral(float(value), 3) for column, value in means.items()}
+        rows.append({"Bucket": Cell(name, note=title), "Texts": numeral(len(where), 0), **shown})
+    caption = f"Held-out loss by bucket, mean over seeds; buckets under {FEWEST} texts are left out."
+    return table("buckets", caption, rows)
 
 
 def differences(results: Results) -> Table | None:
@@ -87,11 +77,12 @@ def differences(results: Results) -> Table | None:
     rows = []
     for title, name, where in buckets(results):
         other = measure(results, reference, "loss", where)
-        cells = []
+        row = {"Bucket": Cell(name, note=title), "Texts": numeral(len(where), 0)}
         for method in quantum:
             found = statistics.difference(measure(results, method, "loss", where), other, drawn)
-            cells.append(numeral(found.value, 3, signed=True, note=interval(found.low, found.high, 3, signed=True)))
-        rows.append((Cell(name, note=title), numeral(len(where), 0), *cells))
-    columns = ("Bucket", "Texts", *(f"{results.title(m)} less {results.title(reference)}" for m in quantum))
+            note = interval(found.low, found.high, 3, signed=True)
+            column = f"{results.title(method)} less {results.title(reference)}"
+            row[column] = numeral(found.value, 3, signed=True, note=note)
+        rows.append(row)
     caption = "Difference in held-out loss by bucket, with intervals that are not corrected for their number."
-    return Table("buckets_against_reference", caption, columns, tuple(rows))
+    return table("buckets_against_reference", caption, rows)

@@ -1,4 +1,4 @@
-"""Tables as frames of cells, and their forms: cells for HTML, CSV of raw values, LaTeX for papers. It knows no metric."""
+"""Tables as frames of cells, and their forms: HTML cells, CSV with raw values, LaTeX for papers. It knows no metric."""
 
 import math
 from dataclasses import dataclass
@@ -9,9 +9,12 @@ import pandas as pd
 
 MINUS = "\u2212"
 ABSENT = "–"
-LATEX = str.maketrans({"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", MINUS: "$-$", "–": "--", "±": r"$\pm$", "→": r"$\to$",
-         "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "³": "$^3$", "√": r"$\surd$"})  # fmt: skip
+LATEX = str.maketrans(
+    {character: rf"\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", MINUS: "$-$", "–": "--",
+       "±": r"$\pm$", "→": r"$\to$", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "≥": r"$\geq$", "≤": r"$\leq$",
+       "×": r"$\times$", "³": "$^3$", "√": r"$\surd$"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ def numeral(value: float | None, digits: int, *, signed: bool = False, **more: s
     """A cell with a number."""
     text = number(value, digits, signed=signed)
     return Cell(text, None if text == ABSENT else value, **more)
+
+
+def probability(value: float) -> Cell:
+    """A p-value, the smallest ones as such."""
+    return Cell("< 0.001" if value < 0.001 else number(value, 3), value)
 
 
 def interval(low: float, high: float, digits: int, *, signed: bool = False) -> str:

@@ -8,7 +8,8 @@ overlap. For a seed all methods see the same batches in the same order, so both 
 from dataclasses import dataclass
 
 from ketune import statistics
-from ketune.report.cells import Cell, Table, interval, numeral
+from ketune.report import cells
+from ketune.report.cells import Cell, Table, interval, numeral, probability
 from ketune.report.comparisons import resampling
 from ketune.report.results import Results
 from ketune.statistics import Measure, Verdict
@@ -60,16 +61,16 @@ def table(results: Results) -> Table | None:
     for claim, found in tested(results).items():
         word = WORDS.get(found.word, found.word)
         statement = f"{results.title(claim.method)} {WORDING[claim.what]} {results.title(claim.other)}"
-        rows.append((
-            Cell(statement, method=claim.method),
-            Cell(word, mark={"holds": "better", "the opposite holds": "worse"}.get(word, "open")),
-            numeral(found.difference, 4, signed=True, note=interval(found.low, found.high, 4, signed=True)),
-            Cell("< 0.001" if found.adjusted_p < 0.001 else f"{found.adjusted_p:.3f}", found.adjusted_p),
-        ))  # fmt: skip
+        note = interval(found.low, found.high, 4, signed=True)
+        rows.append({
+            "Statement": Cell(statement, method=claim.method),
+            "Here": Cell(word, mark={"holds": "better", "the opposite holds": "worse"}.get(word, "open")),
+            "Difference": numeral(found.difference, 4, signed=True, note=note),
+            "Adjusted p": probability(found.adjusted_p),
+        })  # fmt: skip
     caption = (
         "What arXiv:2509.16244 states of its training curves, tested on ours, paired by seed and step: mean training "
         "loss over all steps, and variance of the loss's change from step to step. Below 0 speaks for the statement. "
         "Steps are resampled as if independent; a curve's trend is shared by both sides of each pair."
     )
-    columns = ("Statement", "Here", "Difference", "Adjusted p")
-    return Table("paper_claims", caption, columns, tuple(rows)) if rows else None
+    return cells.table("paper_claims", caption, rows)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import pandas as pd
+
 from ketune.report import (
     buckets,
     cards,
@@ -65,7 +67,7 @@ class Contents:
         return [part for value in values for part in (value if isinstance(value, list) else [value])]
 
 
-def compute(results: Results, looks: Mapping[str, Look], intervals: tables.Intervals) -> Contents:
+def compute(results: Results, looks: Mapping[str, Look], intervals: pd.DataFrame) -> Contents:
     """Everything that the report says and draws."""
     judgement = comparisons.judge(results)
     machines = ledger.machines(results)
@@ -88,9 +90,9 @@ def compute(results: Results, looks: Mapping[str, Look], intervals: tables.Inter
         claims=claims.table(results),
         forgetting=effects.forgetting(results, looks),
         pairwise=tables.pairwise(results, comparisons.pairwise(results)) if several else None,
-        buckets=[table for table in by_bucket if table is not None and table.rows],
+        buckets=[table for table in by_bucket if table is not None],
         paper_warning=paper.warning(results),
-        paper=[table for table in paper.tables(results) if table.rows],
+        paper=[table for table in paper.tables(results) if table is not None],
         cards=cards.cards(results),
         ledger=[table for table in ledgers if table is not None],
         machines=[(ledger.machine_facts(machine), runs) for machine, runs in machines],

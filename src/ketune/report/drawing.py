@@ -1,9 +1,12 @@
-"""What all figures share: the canvas, direct labels that keep apart, and SVG text that is the same bytes every time."""
+"""What all figures share: canvas, marks, direct labels that keep apart, and SVG text that is the same bytes every time.
+
+Marks are seaborn's; it is never asked for an interval, because intervals come from `ketune.statistics`.
+"""
 
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +14,8 @@ import matplotlib
 
 matplotlib.use("agg")  # labels are measured with its renderer
 import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -23,6 +28,7 @@ SETTINGS = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
+    "axes.labelsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": MUTED[1],
@@ -31,7 +37,6 @@ SETTINGS = {
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.axisbelow": True,
     "text.color": INK[1],
     "xtick.color": MUTED[1],
     "ytick.color": MUTED[1],
@@ -61,7 +66,8 @@ def canvas(
     width: float, height: float, rows: int = 1, columns: int = 1, **more: object
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure of `rows` × `columns` panels, in inches, closed again at the end; panels in reading order."""
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context():
+        seaborn.set_theme(context="paper", style="ticks", rc=SETTINGS)
         figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **more)
         try:
             yield figure, list(axes.flat)
@@ -94,33 +100,37 @@ def inline(drawing: Drawing) -> str:
     return f'<svg {view.group(0)} {size} role="img" aria-labelledby="{drawing.name}-caption" focusable="false">{body}'
 
 
-def point(axes: Axes, x: float, y: float, look: Look, size: float = 7.5, **more: object) -> None:
-    """One marker in a method's look."""
-    axes.plot([x], [y], look.marker, color=look.colour, markerfacecolor=look.face, markersize=size,
-              markeredgewidth=1.5, linestyle="none", zorder=4, **more)  # fmt: skip
+def points(axes: Axes, frame: pd.DataFrame, x: str, y: str, looks: Mapping[str, Look], size: float = 7.5) -> None:
+    """A marker for each row of (method, x, y), in its method's look, `size` points wide."""
+    seaborn.scatterplot(
+        frame, x=x, y=y, hue="method", palette={method: look.face for method, look in looks.items()},
+        style="method", markers={method: look.marker for method, look in looks.items()},
+        edgecolor=[looks[method].colour for method in frame["method"]], linewidth=1.5,
+        s=size**2, zorder=4, legend=False, ax=axes,
+    )  # fmt: skip
 
 
-def label_at_edge(axes: Axes, points: Sequence[tuple[float, float, str, Look]], size: float = 9) -> None:
-    """Write each (x, y, text, look) behind its marker right of the panel, joined to its point by a thin line.
+def label_at_edge(axes: Axes, frame: pd.DataFrame, x: str, y: str, looks: Mapping[str, Look]) -> None:
+    """Write the title of each row of (method, title, x, y) right of the panel, joined to its point by a thin line.
 
     Points may crowd as they like: labels keep their order and are moved apart just enough not to touch.
     """
     axes.figure.canvas.draw()  # settles the transforms
     bottom, top = axes.transAxes.transform([(0, 0), (0, 1)])[:, 1]
-    heights = [(axes.transData.transform((x, y))[1] - bottom) / (top - bottom) for x, y, _, _ in points]
-    gap = size * 1.35 * axes.figure.dpi / 72 / (top - bottom)
-    order = sorted(range(len(points)), key=heights.__getitem__)
-    for i, height in zip(order, apart([heights[i] for i in order], gap), strict=True):
-        x, y, text, look = points[i]
-        line = {"arrowstyle": "-", "color": MUTED[1], "linewidth": 0.5, "alpha": 0.6, "shrinkA": 4, "shrinkB": 5}
-        axes.annotate("", (x, y), xytext=(1.03, height), textcoords="axes fraction", annotation_clip=False,
+    pixels = axes.transData.transform(frame[[x, y]])[:, 1]
+    rows = frame.assign(height=(pixels - bottom) / (top - bottom)).sort_values("height", kind="stable")
+    gap = 9 * 1.35 * axes.figure.dpi / 72 / (top - bottom)
+    line = {"arrowstyle": "-", "color": MUTED[1], "linewidth": 0.5, "alpha": 0.6, "shrinkA": 4, "shrinkB": 5}
+    for row, height in zip(rows.to_dict("records"), apart(rows["height"], gap), strict=True):
+        look = looks[row["method"]]
+        axes.annotate("", (row[x], row[y]), xytext=(1.03, height), textcoords="axes fraction", annotation_clip=False,
                       arrowprops=line, zorder=2)  # fmt: skip
         axes.plot([1.03], [height], look.marker, color=look.colour, markerfacecolor=look.face, markersize=5,
                   markeredgewidth=1.1, transform=axes.transAxes, clip_on=False)  # fmt: skip
-        axes.text(1.055, height, text, transform=axes.transAxes, fontsize=size, va="center", ha="left")
+        axes.text(1.055, height, row["title"], transform=axes.transAxes, fontsize=9, va="center", ha="left")
 
 
-def apart(heights: Sequence[float], gap: float) -> list[float]:
+def apart(heights: Iterable[float], gap: float) -> list[float]:
     """Ascending heights from 0 to 1, moved as little as clusters allow, so that neighbours keep `gap`."""
     clusters: list[tuple[float, int]] = []  # (centre, members)
     for height in heights:
@@ -133,11 +143,12 @@ def apart(heights: Sequence[float], gap: float) -> list[float]:
     return [height + shift for height in placed]
 
 
-def cost_axis(axes: Axes, values: Sequence[float]) -> None:
+def cost_axis(axes: Axes, values: pd.Series) -> None:
     """A log axis where the values span more than a factor of 5, else a linear one; ticks in plain numbers."""
-    if max(values) > 5 * min(values):
+    low, high = values.min(), values.max()
+    if high > 5 * low:
         axes.set_xscale("log")
-        decades = math.log10(max(values) / min(values))
+        decades = math.log10(high / low)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))

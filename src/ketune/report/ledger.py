@@ -10,33 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from ketune import layout, records
+from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, number, numeral
 from ketune.report.results import Results
 
 FIXED = ("data", "language_model", "train", "generate", "score", "report")
 
 
-def equal(results: Results) -> Table:
+def equal(results: Results) -> Table | None:
     """Every parameter that is the same for all methods."""
     rows = [
-        (Cell(f"{block}.{key}"), Cell("none" if value is None else str(value)))
+        {"Parameter": Cell(f"{block}.{key}"), "Value": Cell("none" if value is None else str(value))}
         for block in FIXED
         for key, value in asdict(getattr(results.settings, block)).items()
     ]
-    return Table("ledger_equal", "The same for every method.", ("Parameter", "Value"), tuple(rows))
+    return cells.table("ledger_equal", "The same for every method.", rows)
 
 
-def differing(results: Results) -> Table:
+def differing(results: Results) -> Table | None:
     """Each method's own parameters, one column a parameter."""
     sections = results.settings.sections
     keys = list(dict.fromkeys(key for method in results.methods for key in sections[method]))
     keys.sort(key=lambda key: key != "learning_rate")
     rows = []
     for method in results.methods:
-        cells = [Cell(_shown(sections[method].get(key, ABSENT))) for key in keys]
-        rows.append((Cell(results.title(method), method=method), *cells))
-    caption = "What differed: each method's own parameters."
-    return Table("ledger_differing", caption, ("Method", *(key.replace("_", " ") for key in keys)), tuple(rows))
+        own = {key.replace("_", " "): Cell(_shown(sections[method].get(key, ABSENT))) for key in keys}
+        rows.append({"Method": Cell(results.title(method), method=method), **own})
+    return cells.table("ledger_differing", "What differed: each method's own parameters.", rows)
 
 
 def _shown(value: Any) -> str:
@@ -48,7 +48,7 @@ def searches(results: Results) -> dict[str, dict[str, Any]]:
     """method → its learning-rate search, of those that were searched."""
     found = {}
     for method in results.methods:
-        path = layout.search(method)
+        path = layout.REPORTS / "search" / f"{method}.json"
         if path.is_file():
             search = records.read_json(path)
             if search["points"]:
@@ -61,19 +61,21 @@ def search_table(results: Results) -> Table | None:
     rows = []
     for method, search in searches(results).items():
         used = results.settings.sections[method].get("learning_rate")
-        finite = [p["validation_loss"] for p in search["points"] if p["validation_loss"] is not None]
-        rows.append((
-            Cell(results.title(method), method=method), numeral(len(search["points"]), 0), numeral(search["steps"], 0),
-            Cell(f"{search['points'][0]['learning_rate']:g} to {search['points'][-1]['learning_rate']:g}"),
-            Cell(ABSENT) if search["best"] is None else Cell(f"{search['best']:g}", search["best"]),
-            Cell(f"{used:g}", used), numeral(min(finite) if finite else None, 4),
-            Cell("at the edge" if search["at_edge"] else "inside", mark="worse" if search["at_edge"] else ""),
-        ))  # fmt: skip
-    columns = ("Method", "Tried", "Steps each", "From, to", "Best", "Used", "Validation loss", "Best lies")
+        points = search["points"]
+        finite = [p["validation_loss"] for p in points if p["validation_loss"] is not None]
+        lies = Cell("at the edge", mark="worse") if search["at_edge"] else Cell("inside")
+        rows.append({
+            "Method": Cell(results.title(method), method=method),
+            "Tried": numeral(len(points), 0), "Steps each": numeral(search["steps"], 0),
+            "From, to": Cell(f"{points[0]['learning_rate']:g} to {points[-1]['learning_rate']:g}"),
+            "Best": Cell(ABSENT) if search["best"] is None else Cell(f"{search['best']:g}", search["best"]),
+            "Used": Cell(f"{used:g}", used),
+            "Validation loss": numeral(min(finite) if finite else None, 4), "Best lies": lies,
+        })  # fmt: skip
     caption = (
         "The search for learning rates: the same grid, steps and seed for every method, chosen on validation loss."
     )
-    return Table("ledger_search", caption, columns, tuple(rows)) if rows else None
+    return cells.table("ledger_search", caption, rows)
 
 
 def machines(results: Results) -> list[tuple[dict[str, Any], list[str]]]:
@@ -98,14 +100,12 @@ def machine_facts(machine: dict[str, Any]) -> list[tuple[str, str]]:
     return facts + sorted(machine["packages"].items())
 
 
-def digests(results: Results) -> Table:
+def digests(results: Results) -> Table | None:
     """MD5 of all that this report was made from, as DVC computes it, so that each line is found in `dvc.lock`."""
-    rows = [(Cell(str(layout.PREPARED)), Cell(digest(layout.PREPARED)))]
-    for method, seed in results.runs:
-        run = layout.Run(method, seed)
-        rows += [(Cell(str(path)), Cell(digest(path))) for path in (run.cost, run.curve, run.predictions, run.scores)]
-    caption = "Digests of what this report was made from, as they stand in dvc.lock."
-    return Table("digests", caption, ("Path", "MD5"), tuple(rows))
+    runs = [layout.Run(method, seed) for method, seed in results.runs]
+    paths = [path for run in runs for path in (run.cost, run.curve, run.predictions, run.scores)]
+    rows = [{"Path": Cell(str(path)), "MD5": Cell(digest(path))} for path in (layout.PREPARED, *paths)]
+    return cells.table("digests", "Digests of what this report was made from, as they stand in dvc.lock.", rows)
 
 
 def digest(path: Path) -> str:

@@ -7,6 +7,7 @@ seeds, no intervals; learning rates, batch size, prompt, decoding and BERTScore 
 from dataclasses import dataclass
 
 from ketune.params import Params
+from ketune.report import cells
 from ketune.report.cells import Cell, Table, numeral
 from ketune.report.results import Results
 
@@ -90,50 +91,48 @@ def data_name(settings: Params) -> str:
     return settings.data.source
 
 
-def sizes(results: Results) -> Table:
+def sizes(results: Results) -> Table | None:
     """Table 1 of the paper beside ours: trainable parameters and their share."""
     base = backbone_parameters(results)
     rows = []
     for method in (m for m in results.methods if m in ROWS):
         row, ours = ROWS[method], results.trainable(method)
-        rows.append((
-            Cell(results.title(method), note=row.remark, method=method),
-            numeral(row.parameters, 0), numeral(ours, 0), numeral(ours - row.parameters, 0, signed=True),
-            numeral(row.ratio, 2), numeral(100 * ours / base, 2),
-        ))  # fmt: skip
-    columns = ("Method", "Published", "Ours", "Difference", "Published, %", "Ours, %")
-    return Table("paper_table1", f"Trainable parameters: Table 1 of {SOURCE} beside this run.", columns, tuple(rows))
+        rows.append({
+            "Method": Cell(results.title(method), note=row.remark, method=method),
+            "Published": numeral(row.parameters, 0), "Ours": numeral(ours, 0),
+            "Difference": numeral(ours - row.parameters, 0, signed=True),
+            "Published, %": numeral(row.ratio, 2), "Ours, %": numeral(100 * ours / base, 2),
+        })  # fmt: skip
+    return cells.table("paper_table1", f"Trainable parameters: Table 1 of {SOURCE} beside this run.", rows)
 
 
-def scores(results: Results) -> Table:
+def scores(results: Results) -> Table | None:
     """Table 3 of the paper beside ours: every published number, ours and the difference."""
     rows = []
     verdicts = {match.what: match.word for match in matches(results)}
-    setting = tuple(Cell(verdicts[what], mark=verdicts[what]) for what in ("Backbone", "Data", "Optimiser steps"))
+    shown = {"Backbone": "Backbone", "Data": "Data", "Steps": "Optimiser steps"}
+    setting = {column: Cell(verdicts[what], mark=verdicts[what]) for column, what in shown.items()}
     for method in (m for m in results.methods if m in ROWS):
         for key, title in METRICS.items():
             published, ours = getattr(ROWS[method], key), results.mean(method, key)
-            rows.append((
-                Cell(results.title(method), method=method), Cell(title),
-                numeral(published, 2), numeral(ours, 2), numeral(ours - published, 2, signed=True),
-                *setting,
-            ))  # fmt: skip
-    columns = ("Method", "Metric", "Published", "Ours", "Difference", "Backbone", "Data", "Steps")
-    return Table("paper_table3", f"Scores: Table 3 of {SOURCE} beside this run.", columns, tuple(rows))
+            rows.append({
+                "Method": Cell(results.title(method), method=method), "Metric": Cell(title),
+                "Published": numeral(published, 2), "Ours": numeral(ours, 2),
+                "Difference": numeral(ours - published, 2, signed=True), **setting,
+            })  # fmt: skip
+    return cells.table("paper_table3", f"Scores: Table 3 of {SOURCE} beside this run.", rows)
 
 
-def conditions(results: Results) -> Table:
+def conditions(results: Results) -> Table | None:
     """The paper's conditions beside ours."""
-    rows = [(Cell(m.what), Cell(m.published), Cell(m.ours), Cell(m.word, mark=m.word)) for m in matches(results)]
-    return Table(
-        "paper_conditions",
-        f"Conditions of {SOURCE} beside this run.",
-        ("Condition", "Published", "Ours", ""),
-        tuple(rows),
-    )
+    rows = [
+        {"Condition": Cell(m.what), "Published": Cell(m.published), "Ours": Cell(m.ours), "": Cell(m.word, mark=m.word)}
+        for m in matches(results)
+    ]
+    return cells.table("paper_conditions", f"Conditions of {SOURCE} beside this run.", rows)
 
 
-def tables(results: Results) -> list[Table]:
+def tables(results: Results) -> list[Table | None]:
     """Conditions, Table 1 and Table 3, ours beside the published."""
     return [conditions(results), sizes(results), scores(results)]
 

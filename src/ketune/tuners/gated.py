@@ -4,14 +4,16 @@ After each optimiser step every gate passes the soft threshold T(g) = sign(g) ma
 dead ranks and folds the gates away: a plain LoRA adapter of variable rank, which peft loads without ketune.
 
 Source: Ding et al., EMNLP 2023, arXiv:2311.11696. Departures: the threshold is the textbook one (the released code
-shifts in place and so zeroes everything below 2ξ); no L1 term beside it; normalisation layers stay frozen; and a second
-schedule, `target_ranks`, reaches a given number of ranks exactly, because ξ alone decides none in advance.
+shifts in place and so zeroes everything below 2ξ); no L1 term beside it; normalisation layers stay frozen; and with
+`target_ranks` the smallest gates are zeroed as well, on a schedule, so that a given number of ranks is reached exactly,
+which ξ alone cannot promise. (Choosing ξ itself so large that the right number dies would shrink all others with them.)
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from peft import LoraConfig
@@ -36,7 +38,7 @@ class SoRAConfig(AdapterConfig):
         alpha: the change of the weight is scaled by alpha / r.
         dropout: probability of dropping an input of A in training.
         gate_init: "normal" draws gates from N(0, 1) as the paper does; "ones" starts them at 1.
-        sparsity: ξ, by which each proximal step shrinks the gates; unused where `target_ranks` is given.
+        sparsity: ξ, by which each proximal step shrinks the gates.
         sparsity_unit: "step" subtracts ξ at each step, "learning_rate" ξ times the learning rate.
         sparsity_start, sparsity_end: parts of the run between which ξ (or the number of dead ranks) grows to full.
         target_ranks: ranks to keep over all maps: below 1 a share of them, from 1 on their number, None for no target.
@@ -73,12 +75,12 @@ class SoRAConfig(AdapterConfig):
     def progress(self, step: int, steps: int) -> float:
         """How far the schedule is after `step` of `steps`: 0 before its start, 1 from its end on."""
         start, end = self.sparsity_start * steps, self.sparsity_end * steps
-        return min(1.0, max(0.0, (step - start) / (end - start))) if end > start else float(step >= start)
+        return min(1.0, max(0.0, (step - start) / (end - start))) if end > start else float(step > start)
 
     def ranks_kept(self, total: int, step: int, steps: int) -> int:
         """How many of `total` ranks live after `step` of `steps`, where there is a target."""
         target = self.target_ranks or total
-        target = round(total * target) if target < 1 else min(total, int(target))
+        target = max(1, round(total * target)) if target < 1 else min(total, int(target))
         return total - round(self.progress(step, steps) * (total - target))
 
 
@@ -91,6 +93,7 @@ class GatedRanks(nn.Module):
         self.B = nn.Parameter(torch.zeros(outputs, config.r))
         self.gate = nn.Parameter(torch.ones(config.r))
         self.dropout = nn.Dropout(config.dropout)
+        self.proximal_steps = 0
         self.scale = config.alpha / config.r
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
         if config.gate_init == "normal":
@@ -123,23 +126,29 @@ class SoRAModel(Tuner):
     def proximal_step(self, step: int, steps: int, learning_rate: float, adapter_name: str = "default") -> None:
         """To be called after optimiser step `step` (from 1) of `steps`; without it no gate ever reaches 0."""
         config: SoRAConfig = self.peft_config[adapter_name]
-        gates = [adapter.gate for adapter in self.gated(adapter_name).values()]
-        if config.target_ranks is None:
-            threshold = config.sparsity * config.progress(step, steps)
-            threshold *= learning_rate if config.sparsity_unit == "learning_rate" else 1.0
-            for gate in gates:
-                gate.copy_(soft_threshold(gate, threshold))
-            return
+        adapters = list(self.gated(adapter_name).values())
+        gates = [adapter.gate for adapter in adapters]
+        threshold = config.sparsity * config.progress(step, steps)
+        threshold *= learning_rate if config.sparsity_unit == "learning_rate" else 1.0
         flat = torch.cat(gates)
-        before, now = (config.ranks_kept(len(flat), s, steps) for s in (step - 1, step))
-        if now == len(flat):
-            return
-        size, order = flat.abs().sort(descending=True, stable=True)
-        # A rank dies by the soft threshold that just zeroes it; between deaths the dead stay dead and nothing shrinks.
-        survivors = soft_threshold(flat, float(size[now])) if now < before else flat
-        kept = torch.zeros_like(flat).index_copy_(0, order[:now], survivors[order[:now]])
-        for gate, values in zip(gates, kept.split([len(gate) for gate in gates]), strict=True):
+        if config.target_ranks is None:
+            flat = soft_threshold(flat, threshold)
+        else:
+            flat = largest(flat, config.ranks_kept(len(flat), step, steps), threshold)
+        for gate, values in zip(gates, flat.split([len(gate) for gate in gates]), strict=True):
             gate.copy_(values)
+        for adapter in adapters:
+            adapter.proximal_steps = step
+
+    @classmethod
+    def _get_adapter_state_dict(cls, model: nn.Module, **others: Any) -> dict[str, Tensor]:
+        adapters = [module for module in model.modules() if isinstance(module, GatedRanks)]
+        trained = any(adapter.B.requires_grad and adapter.B.detach().any() for adapter in adapters)
+        if trained and not any(adapter.proximal_steps for adapter in adapters):
+            warnings.warn(
+                "sora: no proximal step was taken, so no gate is 0; see SoRAModel.proximal_step.", stacklevel=2
+            )
+        return super()._get_adapter_state_dict(model=model, **others)
 
     def prune(self, adapter_name: str = "default") -> tuple[LoraConfig, dict[str, Tensor]]:
         """The adapter as plain LoRA: its configuration, and its weights under peft's names, dead ranks dropped.
@@ -176,6 +185,13 @@ class SoRAModel(Tuner):
 def soft_threshold(values: Tensor, threshold: float) -> Tensor:
     """sign(v) max(|v| - threshold, 0), exactly 0 for |v| up to the threshold."""
     return values.sign() * (values.abs() - threshold).clamp_min(0)
+
+
+def largest(values: Tensor, count: int, threshold: float) -> Tensor:
+    """The `count` values of largest size, soft-thresholded by so little that none of them dies; 0 elsewhere."""
+    size, order = values.abs().sort(descending=True, stable=True)
+    survivors = soft_threshold(values, min(threshold, float(size[count - 1]) / 2))
+    return torch.zeros_like(values).index_copy_(0, order[:count], survivors[order[:count]])
 
 
 register("sora", SoRAConfig, SoRAModel)
