@@ -40,7 +40,7 @@ repro: $(VENV)/.ready  ## run the pipeline: data, training, generation, scores, 
 	@echo "The report: $(CURDIR)/reports/index.html"
 
 test: $(VENV)/.ready-test  ## run the tests
-	pytest
+	pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.ready-test  ## check style
 	ruff check src stages tests && ruff format --check src stages tests

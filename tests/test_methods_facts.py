@@ -15,11 +15,12 @@ from transformers import AutoModelForCausalLM
 import architectures
 from architectures import ids
 from conftest import byte_tokenizer
+from ketune.circuits import Noise
 from ketune.errors import InputError
 from ketune.methods import load
 from ketune.methods.quantum_peft import OrthogonalFactors, PauliColumns, QuantumPEFTConfig, TaylorColumns
 from ketune.tuners import tensor_train
-from ketune.tuners.amplitude import CircuitFeatures, QAAConfig
+from ketune.tuners.amplitude import CircuitFeatures, QAAConfig, as_hardware
 from ketune.tuners.gated import SoRAConfig, soft_threshold
 from ketune.tuners.hybrid import HybridAdapter, QTHAConfig
 from ketune.tuners.residual import LinearFeatures, ResidualAdapter
@@ -315,3 +316,33 @@ def test_scale_of_the_lora_update() -> None:
     adapter = model.base_model.gated()["0"]
     expected = 3.0 * adapter.B @ torch.diag(adapter.gate) @ adapter.A
     assert torch.allclose(adapter.delta(), expected) and math.isclose(adapter.scale, 3.0)
+
+
+def test_parameter_shift_gives_the_gradient_of_adjoint() -> None:
+    gradients = []
+    for gradient in ("adjoint", "parameter_shift"):
+        torch.manual_seed(0)
+        linear = torch.nn.Sequential(torch.nn.Linear(6, 6))
+        model = get_peft_model(linear, QAAConfig(target_modules=["0"], gradient=gradient, init_weights=False))
+        model(torch.randn(5, 6)).square().sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad]))
+    assert gradients[0].abs().max() > 0
+    assert torch.allclose(*gradients, rtol=1e-4, atol=1e-6)
+
+
+def test_shots_and_noise_are_read_only_within_the_block() -> None:
+    torch.manual_seed(0)
+    linear = torch.nn.Sequential(torch.nn.Linear(6, 6))
+    model = get_peft_model(linear, QAAConfig(target_modules=["0"], init_weights=False)).eval()
+    x = torch.randn(5, 6)
+    with torch.no_grad():
+        exact = model(x)
+        with as_hardware(model, shots=100_000):
+            many = model(x)
+        with as_hardware(model, shots=10):
+            few = model(x)
+        with as_hardware(model, noise=Noise(depolarizing=0.2)):
+            noisy = model(x)
+        assert torch.equal(model(x), exact)
+    assert 0 < (many - exact).norm() < 0.3 * (few - exact).norm()
+    assert (noisy - exact).norm() > 0

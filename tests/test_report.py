@@ -363,7 +363,8 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
 def test_too_few_resamples_are_a_caveat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = read(write(tmp_path, Study(QAA_ARMS, [0, 1, 2]), resamples=100), monkeypatch)
     said = caveats.caveats(found, comparisons.judge(found))
-    assert any("raise report.resamples" in sentence for sentence in said)
+    short = [sentence for sentence in said if "raise report.resamples" in sentence]
+    assert "over 10 comparisons" in short[0] and "over 55 pairs" in short[1] and len(short) == 2
 
 
 def test_a_base_that_differs_between_seeds_is_an_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ LEARNING_RATE = 1.0
 """Methods ask for one; it does not enter a count."""
 
 _QAA = {"layers": 1, "rotation": "RX", "entangler": "ring", "placement": "attention", "angle_init": "uniform",
-        "scale": 1.0, "unit_features": False, "device": "auto", "angle_factor": 1.0}  # fmt: skip
+        "scale": 1.0, "unit_features": False, "device": "auto", "gradient": "adjoint", "angle_factor": 1.0}  # fmt: skip
 _TWIN = {key: _QAA[key] for key in ("placement", "scale", "unit_features", "device")} | {"up_projection": "exact"}
 _LORA = {"r": 4, "alpha": 8.0, "dropout": 0.0}
 _SORA = _LORA | {"gate_init": "normal", "sparsity": 0.0, "sparsity_unit": "step", "sparsity_start": 0.0,
@@ -42,7 +42,8 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
      _TWIN | {"layers": 1, "rotation": "RX", "entangler": "ring", "angle_init": "uniform"}, None),
     ("QAA, angles 0", "qaa_zero", _TWIN | {"entangler": "ring"}, None),
     ("QAA, no CNOT", "qaa_product",
-     _TWIN | {"layers": 1, "rotation": "RX", "angle_init": "uniform", "angle_factor": 1.0}, None),
+     _TWIN | {"layers": 1, "rotation": "RX", "angle_init": "uniform", "gradient": "adjoint",
+              "angle_factor": 1.0}, None),
     ("Bias only", "bias_only", _RESIDUAL, None),
     ("Random linear map", "random_linear", _RESIDUAL, None),
     ("Random quadratic map", "random_quadratic", _RESIDUAL, None),

@@ -36,6 +36,7 @@ class QAA(Method):
     scale: float
     unit_features: bool
     device: str
+    gradient: Literal["adjoint", "parameter_shift"]
     learning_rate: Positive
     angle_factor: Positive
 

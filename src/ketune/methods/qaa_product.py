@@ -33,6 +33,7 @@ class QAAProduct(Method):
     scale: float
     unit_features: bool
     device: str
+    gradient: Literal["adjoint", "parameter_shift"]
     learning_rate: Positive
     angle_factor: Positive
 

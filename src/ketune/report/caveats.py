@@ -1,5 +1,6 @@
 """What weakens this report, found by looking: each check returns sentences, or none where there is nothing to say."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -143,20 +144,24 @@ def _costs(results: Results, judgement: Judgement) -> list[str]:
 def _power(results: Results, judgement: Judgement) -> list[str]:
     if not judgement.verdicts:
         return []
-    report, count = results.settings.report, len(judgement.verdicts)
-    smallest = 2 * count / (report.resamples + 1)
-    if smallest >= 1 - report.confidence:
-        return [
-            f"{report.resamples:,} resamples cannot give a corrected p below {smallest:.2g} over {count} comparisons: "
-            "no verdict can be better or worse; raise report.resamples."
-        ]
+    report = results.settings.report
+    kinds = {"comparisons": len(judgement.verdicts), "pairs": math.comb(len(results.methods), 2)}
+    found = []
+    for kind, count in kinds.items():
+        smallest = 2 * count / (report.resamples + 1)
+        if smallest >= 1 - report.confidence:
+            found.append(
+                f"{report.resamples:,} resamples cannot give a corrected p below {min(smallest, 1):.2g} over {count} "
+                f"{kind}: none of them can be better or worse; raise report.resamples."
+            )
     worst = max(judgement.verdicts.values(), key=lambda verdict: verdict.detectable)
     if worst.detectable <= report.margin:
-        return []
+        return found
     return [
+        *found,
         f"In its least sure comparison the design finds differences in held-out loss only above "
         f"{number(worst.detectable, 3)} nats per token, more than the margin of {report.margin:g} that counts as "
-        "comparable."
+        "comparable.",
     ]
 
 

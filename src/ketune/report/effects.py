@@ -60,7 +60,7 @@ def interval_plot(results: Results, looks: Looks, intervals: pd.DataFrame) -> Dr
     with drawing.canvas(11.2, 1.1 + 2 * (0.45 + 0.21 * len(titles)), 2, 4, sharey=True) as (figure, panels):
         for panel, metric in zip(panels, METRICS, strict=True):
             seaborn.stripplot(seeds, x=metric.key, y=seeds["method"].map(results.title), hue="method", palette=colours,
-                              jitter=False, size=2.5, alpha=0.4, legend=False, ax=panel)  # fmt: skip
+                              jitter=False, size=3.5, alpha=0.4, zorder=3, legend=False, ax=panel)  # fmt: skip
             rows = intervals.xs(metric.key, level="metric").assign(value=results.means[metric.key], title=titles)
             _intervals(panel, rows.reset_index(), looks, size=6)
             panel.set_title(f"{metric.title} ({'lower' if metric.lower_is_better else 'higher'} is better)", fontsize=9)
@@ -85,7 +85,7 @@ def forgetting(results: Results, looks: Looks) -> Drawing | None:
         axes.axhline(0, color=MUTED[1], lw=1)
         axes.axvline(0, color=MUTED[1], lw=1)
         seaborn.scatterplot(seeds, x="gain", y="lost", hue="method", palette={m: looks[m].colour for m in tuned},
-                            s=6, linewidth=0, alpha=0.4, legend=False, ax=axes)  # fmt: skip
+                            s=12, linewidth=0, alpha=0.4, legend=False, ax=axes)  # fmt: skip
         drawing.points(axes, means, "gain", "lost", looks)
         axes.margins(0.08)
         axes.grid()

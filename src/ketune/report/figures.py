@@ -63,7 +63,8 @@ def learning_curves(results: Results, looks: Looks) -> Drawing | None:
 
 
 def _curve(panel: Axes, curve: pd.DataFrame, look: Look, width: int) -> None:
-    seaborn.lineplot(curve, x="step", y="loss", units="seed", estimator=None, color=look.colour, lw=0.6, alpha=0.3,
+    faint = min(0.3, 6 / width)  # lest many steps cover the mean
+    seaborn.lineplot(curve, x="step", y="loss", units="seed", estimator=None, color=look.colour, lw=0.6, alpha=faint,
                      ax=panel)  # fmt: skip
     few = curve[curve["step"] % max(1, width // 8) == 0]  # what is smooth over `width` needs no more points
     seaborn.lineplot(few, x="step", y="smoothed", errorbar=("pi", 100), color=look.colour, ls=look.line,

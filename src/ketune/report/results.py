@@ -91,11 +91,8 @@ class Results:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """(method, seed) → corpus values, training costs, trainable parameters; NaN where nothing was measured."""
-        rows = [
-            run.scores["corpus"] | run.cost["training"] | {"trainable": run.cost["parameters"]["trainable"]}
-            for run in self.runs.values()
-        ]
+        """(method, seed) → corpus values, training costs, parameters; NaN where nothing was measured."""
+        rows = [run.scores["corpus"] | run.cost["training"] | run.cost["parameters"] for run in self.runs.values()]
         index = pd.MultiIndex.from_tuples(self.runs, names=["method", "seed"])
         return pd.DataFrame(rows, index=index).astype(float)
 

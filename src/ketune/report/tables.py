@@ -126,6 +126,8 @@ def pairwise(results: Results, found: Pairwise) -> Table | None:
         "Held-out loss: probability that the row's method beats the column's on a reference text, same seed, a tie "
         "being half a win. Coloured where the corrected test separates the two (Holm, over all pairs)."
     )
+    if any(verdict.seeds_missing for verdict in found.verdicts.values()):
+        caption += " With fewer than three seeds that holds for these very runs, not for the methods."
     return table("pairwise", caption, rows)
 
 

@@ -8,6 +8,8 @@ angles (uniform over the circle, because RX on a real vector has exactly zero gr
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,6 +41,7 @@ class QAAConfig(ResidualConfig):
         train_angles: False keeps the angles as drawn.
         unit_features: multiply the expectations, whose root mean square is about 2**(-n/2), by 2**(n/2).
         device: where the circuit is evaluated: "auto", or a PennyLane device such as "lightning.qubit".
+        gradient: "adjoint", or the paper's "parameter_shift" (Eq. 15): equal values, two circuits for each angle.
 
     Example:
         >>> from peft import get_peft_model
@@ -55,6 +58,7 @@ class QAAConfig(ResidualConfig):
     train_angles: bool = True
     unit_features: bool = False
     device: str = "auto"
+    gradient: Literal["adjoint", "parameter_shift"] = "adjoint"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,7 +89,9 @@ class CircuitFeatures(nn.Module):
 
     def __init__(self, circuit: Circuit, config: QAAConfig) -> None:
         super().__init__()
-        self.circuit, self.features, self.device = circuit, circuit.qubits, config.device
+        self.circuit, self.features = circuit, circuit.qubits
+        self.device, self.gradient = config.device, config.gradient
+        self.readout: dict[str, Any] = {}  # shots, noise and seed while `as_hardware` holds
         self.gain = 2 ** (circuit.qubits / 2) if config.unit_features else 1.0
         spread = SPREAD[config.angle_init]
         angles = torch.empty(circuit.angle_shape).uniform_(-spread, spread)  # (L, n)
@@ -99,13 +105,35 @@ class CircuitFeatures(nn.Module):
         dtype = torch.promote_types(h.dtype, torch.float32)
         with torch.autocast(h.device.type, enabled=False):
             flat = h.reshape(-1, h.shape[-1]).to(dtype)
-            z = expectations(flat, self.angles.to(dtype), self.circuit, device=self.device)
+            angles = self.angles.to(dtype)
+            z = expectations(flat, angles, self.circuit, self.device, gradient=self.gradient, **self.readout)
         return self.gain * z.reshape(*h.shape[:-1], self.features)
 
 
 def circuits_in(model: nn.Module) -> list[CircuitFeatures]:
     """Every circuit of a model with QAA adapters."""
     return [module for module in model.modules() if isinstance(module, CircuitFeatures)]
+
+
+@contextmanager
+def as_hardware(
+    model: nn.Module, *, shots: int | None = None, noise: circuits.Noise | None = None, seed: int = 0
+) -> Iterator[None]:
+    """Within the block every circuit of `model` is read as a quantum computer would be: for evaluation, no gradients.
+
+    Args:
+        shots: measurements for each hidden vector; None for exact expectations.
+        noise: depolarizing and readout errors; None for none.
+        seed: of the random outcomes, for each call alike.
+    """
+    found = circuits_in(model)
+    for module in found:
+        module.readout = {"shots": shots, "noise": noise, "seed": seed}
+    try:
+        yield
+    finally:
+        for module in found:
+            module.readout = {}
 
 
 def groups(model: nn.Module, angle_factor: float) -> list[dict[str, Any]]:
