@@ -15,7 +15,7 @@ PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revisio
 MODEL_REVISION ?= 21def0189f5705e2521767faed922f1f15e7d7db
 DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
 
-.PHONY: help setup repro test lint lock lock-check compare search paper clean
+.PHONY: help setup repro test lint lock lock-check compare search publish paper clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -54,6 +54,9 @@ compare: $(VENV)/.ready  ## metrics beside those of BASE; fails on a regression
 search: $(VENV)/.ready  ## find each method's learning rate, by an equal budget, into reports/search
 	dvc repro stages/learning_rates/dvc.yaml
 	cp data/search/*.json reports/search/
+
+publish: $(VENV)/.ready  ## put the report of this state into git, as reports/published/default.html
+	mkdir -p reports/published && cp reports/index.html reports/published/default.html
 
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
 	dvc exp run $(PAPER) $(ARGS)

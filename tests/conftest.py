@@ -81,6 +81,7 @@ class Project:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(ROOT / name, folder / name)
+        shutil.copytree(ROOT / "reports/search", folder / "reports/search")
         (folder / "data").mkdir()
         lines = "".join(json.dumps(record) + "\n" for record in records(60))
         (folder / "data/tiny.jsonl").write_text(lines)

@@ -107,7 +107,11 @@ def closure(files: list[Path]) -> set[Path]:
     return seen
 
 
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PIPELINE = {
+    name: stage
+    for file in (ROOT / "dvc.yaml", ROOT / "stages/learning_rates/dvc.yaml")
+    for name, stage in yaml.safe_load(file.read_text())["stages"].items()
+}
 METHODS = sorted(m.rpartition(".")[2] for m in MODULES if m.startswith("ketune.methods."))
 
 
@@ -116,7 +120,7 @@ METHODS = sorted(m.rpartition(".")[2] for m in MODULES if m.startswith("ketune.m
 def test_dvc_knows_every_file_that_a_stage_imports(stage: str, method: str) -> None:
     declared = [ROOT / dep.replace("${item.method}", method) for dep in PIPELINE[stage]["deps"] if "${data" not in dep]
     script = ROOT / "stages" / f"{stage}.py"
-    files = [script, *([MODULES[f"ketune.methods.{method}"]] if stage in ("train", "generate") else [])]
+    files = [script, *([MODULES[f"ketune.methods.{method}"]] if stage in ("train", "generate", "search") else [])]
     needed = closure(files) | set(files)
     missing = [f for f in needed if not any(f == d or d in f.parents for d in declared)]
     assert not missing, f"dvc.yaml, stage {stage}: add {sorted(str(f.relative_to(ROOT)) for f in missing)}"

@@ -1,5 +1,6 @@
 """What the README says is what the project does."""
 
+import hashlib
 import re
 
 import yaml
@@ -31,6 +32,13 @@ def test_every_parameter_that_it_sets_exists() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     keys = re.findall(r"-S '?([a-z_]+)\.([a-z_]+)=", TEXT)
     assert keys and all(key in params[section] for section, key in keys)
+
+
+def test_the_published_report_is_the_one_that_the_lock_file_names() -> None:
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["report"]
+    [digest] = [out["md5"] for out in lock["outs"] if out["path"] == "reports/index.html"]
+    published = (ROOT / "reports/published/default.html").read_bytes()
+    assert hashlib.md5(published).hexdigest() == digest, "run `make publish` after `dvc repro`"
 
 
 def test_every_default_method_ships() -> None:
