@@ -40,4 +40,4 @@ def find(name: str) -> None:
 
 
 if __name__ == "__main__":
-    process.run(find)
+    process.run(find, process.method)

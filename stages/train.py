@@ -6,6 +6,7 @@ writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 """
 
 from ketune import process  # isort: skip  (threads are set before torch is loaded)
+import dataclasses
 
 from ketune import (
     adapters,
@@ -45,17 +46,18 @@ def train(name: str, seed: int) -> None:
         return
     adapters.save(model, run.adapter, name, settings.sections[name])
     records.write_csv(run.curve, training.CURVE, result.curve)
-    counts = {"total": result.parameters.total, "trainable": result.parameters.trainable,
-              "receiving": result.parameters.receiving}  # fmt: skip
-    about = {"title": method.title, "family": method.family, "source": method.source}
-    facts = {
-        "method": about,
-        "parameters": counts,
+    about = {
+        "method": {"title": method.title, "family": method.family, "source": method.source},
+        "parameters": dataclasses.asdict(result.parameters),
         "adapter_bytes": cost.folder_bytes(run.adapter),
         "card": method.card(model),
+        "training": result.cost,
+        "machine": cost.machine(device),
+        "resumed_from": result.resumed_from,
+        "prompts_too_long": too_long,
+        "device": device,
     }
-    facts |= {"training": result.cost, "machine": cost.machine(device), "resumed_from": result.resumed_from}
-    records.write_json(run.cost, facts | {"prompts_too_long": too_long, "device": device})
+    records.write_json(run.cost, about)
     loss = f"last loss {result.curve[-1][1]:.3f}" if result.curve else "nothing to train"
     print(f"{run.key}: {result.parameters.trainable:,} parameters, {loss}, {result.cost['wall_seconds']:.0f} s")
 

@@ -31,7 +31,8 @@ def fake_dvc(folder: Path, metrics: str) -> None:
     """A `dvc` that answers as the real one does, for the script's own logic."""
     script = folder / "dvc"
     script.write_text(
-        f"#!/bin/sh\ncase \"$*\" in\n*--dry*) exit 0;;\n*metrics*--json) echo '{metrics}';;\n*) echo '| a | b |';;\nesac\n"
+        f"#!/bin/sh\ncase \"$*\" in\n*--dry*) exit 0;;\n*metrics*--json) echo '{metrics}';;\n"
+        "*) echo '| a | b |';;\nesac\n"
     )
     script.chmod(0o755)
 

@@ -163,7 +163,11 @@ def test_ctrl_c_ends_a_stage_with_one_sentence(done: Project) -> None:
     shutil.rmtree(checkpoints)
 
 
-@pytest.mark.parametrize("arguments", [["qaa"], ["qaa", "x"], ["nosuch", "0"], ["qaa", "0", "1"]])
-def test_wrong_arguments_are_one_sentence(done: Project, arguments: list[str]) -> None:
-    result = stage_alone(done, "stages/score.py", *arguments)
+@pytest.mark.parametrize(
+    "command",
+    ["score qaa", "score qaa x", "score nosuch 0", "score qaa 0 1", "prepare now", "report x", "search", "search a b"],
+)
+def test_wrong_arguments_are_one_sentence(done: Project, command: str) -> None:
+    stage, *arguments = command.split()
+    result = stage_alone(done, f"stages/{stage}.py", *arguments)
     assert result.returncode == 1 and "Traceback" not in result.stderr

@@ -37,7 +37,40 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = tuple) -> None:
+def nothing(arguments: list[str]) -> tuple:
+    """No arguments.
+
+    Raises:
+        InputError: any argument.
+    """
+    if arguments:
+        raise InputError(f"arguments {' '.join(arguments)!r}: none is expected; settings belong in params.yaml.")
+    return ()
+
+
+def method(arguments: list[str]) -> tuple[str]:
+    """The method that a stage's one argument names.
+
+    Raises:
+        InputError: other than one argument.
+    """
+    if len(arguments) != 1:
+        raise InputError(f"arguments {' '.join(arguments)!r}: one method is expected, as in 'qaa'.")
+    return (arguments[0],)
+
+
+def matrix_item(arguments: list[str]) -> tuple[str, int]:
+    """(method, seed) from a stage's two positional arguments.
+
+    Raises:
+        InputError: other than two arguments, or a seed that is no whole number.
+    """
+    if len(arguments) != 2 or not arguments[1].isdecimal():
+        raise InputError(f"arguments {' '.join(arguments)!r}: a method and a seed are expected, as in 'qaa 0'.")
+    return arguments[0], int(arguments[1])
+
+
+def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = nothing) -> None:
     """Run a stage on its parsed arguments; end with status 1 and one sentence where user, disk or memory is at fault.
 
     Any other exception is a defect and keeps its traceback. Ctrl-C ends with status 130.
@@ -56,14 +89,3 @@ def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = tuple)
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; run the same command again to go on.", file=sys.stderr)
         sys.exit(130)
-
-
-def matrix_item(arguments: list[str]) -> tuple[str, int]:
-    """(method, seed) from a stage's two positional arguments.
-
-    Raises:
-        InputError: other than two arguments, or a seed that is no whole number.
-    """
-    if len(arguments) != 2 or not arguments[1].isdecimal():
-        raise InputError(f"arguments {' '.join(arguments)!r}: a method and a seed are expected, as in 'qaa 0'.")
-    return arguments[0], int(arguments[1])
