@@ -15,7 +15,7 @@ PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revisio
 MODEL_REVISION ?= 21def0189f5705e2521767faed922f1f15e7d7db
 DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
 
-.PHONY: help setup repro test lint lock lock-check compare search publish paper clean
+.PHONY: help setup repro test lint audit lock lock-check compare search publish paper clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -59,7 +59,11 @@ publish: $(VENV)/.ready  ## put the report of this state into git, as reports/pu
 	mkdir -p reports/published && cp reports/index.html reports/published/default.html
 
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
+# ARGS="--dry --force" lists its stages; without --force DVC looks results up for data that a dry run never makes.
 	dvc exp run $(PAPER) $(ARGS)
+
+audit:  ## look the locked versions up in the advisory database (needs pip-audit)
+	pip-audit --requirement requirements-test.lock --no-deps --disable-pip
 
 lock:  ## renew both lock files (needs uv; offer it a CPU wheel of torch, or CUDA packages enter the lock)
 	uv pip compile pyproject.toml --python-version 3.11 --no-emit-package torch --generate-hashes --quiet \

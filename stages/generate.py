@@ -13,7 +13,7 @@ from ketune import adapters, corpus, generation, language_model, layout, methods
 def generate(name: str, seed: int) -> None:
     """Decode answers to test prompts; measure likelihoods of test references and of neutral text."""
     settings = params.load()
-    methods.load(name, settings.sections.get(name, {}))  # registers the adapter's kind with PEFT
+    methods.load(name, settings.section(name))  # registers the adapter's kind with PEFT
     run = layout.Run(name, seed)
     device = language_model.device(settings.generate.device)
     with language_model.quiet():

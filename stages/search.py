@@ -13,7 +13,7 @@ from ketune import checkpoints, corpus, language_model, layout, methods, params,
 def find(name: str) -> None:
     """Train at each learning rate of the grid and keep the losses on validation records."""
     settings = params.load()
-    method = methods.load(name, settings.sections.get(name, {}))
+    method = methods.load(name, settings.section(name))
     if not hasattr(method, "learning_rate"):
         records.write_json(layout.search_output(name), {"points": [], "best": None})
         print(f"{name}: no learning rate, nothing to search")

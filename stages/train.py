@@ -26,7 +26,7 @@ from ketune import (
 def train(name: str, seed: int) -> None:
     """Attach the method to the frozen model, train it, and write what came of it."""
     settings = params.load()
-    method = methods.load(name, settings.sections.get(name, {}))
+    method = methods.load(name, settings.section(name))
     distribution.spread(settings.train)
     run = layout.Run(name, seed)
     device = language_model.device(settings.train.device)
@@ -38,13 +38,13 @@ def train(name: str, seed: int) -> None:
     language_model.fix_randomness(seed)
     model = method.attach(model)
     decisive = [layout.PREPARED, layout.LANGUAGE_MODEL, layout.source_folder()]
-    folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, settings.sections.get(name))
+    folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, settings.section(name))
     result = training.train(
         method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder
     )
     if not distribution.is_main():
         return
-    adapters.save(model, run.adapter, name, settings.sections[name])
+    adapters.save(model, run.adapter, name, settings.section(name))
     records.write_csv(run.curve, training.CURVE, result.curve)
     about = {
         "method": {"title": method.title, "family": method.family, "source": method.source},

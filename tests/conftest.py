@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from dvc.utils.serialize import modify_yaml
+from filelock import FileLock
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
@@ -38,14 +39,18 @@ def tiny_config(**changes: object) -> LlamaConfig:
     return LlamaConfig(**(values | changes))
 
 
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny model in safetensors."""
-    folder = tmp_path_factory.mktemp("tiny")
+def save_tiny_model(folder: Path) -> Path:
+    """Write the tiny model and its tokenizer, in safetensors."""
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(tiny_config()).save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny model."""
+    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
 def records(count: int) -> list[dict[str, str]]:
@@ -75,8 +80,13 @@ def tiny_params(model: Path, methods: list[str], seeds: list[int]) -> dict:
 class Project:
     """A copy of the project that runs at the size of a test, under git and DVC."""
 
-    def __init__(self, folder: Path, model: Path, methods: list[str], seeds: list[int]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path, model: Path, methods: list[str], seeds: list[int]) -> "Project":
+        """The project's own code and pipeline with the tiny model and records, committed."""
+        project = cls(folder)
         for name in ("src", "stages"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
@@ -87,12 +97,29 @@ class Project:
         (folder / "data/tiny.jsonl").write_text(lines)
         passages = [{"text": f"The river number {i} flows from the hills to the sea."} for i in range(3)]
         (folder / "data/retention.jsonl").write_text("".join(json.dumps(p) + "\n" for p in passages))
-        self.write_params(tiny_params(model, methods, seeds))
-        self.run("git", "init", "-q", "-b", "main")
-        self.run("dvc", "init", "-q")
-        self.run("dvc", "config", "core.analytics", "false")
+        project.write_params(tiny_params(model, methods, seeds))
+        project.run("git", "init", "-q", "-b", "main")
+        project.run("dvc", "init", "-q")
+        project.run("dvc", "config", "core.analytics", "false")
         shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots", dirs_exist_ok=True)
-        self.commit("start")
+        project.commit("start")
+        return project
+
+    def copy(self, folder: Path) -> "Project":
+        """The same project elsewhere, results and cache included."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+    def clone(self, folder: Path) -> "Project":
+        """A second machine: what git knows, and no data."""
+        self.run("git", "clone", "-q", ".", str(folder))
+        return Project(folder)
+
+    def restore(self) -> None:
+        """Back to the last commit and its results."""
+        self.run("git", "checkout", "-q", ".")
+        self.run("git", "clean", "-fdq")
+        self.run("dvc", "checkout", "-q", "--force")
 
     def write_params(self, params: dict) -> None:
         """Write params.yaml with the lists last, as the project's own has them."""
@@ -125,6 +152,27 @@ class Project:
         """The stages that a dvc command executed, from its own output."""
         output = self.run(*command)
         return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project of `base` and `qaa` after its first `dvc repro`, committed. All test processes share it: copy it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    with FileLock(f"{shared}.lock"):
+        project = Project(shared / "project")
+        if not (shared / "whole").exists():
+            project = Project.create(project.folder, save_tiny_model(shared / "model"), ["base", "qaa"], [0])
+            project.run("dvc", "repro")
+            project.commit("results")
+            (shared / "whole").touch()
+    return project
+
+
+@pytest.fixture(scope="module")
+def done(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished project of a test module's own."""
+    return finished.copy(tmp_path_factory.mktemp("own") / "project")
 
 
 def environment() -> dict[str, str]:

@@ -1,64 +1,68 @@
 """Nothing is lost: processes are killed, disks fill up, folders turn read-only, and the same command ends the same way.
 
-KETUNE_KILLS sets how many random moments are tried (2 by default, to keep the suite short).
+KETUNE_KILLS sets how many kills of each kind are tried; the default keeps the suite short, 12 tries every pair of a
+stage and a victim, and 99 kills every stage at every one of its writes.
 """
 
+import contextlib
+import hashlib
+import itertools
 import os
 import random
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from conftest import Project, environment
-from ketune import records
+from conftest import ROOT, Project, environment
+from ketune import process, records
+from ketune.errors import InputError
 
 KILLS = int(os.environ.get("KETUNE_KILLS", "2"))
+STAGES = ["train@qaa-0", "generate@qaa-0", "report", "score@qaa-0"]
+VICTIMS = ["dvc", "stage", "machine"]
 
 
-@pytest.fixture(scope="module")
-def done(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """An undisturbed run, long enough to be killed in the middle."""
-    project = Project(tmp_path_factory.mktemp("project"), tiny_folder, ["base", "qaa"], [0])
+@pytest.fixture
+def project(done: Project) -> Iterator[Project]:
+    """The finished project, brought back afterwards to where it was."""
+    yield done
+    done.restore()
+    shutil.rmtree(done.folder / ".cache", ignore_errors=True)
+
+
+def new_point(project: Project, stage: str, number: int) -> None:
+    """A value that was never run and that only `stage` and what follows it depend on, with all before it up to date.
+
+    So nothing can be restored from DVC's run cache.
+    """
+    section, key = {"train": ("train", "steps"), "report": ("report", "resamples")}.get(
+        stage.partition("@")[0], ("generate", "max_new_tokens")
+    )
     params = project.params()
-    project.write_params(params | {"train": params["train"] | {"steps": 60, "checkpoint_every": 7}})
-    project.run("dvc", "repro")
-    project.commit("results")
-    return project
+    changed = params[section] | {key: params[section][key] + 60 + number}
+    project.write_params(params | {section: changed | ({"checkpoint_every": 7} if section == "train" else {})})
+    if stage.startswith("score"):
+        project.run("dvc", "repro", stage.replace("score", "generate"))
 
 
-def outputs(project: Project) -> dict[str, str]:
-    """path → digest of what the training of QAA left, but for its times."""
-    lock = yaml.safe_load((project.folder / "dvc.lock").read_text())["stages"]["train@qaa-0"]
+def outputs(project: Project, stage: str) -> dict[str, str]:
+    """path → digest of what the stage left, but for its times."""
+    lock = yaml.safe_load((project.folder / "dvc.lock").read_text())["stages"][stage]
     return {out["path"]: out["md5"] for out in lock["outs"] if not out["path"].startswith("data/costs")}
 
 
-def new_point(project: Project, steps: int) -> None:
-    """A number of steps that was never run, so that nothing can be restored from DVC's run cache."""
-    params = project.params()
-    project.write_params(params | {"train": params["train"] | {"steps": steps}})
-
-
-def start(project: Project) -> subprocess.Popen:
-    """Begin the training, in a process group of its own."""
+def start(project: Project, stage: str) -> subprocess.Popen:
+    """Begin the stage under DVC, in a process group of its own."""
     return subprocess.Popen(
-        ["dvc", "repro", "train@qaa-0"], cwd=project.folder, env=environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        ["dvc", "repro", stage], cwd=project.folder, env=environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
-
-
-def finish_and_compare(project: Project) -> None:
-    """The same command ends the run, and an undisturbed run of the same point has the same bytes."""
-    output = project.run("dvc", "repro", "train@qaa-0")
-    assert "Running stage 'train@qaa-0'" in output and "Traceback" not in output
-    disturbed = outputs(project)
-    assert not any((project.folder / ".cache/checkpoints").iterdir()), "checkpoints go when the run ends well"
-    project.run("dvc", "repro", "--force", "--single-item", "train@qaa-0")
-    assert outputs(project) == disturbed
 
 
 def stage_processes(project: Project) -> list[int]:
@@ -75,7 +79,7 @@ def stage_processes(project: Project) -> list[int]:
     return found
 
 
-def wait_for(condition, seconds: float) -> bool:
+def wait_for(condition: Callable[[], object], seconds: float) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -84,33 +88,115 @@ def wait_for(condition, seconds: float) -> bool:
     return False
 
 
+def kill(project: Project, stage: str, victim: str, after: float) -> bool:
+    """Kill `victim` `after` seconds into the stage; False if the stage was faster."""
+    running = start(project, stage)
+    assert wait_for(lambda: stage_processes(project), 120), "the stage never started"
+    time.sleep(after)
+    with contextlib.suppress(ProcessLookupError):
+        if victim == "machine":
+            os.killpg(running.pid, signal.SIGKILL)
+        for number in [running.pid] if victim == "dvc" else stage_processes(project):
+            os.kill(number, signal.SIGKILL)
+    running.communicate(timeout=120)
+    assert wait_for(lambda: not stage_processes(project), 10), "the stage outlived the kill"
+    return running.returncode != 0
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="watches processes through /proc")
 @pytest.mark.parametrize("number", range(KILLS))
-@pytest.mark.parametrize("victim", ["dvc", "stage"])
-def test_a_killed_run_ends_with_the_same_bytes(done: Project, number: int, victim: str) -> None:
-    new_point(done, 61 + 2 * number + (victim == "dvc"))
-    process = start(done)
-    assert wait_for(lambda: stage_processes(done), 60), "the stage never started"
-    if number:  # the first time as soon as it starts; else somewhere in training
-        assert wait_for(lambda: list((done.folder / ".cache/checkpoints").glob("*/checkpoint-*")), 90)
-    time.sleep(random.Random(f"{victim}{number}").uniform(0.0, 0.5))
-    for victim_id in [process.pid] if victim == "dvc" else stage_processes(done):
-        os.kill(victim_id, signal.SIGKILL)
-    process.communicate(timeout=120)
-    assert wait_for(lambda: not stage_processes(done), 10), "the stage outlived the kill"
-    finish_and_compare(done)
+def test_a_kill_at_any_time_changes_no_byte(project: Project, number: int) -> None:
+    stage, victim = STAGES[number % len(STAGES)], VICTIMS[number % len(VICTIMS)]
+    after = random.Random(number).uniform(0.0, 8.0)
+    for attempt in itertools.count():
+        new_point(project, stage, 10 * number + attempt)
+        if kill(project, stage, victim, after):
+            break
+        after /= 2
+    output = project.run("dvc", "repro", stage)
+    assert f"Running stage '{stage}'" in output and "Traceback" not in output
+    disturbed = outputs(project, stage)
+    checkpoints = project.folder / ".cache/checkpoints"
+    assert not checkpoints.exists() or not any(checkpoints.iterdir()), "checkpoints go when the run ends well"
+    project.run("dvc", "repro", "--force", "--single-item", stage)
+    assert outputs(project, stage) == disturbed
 
 
-def test_a_torn_checkpoint_of_a_killed_run_does_not_block(done: Project) -> None:
-    new_point(done, 90)
-    process = start(done)
-    checkpoints = done.folder / ".cache/checkpoints"
-    assert wait_for(lambda: len(list(checkpoints.glob("*/checkpoint-*/seal.json"))) >= 2, 90)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
-    last = max(checkpoints.glob("*/checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    (last / "optimizer.pt").unlink(missing_ok=True)
-    finish_and_compare(done)
+def content(project: Project) -> dict[str, str]:
+    """path → digest of all that stages wrote, but for times; no half-written file may be there."""
+    files = [f for name in ("data", "reports") for f in (project.folder / name).rglob("*") if f.is_file()]
+    assert not [f for f in files if ".partial-" in str(f)]
+    return {
+        str(f.relative_to(project.folder)): hashlib.md5(f.read_bytes()).hexdigest()
+        for f in files
+        if f.parent.name != "costs"
+    }
+
+
+def stage_alone(project: Project, *command: str, **more: object) -> subprocess.CompletedProcess:
+    """A stage without DVC, as a user may run it by hand."""
+    env = environment() | {"PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(["python", *command], cwd=project.folder, env=env, capture_output=True, text=True,
+                          timeout=120, check=False, **more)  # fmt: skip
+
+
+# stage → a write in the middle of its work; where every write is tried, they are counted first
+WRITES = {"train.py qaa 0": 9, "generate.py qaa 0": 4, "score.py qaa 0": 1, "report.py": 6, "prepare.py": 3}
+
+
+@pytest.mark.parametrize("command", WRITES)
+def test_a_kill_at_a_write_leaves_nothing_torn(project: Project, command: str) -> None:
+    stage, *arguments = f"stages/{command}".split()
+    before = content(project)
+    dying = str(ROOT / "tests/dying.py")
+    writes = [WRITES[command]]
+    if KILLS == 99:
+        counted = stage_alone(project, dying, "-1", stage, *arguments)
+        writes = list(range(1, int(counted.stdout.split()[-1]) + 1))
+    for write in writes:
+        killed = stage_alone(project, dying, str(write), stage, *arguments)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        again = stage_alone(project, stage, *arguments)
+        assert again.returncode == 0 and content(project) == before, f"write {write}: {again.stderr}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+@pytest.mark.parametrize("command", WRITES)
+def test_a_full_disk_is_one_sentence_and_results_stay(done: Project, tmp_path: Path, command: str) -> None:
+    stage, *arguments = f"stages/{command}".split()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(tmp_path)], check=False)
+    if mounted.returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        project = done.copy(tmp_path / "project")
+        before = content(project)
+        left = 16 * 1024 if "train" in stage else 0  # training then fails within a checkpoint
+        with (tmp_path / "filling").open("wb") as file:
+            file.write(bytes(shutil.disk_usage(tmp_path).free - left))
+        result = stage_alone(project, stage, *arguments)
+        assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
+        assert "mend it and run again" in result.stderr.splitlines()[-1]
+        if "report" not in stage:  # which writes several files, each of them whole
+            assert content(project) == before
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0"), "full or forbids"),
+        (Exception("Permission denied (os error 13)"), "Permission denied"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), "out of memory"),
+        (MemoryError(), "batch_size"),
+        (PermissionError(13, "Permission denied", "a/b"), "a/b"),
+        (KeyError("a defect"), None),
+        (FileNotFoundError(2, "No such file"), "No such file"),
+    ],
+)
+def test_faults_of_the_machine_are_told_from_defects(error: Exception, words: str | None) -> None:
+    told = process.fault_of_machine(error)
+    assert (told is None) == (words is None) and (words is None or words in told)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
@@ -129,45 +215,28 @@ def test_a_write_that_fails_leaves_the_old_file(
     assert records.read_json(path) == {"old": True} and os.listdir(tmp_path) == ["a.json"]
 
 
-def stage_alone(project: Project, *command: str, **more: object) -> subprocess.CompletedProcess:
-    """A stage without DVC, as a user may run it by hand."""
-    env = environment() | {"PYTHONPATH": "src"}
-    return subprocess.run(["python", *command], cwd=project.folder, env=env, capture_output=True, text=True,
-                          timeout=120, check=False, **more)  # fmt: skip
-
-
-FULL_DISK = "ulimit -f 1; exec python stages/score.py qaa 0"  # files of at most 1 KiB, as on a disk that is full
-
-
-def test_a_full_disk_is_one_sentence_and_the_old_result_stays(done: Project) -> None:
-    old = (done.folder / "data/scores/qaa-0.json").read_bytes()
-    env = environment() | {"PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
-    result = subprocess.run(
-        ["bash", "-c", FULL_DISK], cwd=done.folder, env=env, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 1, result.stderr
-    assert "File too large" in result.stderr and "Traceback" not in result.stderr
-    assert (done.folder / "data/scores/qaa-0.json").read_bytes() == old
-    assert not list((done.folder / "data/scores").glob(".partial-*"))
-
-
-def test_ctrl_c_ends_a_stage_with_one_sentence(done: Project) -> None:
-    new_point(done, 120)
-    process = subprocess.Popen(["python", "stages/train.py", "qaa", "0"], cwd=done.folder, text=True,
+def test_ctrl_c_ends_a_stage_with_one_sentence(project: Project) -> None:
+    new_point(project, "train", 120)
+    running = subprocess.Popen(["python", "stages/train.py", "qaa", "0"], cwd=project.folder, text=True,
                                env=environment() | {"PYTHONPATH": "src"}, stderr=subprocess.PIPE)  # fmt: skip
-    checkpoints = done.folder / ".cache/checkpoints"
+    checkpoints = project.folder / ".cache/checkpoints"
     assert wait_for(lambda: list(checkpoints.glob("*/checkpoint-*/seal.json")), 90)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and "run the same command again" in errors and "Traceback" not in errors
-    shutil.rmtree(checkpoints)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130 and "run the same command again" in errors and "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["score qaa", "score qaa x", "score nosuch 0", "score qaa 0 1", "prepare now", "report x", "search", "search a b"],
-)
-def test_wrong_arguments_are_one_sentence(done: Project, command: str) -> None:
-    stage, *arguments = command.split()
-    result = stage_alone(done, f"stages/{stage}.py", *arguments)
-    assert result.returncode == 1 and "Traceback" not in result.stderr
+    ("parse", "arguments"),
+    [(process.matrix_item, "qaa"), (process.matrix_item, "qaa x"), (process.matrix_item, "qaa 0 1"),
+     (process.method, ""), (process.method, "a b"), (process.nothing, "now")],
+)  # fmt: skip
+def test_arguments_that_a_stage_does_not_take_are_named(parse: Callable, arguments: str) -> None:
+    with pytest.raises(InputError, match=f"^arguments '{arguments}': "):
+        parse(arguments.split())
+
+
+@pytest.mark.parametrize("arguments", [["nosuch", "0"], ["qaa", "0", "1"]])
+def test_wrong_arguments_are_one_sentence(done: Project, arguments: list[str]) -> None:
+    result = stage_alone(done, "stages/score.py", *arguments)
+    assert result.returncode == 1 and "Traceback" not in result.stderr and result.stderr.count("\n") == 1

@@ -1,12 +1,14 @@
 """DVC on the project's own dvc.yaml, with a tiny model: what runs, what is restored, what a user is told."""
 
 import json
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from conftest import Project
+from conftest import ROOT, Project
 
 METHODS = ["base", "qaa"]
 
@@ -15,23 +17,11 @@ def branch(method: str, seeds: tuple[int, ...] = (0,)) -> set[str]:
     return {f"{stage}@{method}-{seed}" for stage in ("train", "generate", "score") for seed in seeds} | {"report"}
 
 
-@pytest.fixture(scope="module")
-def done(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project after its first `dvc repro`, everything committed."""
-    project = Project(tmp_path_factory.mktemp("project"), tiny_folder, METHODS, [0])
-    stages = project.stages_run("dvc", "repro")
-    assert stages == {"prepare", *(s for m in METHODS for s in branch(m))}
-    project.commit("results")
-    return project
-
-
 @pytest.fixture
 def project(done: Project) -> Project:
-    """The same project, brought back afterwards to where it was."""
+    """The finished project, brought back afterwards to where it was."""
     yield done
-    done.run("git", "checkout", "-q", ".")
-    done.run("git", "clean", "-fdq")
-    done.run("dvc", "checkout", "-q", "--force")
+    done.restore()
 
 
 def test_a_second_repro_runs_nothing(project: Project) -> None:
@@ -104,8 +94,16 @@ def test_an_experiment_in_a_temporary_workspace_finds_data_and_model(project: Pr
 
 
 def test_the_lock_file_proves_itself_in_a_clone_without_data(project: Project, tmp_path: Path) -> None:
-    project.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
-    clone = object.__new__(Project)
-    clone.folder = tmp_path / "clone"
+    clone = project.clone(tmp_path / "clone")
     assert clone.stages_run("dvc", "repro", "--allow-missing", "--dry") == set()
     assert "qaa" in clone.run("dvc", "metrics", "show")
+
+
+def test_the_paper_setting_lists_its_stages_and_changes_nothing(project: Project) -> None:
+    command = subprocess.run(["make", "--dry-run", "paper", "ARGS=--dry --force"], cwd=ROOT, capture_output=True,
+                             text=True, check=True).stdout.splitlines()[-1]  # fmt: skip
+    listed = project.stages_run(*shlex.split(command))
+    runs = [f"{method}-{seed}" for method in ("base", "full", "lora", "sora", "prefix", "qaa") for seed in range(5)]
+    stages = {f"{stage}@{run}" for stage in ("train", "generate", "score") for run in runs}
+    assert listed == stages | {"prepare", "report"}
+    assert project.run("git", "status", "--porcelain") == ""

@@ -309,6 +309,26 @@ def test_curves_of_different_length_are_refused(tmp_path: Path, monkeypatch: pyt
         read(tmp_path, monkeypatch)
 
 
+def test_two_methods_of_one_title_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, Study(["base", "lora", "qaa"], [0]))
+    path = tmp_path / "data/costs/qaa-0.json"
+    cost = json.loads(path.read_text())
+    path.write_text(json.dumps(cost | {"method": cost["method"] | {"title": "LoRA"}}))
+    with pytest.raises(InputError, match="lora and qaa share the title 'LoRA'"):
+        read(tmp_path, monkeypatch)
+
+
+def test_a_page_without_samples_holds_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(["base", "lora"], [0], instruction="Say zyzzyva.", answers={("lora", 0): "An answer of quokkas"})
+    for shown in (True, False):
+        monkeypatch.chdir(write(tmp_path, study, show_samples=shown))
+        report.write(params.load())
+        files = [*(tmp_path / "reports/tables").iterdir(), *(tmp_path / "reports/figures").iterdir()]
+        texts = [file.read_text() for file in (tmp_path / "reports/index.html", *files)]
+        for word in ("zyzzyva", "quokkas"):
+            assert [word in text for text in texts] == [shown, *[False] * len(files)]
+
+
 def test_a_failing_report_leaves_the_old_one(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(study)
     before = (study / "reports/index.html").read_bytes()

@@ -16,22 +16,6 @@ from conftest import ROOT, Project, environment
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-def clone(project: Project, folder: Path) -> Project:
-    """A second machine: a clone without any data."""
-    project.run("git", "clone", "-q", ".", str(folder))
-    second = object.__new__(Project)
-    second.folder = folder
-    return second
-
-
-@pytest.fixture(scope="module")
-def done(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("project"), tiny_folder, ["base", "qaa"], [0])
-    project.run("dvc", "repro")
-    project.commit("results")
-    return project
-
-
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of a real S3 API on this machine, with an empty bucket `ketune`."""
@@ -51,7 +35,7 @@ def test_a_second_machine_gets_everything_from_s3(done: Project, bucket: str, tm
     done.run("dvc", "remote", "add", "--local", "-d", "store", "s3://ketune/cache")
     done.run("dvc", "remote", "modify", "--local", "store", "endpointurl", bucket)
     done.run("dvc", "push", "-q", "--run-cache")
-    second = clone(done, tmp_path / "second")
+    second = done.clone(tmp_path / "second")
     shutil.copy(done.folder / ".dvc/config.local", second.folder / ".dvc/config.local")
     second.run("dvc", "pull", "-q", "--run-cache")
     assert second.stages_run("dvc", "repro") == set()
@@ -61,7 +45,7 @@ def test_a_second_machine_gets_everything_from_s3(done: Project, bucket: str, tm
 
 @pytest.mark.parametrize("meeting", ["shared cache", "remote"])
 def test_two_workers_at_once_and_the_project_restores_both(done: Project, tmp_path: Path, meeting: str) -> None:
-    project = clone(done, tmp_path / "main")
+    project = done.clone(tmp_path / "main")
     shutil.copytree(done.folder / ".dvc/cache", tmp_path / "cache")
     project.run("dvc", "config", "--local", "cache.dir", str(tmp_path / "cache"))
     steps = 5 if meeting == "remote" else 6
@@ -94,9 +78,13 @@ def test_two_workers_at_once_and_the_project_restores_both(done: Project, tmp_pa
     assert project.stages_run("dvc", "repro", *pull) <= {"report"}
 
 
-def test_a_sweep_in_the_queue_lands_in_the_table(done: Project) -> None:
+def test_a_sweep_in_the_queue_beside_a_repro_lands_in_the_table(done: Project) -> None:
+    before = done.params()
     done.run("dvc", "exp", "run", "--queue", "-S", "qaa.layers=2,3")
     done.run("dvc", "queue", "start", "-j", "2")
+    done.write_params(before | {"seeds": [1]})
+    expected = {f"{stage}@{method}-1" for stage in ("train", "generate", "score") for method in ("base", "qaa")}
+    assert done.stages_run("dvc", "repro") == expected | {"report"}
     done.run("dvc", "queue", "logs", "--follow", task(done, 0))
     done.run("dvc", "queue", "logs", "--follow", task(done, 1))
     table = json.loads(done.run("dvc", "exp", "show", "--json"))
@@ -107,6 +95,8 @@ def test_a_sweep_in_the_queue_lands_in_the_table(done: Project) -> None:
         for state in experiment["revs"]
     }
     assert found == {2, 3}
+    done.restore()
+    assert done.stages_run("dvc", "repro") == set() and done.params() == before
 
 
 def task(project: Project, number: int) -> str:

@@ -96,6 +96,7 @@ class Report:
     resamples: Annotated[int, Range(low=100)]
     margin: Positive
     regression: NonNegative
+    show_samples: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +118,16 @@ class Params:
     def runs(self) -> list[tuple[str, int]]:
         """Every (method, seed), in the order of the lists."""
         return [(method, seed) for method in self.methods for seed in self.seeds]
+
+    def section(self, method: str) -> dict[str, Any]:
+        """The raw section of a listed method.
+
+        Raises:
+            InputError: the method is not listed.
+        """
+        if method not in self.sections:
+            raise InputError(f"methods: {method!r} is not listed; params.yaml lists {', '.join(self.methods)}.")
+        return self.sections[method]
 
 
 BLOCKS = {

@@ -5,7 +5,9 @@ settings below must stand before torch is loaded.
 """
 
 import ctypes
+import errno
 import os
+import re
 import signal
 import sys
 import warnings
@@ -70,6 +72,34 @@ def matrix_item(arguments: list[str]) -> tuple[str, int]:
     return arguments[0], int(arguments[1])
 
 
+REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+
+def fault_of_machine(error: BaseException) -> str | None:
+    """What disk or memory refused, from an exception or one behind it, or None: then the exception is a defect.
+
+    Libraries in Rust write the system's error number into their text; torch's C++ writer does not even do that.
+    """
+    if isinstance(error, OSError):
+        return _of_disk(error.strerror or str(error), error.filename)
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, MemoryError) or re.search("can't allocate|out of memory", str(behind)):
+            return "out of memory; lower train.batch_size or generate.batch_size and run again"
+        if isinstance(behind, OSError) and behind.errno in REFUSED:
+            return _of_disk(behind.strerror, behind.filename)
+        if number := re.search(r"\(os error (\d+)\)", str(behind)):
+            return _of_disk(os.strerror(int(number[1])), None)
+        if "inline_container" in str(behind):
+            return _of_disk("The disk is full or forbids writing", None)
+        behind = behind.__cause__ or behind.__context__
+    return None
+
+
+def _of_disk(reason: str, file: str | None) -> str:
+    return f"{reason}{f' ({file})' if file else ''}; nothing was left half-written, mend it and run again"
+
+
 def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = nothing) -> None:
     """Run a stage on its parsed arguments; end with status 1 and one sentence where user, disk or memory is at fault.
 
@@ -81,11 +111,11 @@ def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = nothin
         stage(*parse(sys.argv[1:]))
     except InputError as error:
         sys.exit(f"{name}: {error}")
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        sys.exit(f"{name}: {error.strerror or error}{where}. Nothing was left half-written; mend it and run again.")
-    except MemoryError:
-        sys.exit(f"{name}: out of memory; lower train.batch_size or generate.batch_size and run again.")
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; run the same command again to go on.", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        fault = fault_of_machine(error)
+        if fault is None:
+            raise
+        sys.exit(f"{name}: {fault}.")

@@ -30,5 +30,6 @@ def write(settings: Params) -> results.Results:
         folder.mkdir()
         for drawing in parts.drawings:
             (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
-    records.write_text(layout.REPORTS / "index.html", page.render(found, parts, looks, samples(found)))
+    shown = samples(found) if settings.report.show_samples else None
+    records.write_text(layout.REPORTS / "index.html", page.render(found, parts, looks, shown))
     return found

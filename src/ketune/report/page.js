@@ -48,6 +48,7 @@
   }
 
   // Samples: one prompt, all methods side by side.
+  if (!byId("samples-data")) return;
   const data = JSON.parse(byId("samples-data").textContent);
   const [search, seed, order] = [byId("sample-search"), byId("sample-seed"), byId("sample-order")];
   const [back, next, place, view] = [byId("sample-back"), byId("sample-next"), byId("sample-place"), byId("sample-view")];

@@ -25,8 +25,11 @@ PLAIN = {"page": ("#ffffff", "#111418"), "line": ("#e3e6ea", "#2a3038"), "edge":
          "bad": ("#b0281a", "#ff7c6e")}  # fmt: skip
 
 
-def render(results: Results, parts: Contents, looks: Mapping[str, Look], samples: Mapping[str, Any]) -> str:
-    """The whole page. All text is escaped; only our own CSS, script, SVG and escaped JSON go in as they are."""
+def render(results: Results, parts: Contents, looks: Mapping[str, Look], samples: Mapping[str, Any] | None) -> str:
+    """The whole page; without samples it holds no record of the data.
+
+    All text is escaped; only our own CSS, script, SVG and escaped JSON go in as they are.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
@@ -41,7 +44,7 @@ def render(results: Results, parts: Contents, looks: Mapping[str, Look], samples
         css=Markup(css),
         script=Markup(script),
         policy=policy(script),
-        samples=script_json(samples),
+        samples=None if samples is None else script_json(samples),
     )
 
 

@@ -144,6 +144,7 @@ def read(settings: Params) -> Results:
         InputError: a run is missing, or runs were scored on different prompts.
     """
     runs = {(method, seed): _read_run(layout.Run(method, seed)) for method, seed in settings.runs}
+    _check_titles(runs)
     _check_pairing(runs)
     test = {row.id: row for row in records.read_rows(layout.split("test"), records.Example)}
     return Results(settings, runs, _json(layout.SUMMARY), test)
@@ -170,6 +171,15 @@ def _curve(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: no such file; run `dvc repro`, which makes it.") from None
     except ValueError as error:
         raise InputError(f"{path}: no training curve ({error}); remove it and run `dvc repro`.") from error
+
+
+def _check_titles(runs: dict[tuple[str, int], RunResult]) -> None:
+    """Tables and figures name a method by its title alone."""
+    methods: dict[str, str] = {}
+    for (method, _), run in runs.items():
+        title = run.cost["method"]["title"]
+        if methods.setdefault(title, method) != method:
+            raise InputError(f"methods: {methods[title]} and {method} share the title {title!r}; change one of them.")
 
 
 def _check_pairing(runs: dict[tuple[str, int], RunResult]) -> None:
