@@ -15,7 +15,12 @@ PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revisio
 MODEL_REVISION ?= 21def0189f5705e2521767faed922f1f15e7d7db
 DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
 
-.PHONY: help setup repro test lint audit lock lock-check compare search publish paper clean
+# Every method with every control of it; samples stay out of the page, so that data under any licence can be used.
+DATA ?= data/starter.jsonl
+STUDY = -S data.source=$(DATA) -S 'seeds=[0,1,2]' -S report.show_samples=false \
+	-S 'methods=[base,full,lora,lora_matched,sora,prefix,qaa,quantum_peft,qtha,qaa_frozen,qaa_zero,qaa_product,bias_only,random_linear,random_quadratic,silu_bottleneck,qtha_none,qtha_silu]'
+
+.PHONY: help setup repro test lint audit lock lock-check compare search publish paper study clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -58,9 +63,12 @@ search: $(VENV)/.ready  ## find each method's learning rate, by an equal budget,
 publish: $(VENV)/.ready  ## put the report of this state into git, as reports/published/default.html
 	mkdir -p reports/published && cp reports/index.html reports/published/default.html
 
+# ARGS="--dry --force" lists the stages; without --force DVC looks results up for data that a dry run never makes.
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
-# ARGS="--dry --force" lists its stages; without --force DVC looks results up for data that a dry run never makes.
 	dvc exp run $(PAPER) $(ARGS)
+
+study: $(VENV)/.ready  ## every method and every control, three seeds, on the records in DATA
+	dvc exp run $(STUDY) $(ARGS)
 
 audit:  ## look the locked versions up in the advisory database (needs pip-audit)
 	pip-audit --requirement requirements-test.lock --no-deps --disable-pip
