@@ -182,3 +182,13 @@ def environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     drop = ("DVC_ROOT", "DVC_STAGE", "PYTHONPATH")
     return {k: v for k, v in os.environ.items() if k not in drop} | {"PATH": path, "HF_HUB_OFFLINE": "1"}
+
+
+FIRST = ("test_faults", "test_tuners", "test_pipeline", "test_sharing")  # long ones, so that no process ends alone
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; test processes take files in this order."""
+    names = [item.path.stem for item in items]
+    rank = {name: FIRST.index(name) if name in FIRST else len(FIRST) for name in names}
+    items.sort(key=lambda item: rank[item.path.stem])

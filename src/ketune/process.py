@@ -26,10 +26,7 @@ warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", categ
 
 
 def die_with_parent() -> None:
-    """End this process when its parent ends (Linux): a killed `dvc` must not leave a training run behind.
-
-    Elsewhere than on Linux nothing is arranged; the stage then outlives a killed parent.
-    """
+    """End this process when its parent ends; nothing is arranged elsewhere than on Linux."""
     if not sys.platform.startswith("linux"):
         return
     parent = os.getppid()
@@ -37,6 +34,10 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
     if os.getppid() != parent:  # the parent ended before the line above took effect
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+if "DVC_STAGE" in os.environ:  # a killed `dvc` must not leave a stage behind, not even one that is still loading torch
+    die_with_parent()
 
 
 def nothing(arguments: list[str]) -> tuple:
@@ -105,7 +106,6 @@ def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = nothin
 
     Any other exception is a defect and keeps its traceback. Ctrl-C ends with status 130.
     """
-    die_with_parent()
     name = os.environ.get("DVC_STAGE") or os.path.basename(sys.argv[0]).removesuffix(".py")
     try:
         stage(*parse(sys.argv[1:]))

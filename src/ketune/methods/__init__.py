@@ -10,11 +10,14 @@ import pkgutil
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, get_type_hints
 
+from peft import get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 
 from ketune.checks import build, checked
 from ketune.errors import InputError, nearest
+from ketune.tuners.sites import suffixes
+from ketune.tuners.tuner import AdapterConfig, configure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,35 @@ class Method:
     def card(self, model: nn.Module) -> dict[str, Any]:
         """Facts about the trained adapter for the report: ranks left, qubits, gates, backend. JSON types only."""
         return {}
+
+
+class AdapterMethod(Method):
+    """A method that is one of ketune's own kinds of adapter, with equally named fields.
+
+    Attributes:
+        adapter: the adapter's configuration.
+        fixed: fields of it that the method does not leave open.
+    """
+
+    adapter: ClassVar[type[AdapterConfig]]
+    fixed: ClassVar[dict[str, Any]] = {}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.config()
+
+    def config(self) -> AdapterConfig:
+        """A fresh configuration of the adapter; it refuses what does not fit together."""
+        return configure(self.adapter, self, **self.fixed)
+
+    def attach(self, model: PreTrainedModel) -> nn.Module:
+        """The model with an adapter at every site."""
+        return get_peft_model(model, self.config())
+
+    def expected_parameters(self, backbone: Backbone) -> int:
+        """The adapter's own count, at every site."""
+        config = self.config()
+        return sum(config.parameters(i, o) for i, o in backbone.sites(*suffixes(*config.words())))
 
 
 def names() -> list[str]:

@@ -5,15 +5,12 @@ Source: this project; the tuner is QAA's, in `ketune.tuners.residual`, and nothi
 
 from dataclasses import dataclass
 
-from peft import get_peft_model
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Positive
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.registration import register
-from ketune.tuners.residual import Placement, ResidualConfig, ResidualTuner, block_ends
-from ketune.tuners.tuner import configure
+from ketune.tuners.residual import Placement, ResidualConfig, ResidualTuner
 
 
 class One(nn.Module):
@@ -36,6 +33,10 @@ class BiasOnlyConfig(ResidualConfig):
         """The constant 1."""
         return One()
 
+    def parameters(self, inputs: int, outputs: int) -> int:
+        """The vector."""
+        return outputs
+
 
 class BiasOnlyModel(ResidualTuner):
     """The tuner of bias_only."""
@@ -47,25 +48,14 @@ register("bias_only", BiasOnlyConfig, BiasOnlyModel)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BiasOnly(Method):
+class BiasOnly(AdapterMethod):
     """One vector for each block."""
 
     title = "Bias only"
     family = "control"
     source = "this project"
+    adapter = BiasOnlyConfig
 
     placement: Placement
     scale: float
     learning_rate: Positive
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        configure(BiasOnlyConfig, self)
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with an adapter on each chosen block."""
-        return get_peft_model(model, configure(BiasOnlyConfig, self))
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """d for each block."""
-        return sum(width for _, width in backbone.sites(*block_ends(self.placement)))

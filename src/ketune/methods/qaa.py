@@ -8,24 +8,22 @@ blocks; it also fits a width of 1,024 where the model has 768. Both are choices 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from peft import get_peft_model
 from torch import nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.amplitude import QAAConfig, describe, groups
-from ketune.tuners.residual import Placement, block_ends, qubits
-from ketune.tuners.tuner import configure
+from ketune.tuners.residual import Placement
 
 
 @dataclass(frozen=True, kw_only=True)
-class QAA(Method):
+class QAA(AdapterMethod):
     """Quantum-amplitude embedded adaptation; `angle_factor` multiplies the learning rate of the angles."""
 
     title = "QAA"
     family = "quantum"
     source = "arXiv:2509.16244, Eq. 8-13"
+    adapter = QAAConfig
 
     layers: Count
     rotation: Literal["RX", "RY"]
@@ -39,24 +37,6 @@ class QAA(Method):
     gradient: Literal["adjoint", "parameter_shift"]
     learning_rate: Positive
     angle_factor: Positive
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.config()
-
-    def config(self) -> QAAConfig:
-        """The configuration of the tuner."""
-        return configure(QAAConfig, self)
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with an adapter on each chosen block."""
-        return get_peft_model(model, self.config())
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """For each block n (rows + L), rows being d, or 2**n where padded."""
-        config = self.config()
-        widths = [width for _, width in backbone.sites(*block_ends(self.placement))]
-        return sum(qubits(width) * (config.rows(width) + self.layers) for width in widths)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """The angles apart from the up projections, as their scales have nothing in common."""

@@ -4,26 +4,25 @@ Source: this project; the circuit and the tuner are QAA's, in `ketune.tuners.amp
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from peft import get_peft_model
 from torch import nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.amplitude import QAAConfig, describe, groups
-from ketune.tuners.residual import Placement, block_ends, qubits
-from ketune.tuners.tuner import configure
+from ketune.tuners.residual import Placement
 
 
 @dataclass(frozen=True, kw_only=True)
-class QAAProduct(Method):
+class QAAProduct(AdapterMethod):
     """QAA with a product circuit."""
 
     title = "QAA, no CNOT"
     family = "control"
     source = "this project, after arXiv:2509.16244"
+    adapter = QAAConfig
+    fixed: ClassVar[dict[str, Any]] = {"entangler": "none"}
 
     layers: Count
     rotation: Literal["RX", "RY"]
@@ -36,24 +35,6 @@ class QAAProduct(Method):
     gradient: Literal["adjoint", "parameter_shift"]
     learning_rate: Positive
     angle_factor: Positive
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.config()
-
-    def config(self) -> QAAConfig:
-        """The configuration of the tuner."""
-        return configure(QAAConfig, self, entangler="none")
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with an adapter on each chosen block."""
-        return get_peft_model(model, self.config())
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """n (rows + L) for each block."""
-        config = self.config()
-        widths = [width for _, width in backbone.sites(*block_ends(self.placement))]
-        return sum(qubits(width) * (config.rows(width) + self.layers) for width in widths)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """The angles apart from the up projections, as in QAA."""

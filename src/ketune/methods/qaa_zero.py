@@ -4,26 +4,25 @@ Source: this project; the circuit and the tuner are QAA's, in `ketune.tuners.amp
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from peft import get_peft_model
 from torch import nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Positive
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.amplitude import QAAConfig, describe
-from ketune.tuners.residual import Placement, block_ends, qubits
-from ketune.tuners.tuner import configure
+from ketune.tuners.residual import Placement
 
 
 @dataclass(frozen=True, kw_only=True)
-class QAAZero(Method):
+class QAAZero(AdapterMethod):
     """QAA with angles 0, not trained."""
 
     title = "QAA, angles 0"
     family = "control"
     source = "this project, after arXiv:2509.16244"
+    adapter = QAAConfig
+    fixed: ClassVar[dict[str, Any]] = {"layers": 1, "rotation": "RX", "angle_init": "zero", "train_angles": False}
 
     entangler: Literal["ring", "chain", "none"]
     placement: Placement
@@ -32,24 +31,6 @@ class QAAZero(Method):
     unit_features: bool
     device: str
     learning_rate: Positive
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.config()
-
-    def config(self) -> QAAConfig:
-        """The configuration of the tuner."""
-        return configure(QAAConfig, self, layers=1, rotation="RX", angle_init="zero", train_angles=False)
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with an adapter on each chosen block."""
-        return get_peft_model(model, self.config())
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """n rows for each block."""
-        config = self.config()
-        widths = [width for _, width in backbone.sites(*block_ends(self.placement))]
-        return sum(qubits(width) * config.rows(width) for width in widths)
 
     def card(self, model: nn.Module) -> dict[str, Any]:
         """Qubits, gates, backend and weights without gradient."""

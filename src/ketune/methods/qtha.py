@@ -6,27 +6,26 @@ published 76 % less needs the widths of a 7-billion-parameter model.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from peft import get_peft_model
 from torch import nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
 from ketune.circuits import Reuploading, drawing
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.hybrid import QTHAConfig
-from ketune.tuners.sites import suffixes
-from ketune.tuners.tuner import Dropout, configure
+from ketune.tuners.tuner import Dropout
 
 
 @dataclass(frozen=True, kw_only=True)
-class QTHA(Method):
+class QTHA(AdapterMethod):
     """Quantum tensor hybrid adaptation of the query and value maps."""
 
     title = "QTHA"
     family = "quantum"
     source = "arXiv:2503.12790"
+    adapter = QTHAConfig
+    fixed: ClassVar[dict[str, Any]] = {"network": "quantum"}
 
     r: Count
     bond: Count
@@ -34,18 +33,6 @@ class QTHA(Method):
     alpha: Positive
     dropout: Dropout
     learning_rate: Positive
-
-    def config(self) -> QTHAConfig:
-        """The configuration of the tuner."""
-        return configure(QTHAConfig, self, network="quantum")
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with adapters beside its query and value maps."""
-        return get_peft_model(model, self.config())
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """See `QTHAConfig.parameters`."""
-        return sum(self.config().parameters(i, o) for i, o in backbone.sites(*suffixes("query_value")))
 
     def card(self, model: nn.Module) -> dict[str, Any]:
         """Qubits and gates of the network."""

@@ -14,18 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from peft import get_peft_model
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
 from ketune.circuits import TwoDesign, drawing, two_design_angles, two_design_columns
 from ketune.errors import InputError
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.layers import WeightLayer
 from ketune.tuners.registration import register
-from ketune.tuners.sites import suffixes
-from ketune.tuners.tuner import AdapterConfig, Tuner, configure
+from ketune.tuners.tuner import AdapterConfig, Tuner
 
 TERMS = 18
 
@@ -65,6 +62,17 @@ class QuantumPEFTConfig(AdapterConfig):
         if self.parameterization == "pauli":
             return PauliColumns(width, self.rank, self.layers)
         return TaylorColumns(width, self.rank, intrinsic)
+
+    def parameters(self, inputs: int, outputs: int) -> int:
+        """Those of U and of V, and K of Λ."""
+        return self.column_parameters(inputs) + self.column_parameters(outputs) + self.rank
+
+    def column_parameters(self, width: int) -> int:
+        """Parameters of K columns with `width` rows."""
+        if self.parameterization == "pauli":
+            return two_design_angles((width - 1).bit_length(), self.layers)
+        intrinsic = self.intrinsic_rank or self.rank
+        return width * intrinsic - intrinsic * (intrinsic + 1) // 2
 
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """The change of one map."""
@@ -144,12 +152,13 @@ register("quantum_peft", QuantumPEFTConfig, QuantumPEFTModel)
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantumPEFT(Method):
+class QuantumPEFT(AdapterMethod):
     """Quantum-PEFT on the query and value maps."""
 
     title = "Quantum-PEFT"
     family = "quantum"
     source = "arXiv:2503.05431"
+    adapter = QuantumPEFTConfig
 
     rank: Count
     layers: Count
@@ -157,15 +166,6 @@ class QuantumPEFT(Method):
     intrinsic_rank: Count | None
     scale: Positive
     learning_rate: Positive
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with adapters on its query and value maps."""
-        return get_peft_model(model, configure(QuantumPEFTConfig, self))
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """For each map, the parameters of U and of V, and K of Λ."""
-        sites = backbone.sites(*suffixes("query_value"))
-        return sum(self._columns(i) + self._columns(o) + self.rank for i, o in sites)
 
     def card(self, model: nn.Module) -> dict[str, Any]:
         """What spans the columns, and the circuit of the first adapted map's U, where there is one."""
@@ -182,9 +182,3 @@ class QuantumPEFT(Method):
                 "drawing": drawing(circuit),
             }
         return facts
-
-    def _columns(self, width: int) -> int:
-        if self.parameterization == "pauli":
-            return two_design_angles((width - 1).bit_length(), self.layers)
-        intrinsic = self.intrinsic_rank or self.rank
-        return width * intrinsic - intrinsic * (intrinsic + 1) // 2

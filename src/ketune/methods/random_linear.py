@@ -7,15 +7,12 @@ Source: this project; the tuner is QAA's, in `ketune.tuners.residual`, and nothi
 
 from dataclasses import dataclass
 
-from peft import get_peft_model
 from torch import nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Positive
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.registration import register
-from ketune.tuners.residual import LinearFeatures, Placement, ResidualConfig, ResidualTuner, block_ends, qubits
-from ketune.tuners.tuner import configure
+from ketune.tuners.residual import LinearFeatures, Placement, ResidualConfig, ResidualTuner, qubits
 
 
 @dataclass
@@ -39,25 +36,14 @@ register("random_linear", RandomLinearConfig, RandomLinearModel)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomLinear(Method):
+class RandomLinear(AdapterMethod):
     """W_up on fixed random linear features."""
 
     title = "Random linear map"
     family = "control"
     source = "this project"
+    adapter = RandomLinearConfig
 
     placement: Placement
     scale: float
     learning_rate: Positive
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        configure(RandomLinearConfig, self)
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with an adapter on each chosen block."""
-        return get_peft_model(model, configure(RandomLinearConfig, self))
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """n d for each block."""
-        return sum(qubits(width) * width for _, width in backbone.sites(*block_ends(self.placement)))

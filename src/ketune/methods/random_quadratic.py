@@ -8,15 +8,12 @@ Source: this project; the tuner is QAA's, in `ketune.tuners.residual`, and nothi
 from dataclasses import dataclass
 
 import torch
-from peft import get_peft_model
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Positive
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.registration import register
-from ketune.tuners.residual import Placement, ResidualConfig, ResidualTuner, block_ends, qubits
-from ketune.tuners.tuner import configure
+from ketune.tuners.residual import Placement, ResidualConfig, ResidualTuner, qubits
 
 
 class QuadraticFeatures(nn.Module):
@@ -61,25 +58,14 @@ register("random_quadratic", RandomQuadraticConfig, RandomQuadraticModel)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomQuadratic(Method):
+class RandomQuadratic(AdapterMethod):
     """W_up on fixed random normalised quadratic features."""
 
     title = "Random quadratic map"
     family = "control"
     source = "this project"
+    adapter = RandomQuadraticConfig
 
     placement: Placement
     scale: float
     learning_rate: Positive
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        configure(RandomQuadraticConfig, self)
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with an adapter on each chosen block."""
-        return get_peft_model(model, configure(RandomQuadraticConfig, self))
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """n d for each block."""
-        return sum(qubits(width) * width for _, width in backbone.sites(*block_ends(self.placement)))

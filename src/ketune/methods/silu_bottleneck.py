@@ -5,15 +5,12 @@ Source: after Houlsby et al., arXiv:1902.00751. The tuner is QAA's, `ketune.tune
 
 from dataclasses import dataclass
 
-from peft import get_peft_model
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Count, Positive
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.registration import register
-from ketune.tuners.residual import LinearFeatures, Placement, RankedConfig, ResidualTuner, block_ends
-from ketune.tuners.tuner import configure
+from ketune.tuners.residual import LinearFeatures, Placement, RankedConfig, ResidualTuner
 
 
 class SiluFeatures(LinearFeatures):
@@ -45,26 +42,15 @@ register("silu_bottleneck", SiluBottleneckConfig, SiluBottleneckModel)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SiluBottleneck(Method):
+class SiluBottleneck(AdapterMethod):
     """A trained bottleneck with SiLU."""
 
     title = "SiLU bottleneck"
     family = "control"
     source = "after Houlsby et al., arXiv:1902.00751"
+    adapter = SiluBottleneckConfig
 
     rank: Count
     placement: Placement
     scale: float
     learning_rate: Positive
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        configure(SiluBottleneckConfig, self)
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with an adapter on each chosen block."""
-        return get_peft_model(model, configure(SiluBottleneckConfig, self))
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """2 rank d for each block."""
-        return sum(2 * self.rank * width for _, width in backbone.sites(*block_ends(self.placement)))

@@ -6,24 +6,22 @@ Source: Ding et al., EMNLP 2023, arXiv:2311.11696; the tuner and its departures 
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from peft import get_peft_model
 from torch import nn
-from transformers import PreTrainedModel
 
 from ketune.checks import Count, NonNegative, Positive
-from ketune.methods import Backbone, Method
+from ketune.methods import AdapterMethod
 from ketune.tuners.gated import PartOfRun, SoRAConfig
-from ketune.tuners.sites import suffixes
-from ketune.tuners.tuner import Dropout, configure
+from ketune.tuners.tuner import Dropout
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoRA(Method):
+class SoRA(AdapterMethod):
     """Sparse low-rank adaptation."""
 
     title = "SoRA"
     family = "classical"
     source = "arXiv:2311.11696"
+    adapter = SoRAConfig
 
     r: Count
     alpha: Positive
@@ -35,18 +33,6 @@ class SoRA(Method):
     sparsity_end: PartOfRun
     target_ranks: Positive | None
     learning_rate: Positive
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        configure(SoRAConfig, self)
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with gated adapters on its query and value maps."""
-        return get_peft_model(model, configure(SoRAConfig, self))
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """Before pruning, r (i + o) + r gates for each map."""
-        return sum(self.r * (i + o + 1) for i, o in backbone.sites(*suffixes("query_value")))
 
     def after_step(self, model: nn.Module, step: int, steps: int, learning_rate: float) -> None:
         """The proximal step."""

@@ -77,6 +77,10 @@ class QAAConfig(ResidualConfig):
         """d, or 2**n where padded."""
         return 1 << qubits(width) if self.up_projection == "padded" else width
 
+    def parameters(self, inputs: int, outputs: int) -> int:
+        """W_up and, where they are trained, L angles for each qubit."""
+        return super().parameters(inputs, outputs) + qubits(outputs) * self.layers * self.train_angles
+
     def feature_map(self, width: int) -> nn.Module:
         """The circuit with its angles."""
         return CircuitFeatures(self.circuit(width), self)

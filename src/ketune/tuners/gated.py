@@ -68,6 +68,10 @@ class SoRAConfig(AdapterConfig):
                 f"sora.target_ranks: {self.target_ranks} is not allowed; give a share below 1 or a whole number."
             )
 
+    def parameters(self, inputs: int, outputs: int) -> int:
+        """Before pruning: A, B and r gates."""
+        return self.r * (inputs + outputs + 1)
+
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """Gated low-rank change of one map."""
         return GatedRanks(inputs, outputs, self)

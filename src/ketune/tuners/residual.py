@@ -81,6 +81,10 @@ class ResidualConfig(AdapterConfig):
         """Rows of W_up, d unless a method pads them."""
         return width
 
+    def parameters(self, inputs: int, outputs: int) -> int:
+        """W_up on n = ceil(log2 d) features that are not trained."""
+        return qubits(outputs) * self.rows(outputs)
+
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """The adapter of one block whose output is `outputs` wide."""
         if outputs < 2:
@@ -98,6 +102,10 @@ class RankedConfig(ResidualConfig):
     """
 
     rank: Count = 5
+
+    def parameters(self, inputs: int, outputs: int) -> int:
+        """W_up and a trained map to `rank` features."""
+        return 2 * self.rank * outputs
 
 
 class ResidualAdapter(nn.Module):

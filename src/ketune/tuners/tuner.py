@@ -68,6 +68,10 @@ class AdapterConfig(PeftConfig):
         """A fresh adapter for a linear map of that shape; draws only from torch's global generator."""
         raise NotImplementedError
 
+    def parameters(self, inputs: int, outputs: int) -> int:
+        """Number of trainable parameters of that adapter, in closed form."""
+        raise NotImplementedError
+
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON types; sets are sorted, or the saved file would depend on the hash seed."""
         return {key: sorted(value) if isinstance(value, set) else value for key, value in super().to_dict().items()}
