@@ -117,7 +117,7 @@ def _optimizer(method: Method, model: nn.Module, settings: Train) -> torch.optim
     for group in method.parameter_groups(model):
         factor = group.get("learning_rate_factor", 1.0)
         groups.append({"params": group["params"], "lr": method.learning_rate * factor})  # type: ignore[attr-defined]
-    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
 
 
 def _curve(history: list[dict[str, Any]]) -> list[list[float]]:
