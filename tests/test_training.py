@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from transformers import TrainerCallback
 from conftest import byte_tokenizer, environment, records, tiny_params
 from ketune import adapters, checkpoints, corpus, cost, distribution, generation, language_model, methods, training
 from ketune.errors import InputError
-from ketune.params import Generate, Train
+from ketune.params import Generate, LanguageModel, Train
 from ketune.records import Example
 
 TOKENIZER = byte_tokenizer()
@@ -145,6 +146,22 @@ def test_saved_weights_come_back(tiny_folder: Path, tmp_path: Path, name: str, s
     with torch.no_grad():
         assert torch.equal(language_model.token_losses(model.eval(), batch), language_model.token_losses(again, batch))
     assert isinstance(again, PeftModel) == (name == "lora")
+
+
+def test_a_model_that_brings_code_or_pickles_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    code, pickles = tmp_path / "code", tmp_path / "pickles"
+    shutil.copytree(tiny_folder, code)
+    config = json.loads((code / "config.json").read_text())
+    for key in ("AutoConfig", "AutoModelForCausalLM"):
+        config.setdefault("auto_map", {})[key] = f"planted.{key}"
+    (code / "config.json").write_text(json.dumps(config | {"model_type": "planted"}))
+    (code / "planted.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    shutil.copytree(tiny_folder, pickles, ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.save(fresh(tiny_folder).state_dict(), pickles / "pytorch_model.bin")
+    for folder in (code, pickles):
+        with pytest.raises(InputError, match="cannot be loaded"):
+            language_model.fetch(LanguageModel(name=str(folder), revision=None), tmp_path / "out")
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "out").exists()
 
 
 def test_a_pickle_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
