@@ -189,6 +189,4 @@ FIRST = ("test_faults", "test_tuners", "test_pipeline", "test_sharing")  # long 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files; test processes take files in this order."""
-    names = [item.path.stem for item in items]
-    rank = {name: FIRST.index(name) if name in FIRST else len(FIRST) for name in names}
-    items.sort(key=lambda item: rank[item.path.stem])
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))

@@ -141,7 +141,8 @@ def test_saved_weights_come_back(tiny_folder: Path, tmp_path: Path, name: str, s
     model, _ = run(tiny_folder, tmp_path / "c", name, section)
     adapters.save(model, tmp_path / "out", name, section)
     again = adapters.restore(tmp_path / "out", fresh(tiny_folder))
-    assert adapters.method_of(tmp_path / "out") == (name, section)
+    written = json.loads((tmp_path / "out/method.json").read_text())
+    assert written == {"method": name, "values": section}
     batch = language_model.batch(ROWS[:2], 256)
     with torch.no_grad():
         assert torch.equal(language_model.token_losses(model.eval(), batch), language_model.token_losses(again, batch))

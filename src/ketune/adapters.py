@@ -75,9 +75,3 @@ def load(folder: str | Path, base: PreTrainedModel | None = None) -> PeftModel:
     if base is None:
         return AutoPeftModelForCausalLM.from_pretrained(str(folder)).eval()
     return PeftModel.from_pretrained(base, str(folder)).eval()
-
-
-def method_of(folder: Path) -> tuple[str, dict[str, Any]]:
-    """(name, values) of the method that made an adapter folder."""
-    content = json.loads((folder / "method.json").read_text(encoding="utf-8"))
-    return content["method"], content["values"]

@@ -7,7 +7,6 @@ PREPARED = Path("data/prepared")
 LANGUAGE_MODEL = Path("data/model")
 REPORTS = Path("reports")
 METRICS = REPORTS / "metrics"
-SPLITS = ("train", "validation", "test")
 
 
 def split(name: str) -> Path:

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from ketune.checks import Count
 from ketune.errors import InputError
 from ketune.tuners.layers import OutputLayer
-from ketune.tuners.sites import suffixes
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
 Placement = Literal["attention", "feedforward", "both"]
@@ -40,11 +39,6 @@ def qubits(width: int) -> int:
 def placed(placement: Placement) -> tuple[str, ...]:
     """The field names of `tuners.Sites` that a placement means."""
     return ("attention", "feedforward") if placement == "both" else (placement,)
-
-
-def block_ends(placement: Placement) -> tuple[str, ...]:
-    """Name suffixes of the last maps of the chosen blocks in any architecture, for `Backbone.sites`."""
-    return suffixes(*placed(placement))
 
 
 @dataclass
