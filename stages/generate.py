@@ -5,9 +5,10 @@ params: generate, train.max_tokens, the method's own section
 writes: data/predictions/<run>
 """
 
-from ketune import process  # isort: skip  (threads are set before torch is loaded)
+from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
-from ketune import adapters, corpus, generation, language_model, layout, methods, params, records
+from ketune import adapters, generation, language_model, methods, tokens
+from ketune.ground import layout, params, records
 
 
 def generate(name: str, seed: int) -> None:
@@ -24,9 +25,9 @@ def generate(name: str, seed: int) -> None:
     passages = records.read_rows(layout.RETENTION, records.Passage)
     limit = settings.train.max_tokens
     texts = {
-        "likelihood": corpus.tokenize(tokenizer, test[: settings.generate.likelihood_records], limit)[0],
+        "likelihood": tokens.tokenize(tokenizer, test[: settings.generate.likelihood_records], limit)[0],
         "retention": [
-            corpus.tokenize_passage(tokenizer, passage, limit)
+            tokens.tokenize_passage(tokenizer, passage, limit)
             for passage in passages[: settings.generate.likelihood_records]
         ],
     }

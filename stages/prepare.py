@@ -6,10 +6,11 @@ params: data, language_model; train.batch_size, generate.prompts and generate.li
 writes: data/prepared, data/model
 """
 
-from ketune import process  # isort: skip  (threads are set before torch is loaded)
+from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 from pathlib import Path
 
-from ketune import corpus, language_model, layout, params, records
+from ketune import corpus, language_model, weights
+from ketune.ground import layout, params, records
 
 
 def prepare() -> None:
@@ -24,7 +25,7 @@ def prepare() -> None:
     }
     corpus.require(data.examples, needs)
     with language_model.quiet(), records.replacing(layout.LANGUAGE_MODEL) as folder:
-        language_model.fetch(settings.language_model, folder)
+        weights.fetch(settings.language_model, folder)
     sizes = {split: len(examples) for split, examples in data.examples.items()}
     with records.replacing(layout.PREPARED) as folder:
         for split, examples in data.examples.items():

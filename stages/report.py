@@ -5,9 +5,10 @@ params: data, language_model, train, generate, score, report, methods, seeds
 writes: reports/index.html, reports/figures, reports/tables, reports/metrics, reports/loss.csv, reports/scores.csv
 """
 
-from ketune import process  # isort: skip  (threads are set before numpy is loaded)
+from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
 
-from ketune import layout, params, report
+from ketune import report
+from ketune.ground import layout, params
 
 
 def write() -> None:

@@ -5,9 +5,10 @@ params: score
 writes: data/scores/<run>.json
 """
 
-from ketune import process  # isort: skip  (threads are set before torch is loaded)
+from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
-from ketune import layout, params, records, scoring
+from ketune import scoring
+from ketune.ground import layout, params, records
 
 
 def score(name: str, seed: int) -> None:

@@ -5,9 +5,11 @@ params: search, train, the method's own section
 writes: data/search/<method>.json
 """
 
-from ketune import process  # isort: skip  (threads are set before torch is loaded)
+from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
-from ketune import checkpoints, corpus, language_model, layout, methods, params, records, search
+from ketune import language_model, methods, search, tokens
+from ketune.ground import layout, params, records
+from ketune.training import checkpoints
 
 
 def find(name: str) -> None:
@@ -19,22 +21,24 @@ def find(name: str) -> None:
         print(f"{name}: no learning rate, nothing to search")
         return
     device = language_model.device(settings.train.device)
-    _, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)
+    model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)
     rows = {
-        split: corpus.tokenize(tokenizer, records.read_rows(layout.split(split), records.Example),
+        split: tokens.tokenize(tokenizer, records.read_rows(layout.split(split), records.Example),
                                settings.train.max_tokens)[0]
         for split in ("train", "validation")
     }  # fmt: skip
+    rows["validation"] = rows["validation"][: settings.search.validation_records]
+    untrained = search.validation_loss(model, rows["validation"], settings.train, tokenizer.pad_token_id)
     found = search.validation_losses(
         method,
         lambda: language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)[0],
-        rows | {"validation": rows["validation"][: settings.search.validation_records]},
+        rows,
         settings.train,
         settings.search,
         padding=tokenizer.pad_token_id,
         folder=checkpoints.root() / f"search-{name}",
     )
-    result = search.outcome(found, settings.search)
+    result = search.outcome(found, untrained, settings.search)
     records.write_json(layout.search_output(name), result)
     print(f"{name}: best learning rate {result['best']}; params.yaml has {method.learning_rate}")
 

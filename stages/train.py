@@ -5,22 +5,12 @@ params: language_model, train, the method's own section
 writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 """
 
-from ketune import process  # isort: skip  (threads are set before torch is loaded)
+from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 import dataclasses
 
-from ketune import (
-    adapters,
-    checkpoints,
-    corpus,
-    cost,
-    distribution,
-    language_model,
-    layout,
-    methods,
-    params,
-    records,
-    training,
-)
+from ketune import adapters, language_model, methods, tokens
+from ketune.ground import layout, params, records
+from ketune.training import checkpoints, cost, distribution, loop
 
 
 def train(name: str, seed: int) -> None:
@@ -32,20 +22,18 @@ def train(name: str, seed: int) -> None:
     device = language_model.device(settings.train.device)
     with language_model.quiet():
         model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)
-    rows, too_long = corpus.tokenize(
+    rows, too_long = tokens.tokenize(
         tokenizer, records.read_rows(layout.split("train"), records.Example), settings.train.max_tokens
     )
     language_model.fix_randomness(seed)
     model = method.attach(model)
     decisive = [layout.PREPARED, layout.LANGUAGE_MODEL, layout.source_folder()]
     folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, settings.section(name))
-    result = training.train(
-        method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder
-    )
+    result = loop.train(method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder)
     if not distribution.is_main():
         return
     adapters.save(model, run.adapter, name, settings.section(name))
-    records.write_csv(run.curve, training.CURVE, result.curve)
+    records.write_csv(run.curve, loop.CURVE, result.curve)
     about = {
         "method": {"title": method.title, "family": method.family, "source": method.source},
         "parameters": dataclasses.asdict(result.parameters),

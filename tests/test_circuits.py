@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.usual import default_qubit, per_token
 from ketune.circuits import Circuit, expectations
 from ketune.circuits.devices import make
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 MODES = [("torch", "closed_form"), ("torch", "statevector")] + [
     (device, mode) for device in ("lightning.qubit", "default.qubit") for mode in ("register", "choi", "phase")

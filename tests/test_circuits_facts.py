@@ -12,7 +12,7 @@ from ketune.circuits import Circuit, expectations, resolve
 from ketune.circuits.closed_form import phases
 from ketune.circuits.layout import signs
 from ketune.circuits.parity import generators, read_out
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 BACKENDS = [("torch", "closed_form"), ("torch", "statevector"), ("lightning.qubit", "register"),
             ("lightning.qubit", "choi"), ("lightning.qubit", "phase")]  # fmt: skip

@@ -19,7 +19,7 @@ from ketune.circuits import (
     two_design_columns,
 )
 from ketune.circuits.devices import apply
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 
 def angles_for(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:

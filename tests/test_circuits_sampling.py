@@ -8,7 +8,7 @@ from torch import Tensor
 from ketune.circuits import Circuit, Noise, expectations
 from ketune.circuits.devices import apply
 from ketune.circuits.sampling import draw_counts, fault_pattern
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 
 def draw(circuit: Circuit, batch: int = 3, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import byte_tokenizer, records
-from ketune import corpus, sources
-from ketune.errors import InputError
-from ketune.params import Data
-from ketune.records import Example
+from ketune import corpus, sources, tokens
+from ketune.ground.errors import InputError
+from ketune.ground.params import Data
+from ketune.ground.records import Example
 
 
 def data(path: Path, **changes: object) -> Data:
@@ -69,7 +69,7 @@ def test_no_input_means_no_input(tmp_path: Path, spelt: str) -> None:
     rows = [{"instruction": "Name a colour.", "input": spelt, "output": "Blue."}, *records(30)]
     examples = corpus.build(data(write(tmp_path / "a.json", rows))).examples
     [found] = [e for split in examples.values() for e in split if e.instruction == "Name a colour."]
-    assert found.input == "" and "### Input" not in corpus.prompt(found)
+    assert found.input == "" and "### Input" not in tokens.prompt(found)
 
 
 BROKEN = {
@@ -161,11 +161,11 @@ def test_no_text_moves_the_border_between_prompt_and_response(instruction: str, 
     clean = [text.encode("utf-8", "replace").decode() for text in (instruction, given_input, output)]
     example = Example(id="0", instruction=clean[0], input=clean[1], output=clean[2])
     tokenizer = byte_tokenizer()
-    rows, left_out = corpus.tokenize(tokenizer, [example], max_tokens=100_000)
+    rows, left_out = tokens.tokenize(tokenizer, [example], max_tokens=100_000)
     assert left_out == 0
     [row] = rows
     assert tokenizer.decode(row.ids[row.response : -1]) == example.output
-    assert tokenizer.decode(row.ids[: row.response]) == corpus.prompt(example)
+    assert tokenizer.decode(row.ids[: row.response]) == tokens.prompt(example)
     assert row.ids[-1] == tokenizer.eos_token_id and tokenizer.eos_token_id not in row.ids[:-1]
 
 
@@ -173,7 +173,7 @@ def test_long_records_are_cut_and_long_prompts_counted() -> None:
     tokenizer = byte_tokenizer()
     long_answer = Example(id="a", instruction="Write.", input="", output="y" * 5000)
     long_prompt = Example(id="b", instruction="x" * 5000, input="", output="y")
-    rows, left_out = corpus.tokenize(tokenizer, [long_answer, long_prompt], max_tokens=300)
+    rows, left_out = tokens.tokenize(tokenizer, [long_answer, long_prompt], max_tokens=300)
     assert [row.id for row in rows] == ["a"] and left_out == 1
     assert len(rows[0].ids) == 300 and rows[0].response < 300
 

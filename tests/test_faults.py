@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from conftest import ROOT, Project, environment
-from ketune import process, records
-from ketune.errors import InputError
+from ketune.ground import process, records
+from ketune.ground.errors import InputError
 
 KILLS = int(os.environ.get("KETUNE_KILLS", "2"))
 STAGES = ["train@qaa-0", "generate@qaa-0", "report", "score@qaa-0"]

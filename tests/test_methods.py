@@ -10,7 +10,7 @@ import yaml
 import architectures
 from architectures import FIVE, ids
 from ketune import counts, methods
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 PARAMS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
 NAMES = methods.names()

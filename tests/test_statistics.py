@@ -11,7 +11,7 @@ from sacrebleu.metrics import BLEU
 from sacrebleu.significance import PairedTest
 
 from ketune import statistics
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 from ketune.statistics import Resampling
 
 RESAMPLING = Resampling(resamples=10_000, confidence=0.95, generator_seed=0)

@@ -15,14 +15,15 @@ from torch import nn
 from transformers import TrainerCallback
 
 from conftest import byte_tokenizer, environment, records, tiny_params
-from ketune import adapters, checkpoints, corpus, cost, distribution, generation, language_model, methods, training
-from ketune.errors import InputError
-from ketune.params import Generate, LanguageModel, Train
-from ketune.records import Example
+from ketune import adapters, generation, language_model, methods, tokens, weights
+from ketune.ground.errors import InputError
+from ketune.ground.params import Generate, LanguageModel, Train
+from ketune.ground.records import Example
+from ketune.training import checkpoints, cost, distribution, loop
 
 TOKENIZER = byte_tokenizer()
 EXAMPLES = [Example(id=f"{i:02d}", **record) for i, record in enumerate(records(24))]
-ROWS = corpus.tokenize(TOKENIZER, EXAMPLES, 400)[0]
+ROWS = tokens.tokenize(TOKENIZER, EXAMPLES, 400)[0]
 LORA = {"r": 2, "alpha": 4.0, "dropout": 0.1, "learning_rate": 0.02}
 
 
@@ -42,7 +43,7 @@ def run(
     base = fresh(folder, chosen.precision)
     language_model.fix_randomness(0)
     model = method.attach(base)
-    return model, training.train(method, model, ROWS, chosen, seed=0, padding=256, folder=scratch)
+    return model, loop.train(method, model, ROWS, chosen, seed=0, padding=256, folder=scratch)
 
 
 def trained(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -104,7 +105,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(
 ) -> None:
     undisturbed, expected = run(tiny_folder, tmp_path / "a", steps=8)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_Progress", lambda: StopAt(7))
+        patch.setattr(loop, "_Progress", lambda: StopAt(7))
         with pytest.raises(KeyboardInterrupt):
             run(tiny_folder, tmp_path / "b", steps=8)
     last = tmp_path / "b" / "checkpoint-6"
@@ -161,7 +162,7 @@ def test_a_model_that_brings_code_or_pickles_is_refused(tiny_folder: Path, tmp_p
     torch.save(fresh(tiny_folder).state_dict(), pickles / "pytorch_model.bin")
     for folder in (code, pickles):
         with pytest.raises(InputError, match="cannot be loaded"):
-            language_model.fetch(LanguageModel(name=str(folder), revision=None), tmp_path / "out")
+            weights.fetch(LanguageModel(name=str(folder), revision=None), tmp_path / "out")
     assert not (tmp_path / "ran").exists() and not (tmp_path / "out").exists()
 
 
@@ -191,7 +192,7 @@ import json, sys
 sys.path.insert(0, {tests!r})
 import test_training as t
 from pathlib import Path
-from ketune import distribution
+from ketune.training import distribution
 section = t.LORA | {{"dropout": 0.0}}
 _, result = t.run(Path({folder!r}), Path({scratch!r}), section=section, batch_size=4, processes=2, steps=6)
 if distribution.is_main():
@@ -221,9 +222,9 @@ def test_a_batch_that_cannot_be_shared_is_refused(tiny_folder: Path, batch: int,
 
 def test_every_method_sees_the_same_order_whoever_shares_the_step() -> None:
     lengths = [len(row.ids) for row in ROWS]
-    first, second = training._ByLength(lengths, 4, 7), training._ByLength(lengths, 4, 7)
+    first, second = loop._ByLength(lengths, 4, 7), loop._ByLength(lengths, 4, 7)
     torch.rand(3)
-    assert list(first) == list(second) != list(training._ByLength(lengths, 4, 8))
+    assert list(first) == list(second) != list(loop._ByLength(lengths, 4, 8))
     second.set_epoch(1)
     assert sorted(second) == list(range(len(ROWS))) and list(first) != list(second)
 

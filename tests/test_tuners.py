@@ -18,7 +18,7 @@ from transformers import GPTJConfig, GPTJForCausalLM
 
 import architectures
 from architectures import CONFIGS, FIVE, ids
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 from ketune.methods.bias_only import BiasOnlyConfig
 from ketune.methods.lora_matched import LoRAMatchedConfig
 from ketune.methods.quantum_peft import QuantumPEFTConfig

@@ -14,8 +14,9 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune import methods, records
-from ketune.errors import InputError
+from ketune import methods
+from ketune.ground import records
+from ketune.ground.errors import InputError
 
 WHOLE = "model.safetensors"
 PEFT = "adapter_config.json"

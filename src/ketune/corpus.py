@@ -1,47 +1,26 @@
-"""The data: read, clean, deduplicate, split by content, prompt, mask.
+"""The data: read, clean, deduplicate, split by content.
 
-It knows Alpaca's format (instruction, input, output) and Alpaca's prompt; it knows no model but its tokenizer. A
-record's split follows from a hash of its prompt alone: adding records never moves another one, and records with the
-same prompt never lie in two splits.
-
-Source of the prompt: Stanford Alpaca (Taori et al. 2023), its two templates, with and without input.
+It knows Alpaca's format (instruction, input, output), no prompt and no tokenizer. A record's split follows from a hash
+of its instruction and input alone: adding records never moves another one, and equal ones never lie in two splits.
 """
 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ketune import sources
-from ketune.errors import InputError
-from ketune.params import Data
-from ketune.records import Example, Passage
+from ketune.ground.errors import InputError
+from ketune.ground.params import Data
+from ketune.ground.records import Example, Passage
 
 FIELDS = ("instruction", "input", "output")
 # Alpaca's generator wrote these where it meant "no input".
 NO_INPUT = re.compile(
     r"[<(\[]?\s*(no\s?input|n/?a|none)(\s+(is\s+)?(required|needed|provided|given))?\s*[>)\]]?\.?", re.I
 )
-
-HEAD = "Below is an instruction that describes a task"
-WITH_INPUT = (
-    HEAD + ", paired with an input that provides further context. Write a response that appropriately completes the "
-    "request.\n\n### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
-)
-WITHOUT_INPUT = (
-    HEAD + ". Write a response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n"
-    "### Response:\n"
-)
-
-
-def prompt(example: Example) -> str:
-    """Alpaca's prompt for a record, up to and including the line before the response."""
-    template = WITH_INPUT if example.input else WITHOUT_INPUT
-    # One pass over the template: text in a record that looks like a placeholder or a marker stays text.
-    return re.sub(r"\{(instruction|input)\}", lambda found: getattr(example, found[1]), template)
 
 
 @dataclass(frozen=True)
@@ -173,45 +152,3 @@ def read_passages(path: Path) -> list[Passage]:
     if not passages:
         raise InputError(f"data.retention: {str(path)!r} holds no passage.")
     return passages
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """A record as token ids; the loss counts positions from `response` on.
-
-    Attributes:
-        id: the record's id.
-        ids: prompt, response and end-of-text, T ids in all.
-        response: position of the response's first token.
-    """
-
-    id: str
-    ids: list[int]
-    response: int
-
-
-def tokenize(tokenizer: Any, examples: Iterable[Example], max_tokens: int) -> tuple[list[Tokens], int]:
-    """Records as tokens, loss on the response only; and the number left out because the prompt fills `max_tokens`.
-
-    Prompt and response are tokenized apart, so that no text in a record can move the border between them, and special
-    tokens spelt out in a record stay text. A response that does not fit is cut.
-    """
-    rows, left_out = [], 0
-    for example in examples:
-        head = encode(tokenizer, prompt(example))
-        if len(head) + 2 > max_tokens:
-            left_out += 1
-            continue
-        ids = head + encode(tokenizer, example.output) + [tokenizer.eos_token_id]
-        rows.append(Tokens(id=example.id, ids=ids[:max_tokens], response=len(head)))
-    return rows, left_out
-
-
-def tokenize_passage(tokenizer: Any, passage: Passage, max_tokens: int) -> Tokens:
-    """Neutral text as tokens; every token but the first, which has no context, counts."""
-    return Tokens(id=passage.id, ids=encode(tokenizer, passage.text)[:max_tokens], response=1)
-
-
-def encode(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of plain text, no special token added nor recognised."""
-    return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, GPTNeoConfig, PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 from ketune.methods import Backbone, load
 
 LEARNING_RATE = 1.0

@@ -12,9 +12,9 @@ from torch import nn
 from tqdm import tqdm
 
 from ketune import language_model
-from ketune.corpus import Tokens, encode, prompt
-from ketune.params import Generate
-from ketune.records import Answer, Example, Likelihood
+from ketune.ground.params import Generate
+from ketune.ground.records import Answer, Example, Likelihood
+from ketune.tokens import Tokens, encode, prompt
 
 
 @torch.inference_mode()

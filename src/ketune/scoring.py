@@ -18,8 +18,8 @@ from typing import Any
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
-from ketune.errors import InputError
-from ketune.records import Answer, Likelihood
+from ketune.ground.errors import InputError
+from ketune.ground.records import Answer, Likelihood
 
 ROUGES = {"rouge1": "rouge1", "rouge2": "rouge2", "rougeL": "rougeL"}
 # name → (module that carries the weights, folder in it, layer whose vectors are compared)

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from ketune import generation, language_model, training
-from ketune.corpus import Tokens
-from ketune.errors import InputError
+from ketune import generation, language_model
+from ketune.ground.errors import InputError
+from ketune.ground.params import Search, Train
 from ketune.methods import Method
-from ketune.params import Search, Train
+from ketune.tokens import Tokens
+from ketune.training import loop
 
 
 def grid(centre: float, search: Search) -> list[float]:
@@ -46,8 +47,8 @@ def validation_losses(
         tried = dataclasses.replace(method, learning_rate=learning_rate)  # type: ignore[call-arg]
         model = tried.attach(base())
         try:
-            training.train(tried, model, rows["train"], budget, seed=search.seed, padding=padding, folder=folder)
-            loss = _loss(model, rows["validation"], settings, padding)
+            loop.train(tried, model, rows["train"], budget, seed=search.seed, padding=padding, folder=folder)
+            loss = validation_loss(model, rows["validation"], settings, padding)
         except InputError:  # the only one that training raises: it diverged
             loss = None
         found.append({"learning_rate": learning_rate, "validation_loss": loss})
@@ -57,7 +58,8 @@ def validation_losses(
     return found
 
 
-def _loss(model: nn.Module, rows: Sequence[Tokens], settings: Train, padding: int) -> float | None:
+def validation_loss(model: nn.Module, rows: Sequence[Tokens], settings: Train, padding: int) -> float | None:
+    """Mean negative log-likelihood per token, in nats, at the precision of training; None where it is not finite."""
     device = next(model.parameters()).device.type
     with torch.autocast(device, torch.bfloat16, enabled=settings.precision == "bf16"):
         values = generation.likelihoods(model.eval(), rows, padding, settings.batch_size)
@@ -65,9 +67,15 @@ def _loss(model: nn.Module, rows: Sequence[Tokens], settings: Train, padding: in
     return loss if math.isfinite(loss) else None
 
 
-def outcome(found: list[dict[str, Any]], search: Search) -> dict[str, Any]:
-    """The whole search as the report reads it: every point, the best one, and whether it lies at the grid's edge."""
-    finite = [point for point in found if point["validation_loss"] is not None]
-    best = min(finite, key=lambda point: point["validation_loss"])["learning_rate"] if finite else None
+def outcome(found: list[dict[str, Any]], untrained: float, search: Search) -> dict[str, Any]:
+    """The whole search as the report reads it: every point, the best one, and whether it lies at the grid's edge.
+
+    A point that is no better than the untrained model does not count: where all are, the best is None.
+    """
+    learned = [p for p in found if p["validation_loss"] is not None and p["validation_loss"] < untrained]
+    best = min(learned, key=lambda point: point["validation_loss"])["learning_rate"] if learned else None
     edges = (found[0]["learning_rate"], found[-1]["learning_rate"])
-    return {"points": found, "best": best, "at_edge": best in edges, "steps": search.steps, "seed": search.seed}
+    return {
+        "points": found, "best": best, "at_edge": best in edges, "untrained": untrained, "steps": search.steps,
+        "seed": search.seed,
+    }  # fmt: skip

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ketune.errors import InputError
-from ketune.params import Data
+from ketune.ground.errors import InputError
+from ketune.ground.params import Data
 
 SUFFIXES = (".json", ".jsonl", ".parquet")
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ketune.circuits import Circuit, expectations, resolve
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 from . import measure, others, page, step, usual
 

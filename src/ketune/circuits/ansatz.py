@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from ketune.circuits.gates import Gate, Gates
-from ketune.errors import InputError, nearest
+from ketune.ground.errors import InputError, nearest
 
 ROTATIONS = {"RX": ("RX",), "RY": ("RY",), "RXRY": ("RX", "RY")}
 ENTANGLERS = ("ring", "chain", "none")

@@ -13,7 +13,7 @@ from ketune.circuits import devices, modes
 from ketune.circuits.ansatz import Circuit
 from ketune.circuits.closed_form import closed_form
 from ketune.circuits.statevector import general
-from ketune.errors import InputError, nearest
+from ketune.ground.errors import InputError, nearest
 
 TORCH_MODES = {"closed_form": closed_form, "statevector": general}
 PENNYLANE_MODES = {"register": modes.register, "choi": modes.choi, "phase": modes.phase}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ketune.circuits.embedding import scales
 from ketune.circuits.gates import Gate, Gates
-from ketune.errors import InputError, nearest
+from ketune.ground.errors import InputError, nearest
 
 EXTRAS = {"lightning.gpu": "gpu", "lightning.kokkos": "kokkos"}
 REGISTER_CHUNK = 512  # tokens for each execution; the state (4 MB at n = 10) stays in a processor's cache

@@ -7,7 +7,7 @@ largest entry is below the smallest normal number.
 import torch
 from torch import Tensor
 
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 
 def scales(features: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ketune.circuits.ansatz import Circuit
 from ketune.circuits.backends import Backend, resolve
 from ketune.circuits.sampling import Noise, estimate
-from ketune.errors import InputError, nearest
+from ketune.ground.errors import InputError, nearest
 
 GRADIENTS = ("adjoint", "parameter_shift")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from ketune.circuits.ansatz import TwoDesign
 from ketune.circuits.layout import apply_factors, constant
 from ketune.circuits.statevector import kronecker, rotation_matrices
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 
 def two_design_angles(qubits: int, layers: int) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ketune.circuits.ansatz import Reuploading
 from ketune.circuits.layout import constant, signs
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 
 @constant

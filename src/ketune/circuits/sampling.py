@@ -22,7 +22,7 @@ from ketune.circuits.ansatz import Circuit
 from ketune.circuits.backends import resolve
 from ketune.circuits.layout import signs
 from ketune.circuits.statevector import probabilities
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 ROWS = 1024  # rows sampled at once
 

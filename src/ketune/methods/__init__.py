@@ -14,8 +14,8 @@ from peft import get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune.checks import build, checked
-from ketune.errors import InputError, nearest
+from ketune.ground.checks import build, checked
+from ketune.ground.errors import InputError, nearest
 from ketune.tuners.sites import suffixes
 from ketune.tuners.tuner import AdapterConfig, configure
 

@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune.checks import Count, Positive
+from ketune.ground.checks import Count, Positive
 from ketune.methods import Backbone, Method
 from ketune.tuners.sites import query_value, suffixes
 from ketune.tuners.tuner import Dropout, configure

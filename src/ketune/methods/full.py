@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune.checks import Positive
+from ketune.ground.checks import Positive
 from ketune.methods import Backbone, Method
 
 

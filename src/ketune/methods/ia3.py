@@ -9,7 +9,7 @@ from peft import IA3Config, get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune.checks import Positive
+from ketune.ground.checks import Positive
 from ketune.methods import Backbone, Method
 from ketune.tuners.sites import suffixes, targets, transposed
 

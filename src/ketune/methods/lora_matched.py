@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ketune.checks import Count, Positive
+from ketune.ground.checks import Count, Positive
 from ketune.methods import AdapterMethod
 from ketune.tuners.registration import register
 from ketune.tuners.residual import LinearFeatures, Placement, RankedConfig, ResidualTuner

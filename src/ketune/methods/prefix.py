@@ -14,8 +14,8 @@ from peft.tuners.cartridge.utils import initialize_kv_prefix_from_past_key_value
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel
 
-from ketune.checks import Count, Positive
-from ketune.errors import InputError
+from ketune.ground.checks import Count, Positive
+from ketune.ground.errors import InputError
 from ketune.methods import Backbone, Method
 
 

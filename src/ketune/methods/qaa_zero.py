@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import nn
 
-from ketune.checks import Positive
+from ketune.ground.checks import Positive
 from ketune.methods import AdapterMethod
 from ketune.tuners.amplitude import QAAConfig, describe
 from ketune.tuners.residual import Placement

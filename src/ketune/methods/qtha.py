@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from ketune.checks import Count, Positive
 from ketune.circuits import Reuploading, drawing
+from ketune.ground.checks import Count, Positive
 from ketune.methods import AdapterMethod
 from ketune.tuners.hybrid import QTHAConfig
 from ketune.tuners.tuner import Dropout

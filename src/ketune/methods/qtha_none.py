@@ -6,7 +6,7 @@ Left are the tensor trains and the linear bypass; the tuner is in `ketune.tuners
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ketune.checks import Count, Positive
+from ketune.ground.checks import Count, Positive
 from ketune.methods import AdapterMethod
 from ketune.tuners.hybrid import QTHAConfig
 from ketune.tuners.tuner import Dropout

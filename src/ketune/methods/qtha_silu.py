@@ -6,7 +6,7 @@ At r = 4 both networks have the same number of parameters; the tuner is in `ketu
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ketune.checks import Count, Positive
+from ketune.ground.checks import Count, Positive
 from ketune.methods import AdapterMethod
 from ketune.tuners.hybrid import QTHAConfig
 from ketune.tuners.tuner import Dropout

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ketune.checks import Count, Positive
 from ketune.circuits import TwoDesign, drawing, two_design_angles, two_design_columns
-from ketune.errors import InputError
+from ketune.ground.checks import Count, Positive
+from ketune.ground.errors import InputError
 from ketune.methods import AdapterMethod
 from ketune.tuners.layers import WeightLayer
 from ketune.tuners.registration import register

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ketune.checks import Positive
+from ketune.ground.checks import Positive
 from ketune.methods import AdapterMethod
 from ketune.tuners.registration import register
 from ketune.tuners.residual import LinearFeatures, Placement, ResidualConfig, ResidualTuner, qubits

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ketune.checks import Positive
+from ketune.ground.checks import Positive
 from ketune.methods import AdapterMethod
 from ketune.tuners.registration import register
 from ketune.tuners.residual import Placement, ResidualConfig, ResidualTuner, qubits

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from torch import nn
 
-from ketune.checks import Count, NonNegative, Positive
+from ketune.ground.checks import Count, NonNegative, Positive
 from ketune.methods import AdapterMethod
 from ketune.tuners.gated import PartOfRun, SoRAConfig
 from ketune.tuners.tuner import Dropout

@@ -10,7 +10,7 @@ from peft import VeraConfig, get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune.checks import Count, Positive
+from ketune.ground.checks import Count, Positive
 from ketune.methods import Backbone, Method
 from ketune.tuners.sites import query_value, suffixes
 from ketune.tuners.tuner import configure

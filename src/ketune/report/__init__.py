@@ -3,8 +3,8 @@
 It reads what the stages left behind and needs no torch. Every word of judgement on the page is computed.
 """
 
-from ketune import layout, records
-from ketune.params import Params
+from ketune.ground import layout, records
+from ketune.ground.params import Params
 from ketune.report import cells, comparisons, contents, metrics, page, results, style
 from ketune.report.browser import samples
 

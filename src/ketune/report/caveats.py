@@ -97,6 +97,8 @@ def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
         found.append(f"Learning rates that no recorded search found: {results.named(missing)}.")
     for method, search in searched.items():
         used = results.settings.sections[method]["learning_rate"]
+        if search["best"] is None:
+            found.append(f"{results.title(method)}: no searched learning rate was better than no training.")
         if search["at_edge"]:
             found.append(f"{results.title(method)}: the best learning rate lies at the edge of the searched range.")
         if search["best"] is not None and search["best"] != used:

@@ -11,7 +11,7 @@ from functools import cache
 import pandas as pd
 
 from ketune import statistics
-from ketune.params import Report
+from ketune.ground.params import Report
 from ketune.report import chrf
 from ketune.report.metrics import BY_KEY, METRICS
 from ketune.report.results import Results

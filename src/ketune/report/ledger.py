@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ketune import layout, records
+from ketune.ground import layout, records
 from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, number, numeral
 from ketune.report.results import Results

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ketune import layout, records
+from ketune.ground import layout, records
 from ketune.report.results import Results
 
 

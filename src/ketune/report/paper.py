@@ -6,7 +6,7 @@ seeds, no intervals; learning rates, batch size, prompt, decoding and BERTScore 
 
 from dataclasses import dataclass
 
-from ketune.params import Params
+from ketune.ground.params import Params
 from ketune.report import cells
 from ketune.report.cells import Cell, Table, numeral
 from ketune.report.results import Results

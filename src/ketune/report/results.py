@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ketune import layout, records
-from ketune.errors import InputError
-from ketune.params import Params
+from ketune.ground import layout, records
+from ketune.ground.errors import InputError
+from ketune.ground.params import Params
 
 Array = np.ndarray
 CURVE = ["step", "loss", "gradient_norm", "learning_rate"]

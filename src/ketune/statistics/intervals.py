@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 from ketune.statistics.measures import Array, Measure
 
 SEEDS_NEEDED = 3

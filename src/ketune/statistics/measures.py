@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 from ketune.statistics.intervals import POWER, Draws, Resampling, draw
 from ketune.statistics.measures import Measure
 from ketune.statistics.paired import approximate_randomisation

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ketune import circuits
-from ketune.checks import Count
 from ketune.circuits import Circuit, expectations, resolve
-from ketune.errors import InputError
+from ketune.ground.checks import Count
+from ketune.ground.errors import InputError
 from ketune.tuners.registration import register
 from ketune.tuners.residual import ResidualAdapter, ResidualConfig, ResidualTuner, qubits
 

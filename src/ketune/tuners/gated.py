@@ -20,8 +20,8 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ketune.checks import Count, NonNegative, Positive, Range
-from ketune.errors import InputError
+from ketune.ground.checks import Count, NonNegative, Positive, Range
+from ketune.ground.errors import InputError
 from ketune.tuners.layers import WeightLayer
 from ketune.tuners.registration import register
 from ketune.tuners.tuner import AdapterConfig, Dropout, Tuner

@@ -16,8 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ketune.checks import Count, Positive
 from ketune.circuits import Reuploading, reuploading_expectations
+from ketune.ground.checks import Count, Positive
 from ketune.tuners.layers import InputLayer
 from ketune.tuners.registration import register
 from ketune.tuners.tensor_train import TensorTrain, parameters

@@ -15,7 +15,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 
 class _Config(Protocol):

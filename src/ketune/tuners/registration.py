@@ -11,7 +11,7 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.tuners.tuners_utils import BaseTuner
 from peft.utils import register_peft_method
 
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 PEFT_FROM, PEFT_BELOW = Version("0.21"), Version("0.22")
 """The versions of peft whose internals ketune's tuners were written against and tested with."""

@@ -15,8 +15,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from ketune.checks import Count
-from ketune.errors import InputError
+from ketune.ground.checks import Count
+from ketune.ground.errors import InputError
 from ketune.tuners.layers import OutputLayer
 from ketune.tuners.tuner import AdapterConfig, Tuner
 

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from ketune.errors import InputError, nearest
+from ketune.ground.errors import InputError, nearest
 
 
 @dataclass(frozen=True)

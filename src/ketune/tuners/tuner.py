@@ -15,8 +15,8 @@ from peft import PeftConfig, PeftType
 from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
-from ketune.checks import Range, checked
-from ketune.errors import InputError
+from ketune.ground.checks import Range, checked
+from ketune.ground.errors import InputError
 from ketune.tuners.layers import AdapterLayer, WeightLayer, cannot_merge
 from ketune.tuners.sites import targets
 

@@ -16,7 +16,7 @@ def split(name: str) -> Path:
 
 def source_folder() -> Path:
     """The folder of ketune's own code."""
-    return Path(__file__).parent
+    return Path(__file__).parents[1]
 
 
 def search(method: str) -> Path:

@@ -18,11 +18,12 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from ketune import checkpoints, cost, distribution, language_model
-from ketune.corpus import Tokens
-from ketune.errors import InputError
+from ketune import language_model
+from ketune.ground.errors import InputError
+from ketune.ground.params import Train
 from ketune.methods import Method
-from ketune.params import Train
+from ketune.tokens import Tokens
+from ketune.training import checkpoints, cost, distribution
 
 CURVE = ["step", "loss", "gradient_norm", "learning_rate"]
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}

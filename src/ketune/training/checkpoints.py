@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from ketune import records
+from ketune.ground import records
 
 SEAL = "seal.json"
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable
 
-from ketune.errors import InputError
+from ketune.ground.errors import InputError
 
 # A waiting OpenMP thread sleeps: spinning costs a factor of 2.6 where cores are shared.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

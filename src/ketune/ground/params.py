@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 import yaml
 
-from ketune.checks import Count, Fraction, NonNegative, Positive, Range, Whole, build
-from ketune.errors import InputError, nearest
+from ketune.ground.checks import Count, Fraction, NonNegative, Positive, Range, Whole, build
+from ketune.ground.errors import InputError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)

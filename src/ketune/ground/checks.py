@@ -8,7 +8,7 @@ import types
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ketune.errors import InputError, nearest
+from ketune.ground.errors import InputError, nearest
 
 T = TypeVar("T")
 

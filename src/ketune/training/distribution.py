@@ -6,8 +6,8 @@ It knows torchrun's environment variables. It does not know what the processes c
 import os
 import sys
 
-from ketune.errors import InputError
-from ketune.params import Train
+from ketune.ground.errors import InputError
+from ketune.ground.params import Train
 
 
 def processes() -> int:

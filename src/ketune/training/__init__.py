@@ -1,0 +1,1 @@
+"""The one training loop, with what only training needs: checkpoints, what it cost, several processes."""
