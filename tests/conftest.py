@@ -1,9 +1,13 @@
 """A language model small enough to train in a second, its tokenizer, and a project that DVC can run with it."""
 
+import atexit
+import functools
 import json
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -175,11 +179,20 @@ def done(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
     return finished.copy(tmp_path_factory.mktemp("own") / "project")
 
 
-def environment() -> dict[str, str]:
-    """The tests' environment, with its own interpreter first and no hub."""
-    import sys
+@functools.cache
+def warm_folder() -> str:
+    """A folder with a `python` that has the libraries loaded (see warm.py); it lives as long as this process."""
+    folder = tempfile.TemporaryDirectory(prefix="warm")
+    server = subprocess.Popen([sys.executable, ROOT / "tests/warm.py", folder.name], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert server.stdout.readline() == "ready\n"
+    atexit.register(lambda: (server.stdin.close(), server.wait(), folder.cleanup()))
+    return folder.name
 
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+def environment(*, cold: bool = False) -> dict[str, str]:
+    """The tests' environment, with its own interpreter first and no hub; `cold` for stages that load all themselves."""
+    path = os.pathsep.join([*([] if cold else [warm_folder()]), str(Path(sys.executable).parent), os.environ["PATH"]])
     drop = ("DVC_ROOT", "DVC_STAGE", "PYTHONPATH")
     return {k: v for k, v in os.environ.items() if k not in drop} | {"PATH": path, "HF_HUB_OFFLINE": "1"}
 

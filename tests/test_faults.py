@@ -60,7 +60,7 @@ def outputs(project: Project, stage: str) -> dict[str, str]:
 def start(project: Project, stage: str) -> subprocess.Popen:
     """Begin the stage under DVC, in a process group of its own."""
     return subprocess.Popen(
-        ["dvc", "repro", stage], cwd=project.folder, env=environment(),
+        ["dvc", "repro", stage], cwd=project.folder, env=environment(cold=True),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 
@@ -218,7 +218,7 @@ def test_a_write_that_fails_leaves_the_old_file(
 def test_ctrl_c_ends_a_stage_with_one_sentence(project: Project) -> None:
     new_point(project, "train", 120)
     running = subprocess.Popen(["python", "stages/train.py", "qaa", "0"], cwd=project.folder, text=True,
-                               env=environment() | {"PYTHONPATH": "src"}, stderr=subprocess.PIPE)  # fmt: skip
+                               env=environment(cold=True) | {"PYTHONPATH": "src"}, stderr=subprocess.PIPE)  # fmt: skip
     checkpoints = project.folder / ".cache/checkpoints"
     assert wait_for(lambda: list(checkpoints.glob("*/checkpoint-*/seal.json")), 90)
     running.send_signal(signal.SIGINT)
