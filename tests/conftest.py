@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and tiny models want no threads
+
 import pytest
 import torch
 import yaml

@@ -217,8 +217,11 @@ def test_a_write_that_fails_leaves_the_old_file(
 
 def test_ctrl_c_ends_a_stage_with_one_sentence(project: Project) -> None:
     new_point(project, "train", 120)
-    running = subprocess.Popen(["python", "stages/train.py", "qaa", "0"], cwd=project.folder, text=True,
-                               env=environment(cold=True) | {"PYTHONPATH": "src"}, stderr=subprocess.PIPE)  # fmt: skip
+    running = subprocess.Popen(
+        ["python", "stages/train.py", "qaa", "0"], cwd=project.folder, text=True, stderr=subprocess.PIPE,
+        env=environment(cold=True) | {"PYTHONPATH": "src"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )  # fmt: skip
     checkpoints = project.folder / ".cache/checkpoints"
     assert wait_for(lambda: list(checkpoints.glob("*/checkpoint-*/seal.json")), 90)
     running.send_signal(signal.SIGINT)

@@ -94,19 +94,20 @@ def run(arguments: list[str], folder: str, environment: dict[str, str], files: l
     os.environ.update(environment)
     sys.argv = arguments
     sys.path[:1] = [str(Path(arguments[0]).resolve().parent), *filter(None, [environment.get("PYTHONPATH")])]
-    status = 0
+    status: int | str | None = None
     try:
         runpy.run_path(arguments[0], run_name="__main__")
     except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
+        status = end.code
     except BaseException:
         traceback.print_exc()
         status = 1
+    if isinstance(status, str):  # as the interpreter does: last, when progress bars are gone with their frames
+        print(status, file=sys.stderr)
+        status = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)
+    os._exit(status or 0)
 
 
 if __name__ == "__main__":
