@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -189,6 +190,7 @@ def test_a_full_disk_is_one_sentence_and_results_stay(done: Project, tmp_path: P
         (Exception("Permission denied (os error 13)"), "Permission denied"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), "out of memory"),
         (MemoryError(), "batch_size"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "out of memory"),
         (PermissionError(13, "Permission denied", "a/b"), "a/b"),
         (KeyError("a defect"), None),
         (FileNotFoundError(2, "No such file"), "No such file"),
@@ -197,6 +199,13 @@ def test_a_full_disk_is_one_sentence_and_results_stay(done: Project, tmp_path: P
 def test_faults_of_the_machine_are_told_from_defects(error: Exception, words: str | None) -> None:
     told = process.fault_of_machine(error)
     assert (told is None) == (words is None) and (words is None or words in told)
+
+
+def test_too_little_memory_is_one_sentence(done: Project) -> None:
+    result = subprocess.run(["python", "stages/train.py", "qaa", "0"], cwd=done.folder, capture_output=True, text=True,
+                            env=environment(cold=True) | {"PYTHONPATH": "src"}, timeout=120, check=False,
+                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (500_000_000,) * 2))  # fmt: skip
+    assert result.returncode == 1 and result.stderr.count("\n") == 1 and "out of memory" in result.stderr
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])

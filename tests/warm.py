@@ -15,7 +15,6 @@ import select
 import signal
 import socket
 import sys
-import traceback
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -99,9 +98,9 @@ def run(arguments: list[str], folder: str, environment: dict[str, str], files: l
         runpy.run_path(arguments[0], run_name="__main__")
     except SystemExit as end:
         status = end.code
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
         status = 1
+        sys.excepthook(type(error), error, error.__traceback__)
     if isinstance(status, str):  # as the interpreter does: last, when progress bars are gone with their frames
         print(status, file=sys.stderr)
         status = 1

@@ -12,6 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from types import TracebackType
 
 from ketune.ground.errors import InputError
 
@@ -73,6 +74,7 @@ def matrix_item(arguments: list[str]) -> tuple[str, int]:
     return arguments[0], int(arguments[1])
 
 
+WITHOUT_MEMORY = "can't allocate|out of memory|failed to map segment|can't start new thread"
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
@@ -85,7 +87,7 @@ def fault_of_machine(error: BaseException) -> str | None:
         return _of_disk(error.strerror or str(error), error.filename)
     behind: BaseException | None = error
     while behind is not None:
-        if isinstance(behind, MemoryError) or re.search("can't allocate|out of memory", str(behind)):
+        if isinstance(behind, MemoryError) or re.search(WITHOUT_MEMORY, str(behind)):
             return "out of memory; lower train.batch_size or generate.batch_size and run again"
         if isinstance(behind, OSError) and behind.errno in REFUSED:
             return _of_disk(behind.strerror, behind.filename)
@@ -101,21 +103,35 @@ def _of_disk(reason: str, file: str | None) -> str:
     return f"{reason}{f' ({file})' if file else ''}; nothing was left half-written, mend it and run again"
 
 
-def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = nothing) -> None:
-    """Run a stage on its parsed arguments; end with status 1 and one sentence where user, disk or memory is at fault.
+def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say what ends this process: one sentence where disk or memory is at fault, else the traceback of a defect.
 
-    Any other exception is a defect and keeps its traceback. Ctrl-C ends with status 130.
+    As `sys.excepthook` it also covers what happens before a stage begins: libraries may not even fit into memory.
     """
-    name = os.environ.get("DVC_STAGE") or os.path.basename(sys.argv[0]).removesuffix(".py")
+    fault = fault_of_machine(error)
+    if fault is None:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(f"{_name()}: {fault}.", file=sys.stderr, flush=True)
+        os._exit(1)  # without memory, what libraries do at exit fails too, and says so at length
+
+
+sys.excepthook = tell
+
+
+def _name() -> str:
+    return os.environ.get("DVC_STAGE") or os.path.basename(sys.argv[0]).removesuffix(".py")
+
+
+def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = nothing) -> None:
+    """Run a stage on its parsed arguments; end with status 1 and one sentence where the user's input is at fault.
+
+    Ctrl-C ends with status 130. What else goes wrong is told by `tell`.
+    """
     try:
         stage(*parse(sys.argv[1:]))
     except InputError as error:
-        sys.exit(f"{name}: {error}")
+        sys.exit(f"{_name()}: {error}")
     except KeyboardInterrupt:
-        print(f"\n{name}: interrupted; run the same command again to go on.", file=sys.stderr)
+        print(f"\n{_name()}: interrupted; run the same command again to go on.", file=sys.stderr)
         sys.exit(130)
-    except Exception as error:
-        fault = fault_of_machine(error)
-        if fault is None:
-            raise
-        sys.exit(f"{name}: {fault}.")
