@@ -161,26 +161,37 @@ def test_a_kill_at_a_write_leaves_nothing_torn(project: Project, command: str) -
         assert again.returncode == 0 and content(project) == before, f"write {write}: {again.stderr}"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
-@pytest.mark.parametrize("command", WRITES)
-def test_a_full_disk_is_one_sentence_and_results_stay(done: Project, tmp_path: Path, command: str) -> None:
-    stage, *arguments = f"stages/{command}".split()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(tmp_path)], check=False)
-    if mounted.returncode:
+@pytest.fixture
+def mounted(done: Project, tmp_path: Path) -> Iterator[Project]:
+    """The finished project on a file system of its own, 64 MB large."""
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", tmp_path]).returncode:
         pytest.skip("file systems cannot be mounted here")
-    try:
-        project = done.copy(tmp_path / "project")
-        before = content(project)
-        left = 16 * 1024 if "train" in stage else 0  # training then fails within a checkpoint
-        with (tmp_path / "filling").open("wb") as file:
-            file.write(bytes(shutil.disk_usage(tmp_path).free - left))
-        result = stage_alone(project, stage, *arguments)
-        assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
-        assert "mend it and run again" in result.stderr.splitlines()[-1]
-        if "report" not in stage:  # which writes several files, each of them whole
-            assert content(project) == before
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+    yield done.copy(tmp_path / "project")
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("command", WRITES)
+def test_a_full_disk_is_one_sentence_and_results_stay(mounted: Project, command: str) -> None:
+    stage, *arguments = f"stages/{command}".split()
+    before = content(mounted)
+    left = 16 * 1024 if "train" in stage else 0  # training then fails within a checkpoint
+    with (mounted.folder / "filling").open("wb") as file:
+        file.write(bytes(shutil.disk_usage(mounted.folder).free - left))
+    result = stage_alone(mounted, stage, *arguments)
+    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
+    assert "mend it and run again" in result.stderr.splitlines()[-1]
+    if "report" not in stage:  # which writes several files, each of them whole
+        assert content(mounted) == before
+
+
+@pytest.mark.parametrize("command", WRITES)
+def test_a_read_only_folder_is_one_sentence_and_results_stay(mounted: Project, command: str) -> None:
+    before = content(mounted)
+    subprocess.run(["mount", "-o", "remount,ro", mounted.folder.parent], check=True)
+    result = stage_alone(mounted, *f"stages/{command}".split())
+    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
+    assert "Read-only file system" in result.stderr.splitlines()[-1]
+    assert content(mounted) == before
 
 
 @pytest.mark.parametrize(
