@@ -60,8 +60,9 @@ search: $(VENV)/.ready  ## find each method's learning rate, by an equal budget,
 	dvc repro stages/learning_rates/dvc.yaml
 	cp data/search/*.json reports/search/
 
-publish: $(VENV)/.ready  ## put the report of this state into git, as reports/published/default.html
-	mkdir -p reports/published && cp reports/index.html reports/published/default.html
+NAME ?= default
+publish: $(VENV)/.ready  ## put the report of this state into git, as reports/published/NAME.html
+	mkdir -p reports/published && cp reports/index.html reports/published/$(NAME).html
 
 # ARGS="--dry --force" lists the stages; without --force DVC looks results up for data that a dry run never makes.
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)

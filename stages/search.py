@@ -1,7 +1,7 @@
 """The learning rate of one method, by the budget that every method gets. Run it with `make search`.
 
 reads:  data/prepared, data/model
-params: search, train, the method's own section
+params: search, train, the method's own section; data and language_model, to say what was searched on
 writes: data/search/<method>.json
 """
 
@@ -39,7 +39,10 @@ def find(name: str) -> None:
         folder=checkpoints.root() / f"search-{name}",
     )
     result = search.outcome(found, untrained, settings.search)
-    records.write_json(layout.search_output(name), result)
+    data = settings.data.hub or settings.data.source
+    records.write_json(
+        layout.search_output(name), result | {"data": data, "language_model": settings.language_model.name}
+    )
     print(f"{name}: best learning rate {result['best']}; params.yaml has {method.learning_rate}")
 
 

@@ -372,13 +372,15 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
         {"learning_rate": rate, "validation_loss": loss} for rate, loss in ((0.001, 1.9), (0.01, 1.8), (0.1, None))
     ]
     (tmp_path / "reports/search").mkdir(parents=True)
-    found = {"points": points, "best": 0.01, "at_edge": True, "steps": 20, "seed": 1000}
+    found = {"points": points, "best": 0.01, "at_edge": True, "steps": 20, "seed": 1000,
+             "data": "data/other.jsonl", "language_model": "smollm2-135m"}  # fmt: skip
     (tmp_path / "reports/search/lora.json").write_text(json.dumps(found))
     told = read(tmp_path, monkeypatch)
     row = ledger.search_table(told).cells.loc[0]
     assert [row[name].text for name in ("Tried", "Steps each", "From, to")] == ["3", "20", "0.001 to 0.1"]
     said = " ".join(caveats.caveats(told, comparisons.judge(told)))
     assert "edge of the searched range" in said and "its search found 0.01" in said
+    assert "searched elsewhere (data/other.jsonl, smollm2-135m): LoRA." in said
 
 
 def test_too_few_resamples_are_a_caveat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

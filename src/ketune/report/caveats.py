@@ -103,6 +103,8 @@ def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
             found.append(f"{results.title(method)}: the best learning rate lies at the edge of the searched range.")
         if search["best"] is not None and search["best"] != used:
             found.append(f"{results.title(method)}: trained at {used:g}, while its search found {search['best']:g}.")
+    for place, methods in ledger.searched_elsewhere(results).items():
+        found.append(f"Learning rates that were searched elsewhere ({place}): {results.named(methods)}.")
     return found
 
 

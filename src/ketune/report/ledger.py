@@ -56,6 +56,18 @@ def searches(results: Results) -> dict[str, dict[str, Any]]:
     return found
 
 
+def searched_elsewhere(results: Results) -> dict[str, list[str]]:
+    """data and language model of a search → the methods that were searched there and not where they were run."""
+    settings = results.settings
+    here = (settings.data.hub or settings.data.source, settings.language_model.name)
+    found: dict[str, list[str]] = {}
+    for method, search in searches(results).items():
+        there = (search["data"], search["language_model"])
+        if there != here:
+            found.setdefault(", ".join(there), []).append(method)
+    return found
+
+
 def search_table(results: Results) -> Table | None:
     """What each method's search tried and found, beside the learning rate that was used."""
     rows = []
@@ -71,6 +83,7 @@ def search_table(results: Results) -> Table | None:
             "Best": Cell(ABSENT) if search["best"] is None else Cell(f"{search['best']:g}", search["best"]),
             "Used": Cell(f"{used:g}", used),
             "Validation loss": numeral(min(finite) if finite else None, 4), "Best lies": lies,
+            "On": Cell(f"{search['data']}, {search['language_model']}"),
         })  # fmt: skip
     caption = (
         "The search for learning rates: the same grid, steps and seed for every method, chosen on validation loss."
