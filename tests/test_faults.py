@@ -201,6 +201,7 @@ def test_a_read_only_folder_is_one_sentence_and_results_stay(mounted: Project, c
         (Exception("Permission denied (os error 13)"), "Permission denied"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), "out of memory"),
         (MemoryError(), "batch_size"),
+        (RuntimeError("unable to mmap 9 bytes from <model.safetensors>: Cannot allocate memory"), "out of memory"),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "out of memory"),
         (PermissionError(13, "Permission denied", "a/b"), "a/b"),
         (KeyError("a defect"), None),

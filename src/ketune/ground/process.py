@@ -74,7 +74,7 @@ def matrix_item(arguments: list[str]) -> tuple[str, int]:
     return arguments[0], int(arguments[1])
 
 
-WITHOUT_MEMORY = "can't allocate|out of memory|failed to map segment|can't start new thread"
+WITHOUT_MEMORY = "can't allocate|[Cc]annot allocate memory|out of memory|failed to map segment|can't start new thread"
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
