@@ -86,6 +86,13 @@ def test_bad_input_ends_with_one_sentence_and_leaves_nothing(project: Project, c
     assert not list(project.folder.rglob(".partial-*")) and not (project.folder / "planted").exists()
 
 
+def test_an_experiment_in_a_temporary_workspace_finds_data_and_model(project: Project) -> None:
+    output = project.run("dvc", "exp", "run", "--temp", "-S", "qaa.layers=2", "-n", "temporary")
+    assert "Running stage 'train@qaa-0'" in output and "Running stage 'train@base-0'" not in output
+    assert "temporary" in project.run("dvc", "exp", "show", "--csv", "--drop", ".*data.*")
+    project.run("dvc", "exp", "remove", "temporary")
+
+
 def test_the_lock_file_proves_itself_in_a_clone_without_data(project: Project, tmp_path: Path) -> None:
     clone = project.clone(tmp_path / "clone")
     assert clone.stages_run("dvc", "repro", "--allow-missing", "--dry") == set()

@@ -381,6 +381,9 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     said = " ".join(caveats.caveats(told, comparisons.judge(told)))
     assert "edge of the searched range" in said and "its search found 0.01" in said
     assert "searched elsewhere (data/other.jsonl, smollm2-135m): LoRA." in said
+    (tmp_path / "reports/search/lora.json").write_text(json.dumps(found | {"best": None, "at_edge": False}))
+    said = " ".join(caveats.caveats(told, comparisons.judge(told)))
+    assert "LoRA: no searched learning rate was better than no training." in said and "edge of" not in said
 
 
 def test_too_few_resamples_are_a_caveat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ server.connect({address!r})
 message = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
 server.sendmsg([len(message).to_bytes(8, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
 server.sendall(message)
-status = int(server.recv(16) or b"1")
+status = int(server.recv(16) or sys.exit("the process that serves warm stages is gone"))
 if status < 0:
     os.kill(os.getpid(), -status)
 sys.exit(status)
