@@ -1,24 +1,24 @@
 """params.yaml: every key can be wrong in every way, and each time one sentence names it."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from dvc.utils.serialize import modify_yaml
+from dvc.utils.serialize import load_yaml, modify_yaml
 
 from conftest import ROOT
 from ketune import methods
 from ketune.ground import params
 from ketune.ground.errors import InputError
 
-RAW = yaml.safe_load((ROOT / "params.yaml").read_text())
+RAW = params.read(ROOT / "params.yaml")
 SECTIONS = [name for name, value in RAW.items() if isinstance(value, dict)]
 KEYS = [(section, key) for section in SECTIONS for key in RAW[section]]
-METHOD_KEYS = [(s, k) for s, k in KEYS if s not in params.BLOCKS]
-BLOCK_KEYS = [(s, k) for s, k in KEYS if s in params.BLOCKS]
-WRONG = {"wrong type": [[1]], "nested": {"a": 1}, "not a number": float("nan"), "infinite": float("inf")}
+WRONG = {"wrong type": [[1]], "nested": {"a": 1}, "not a number": float("nan"), "infinite": float("inf"),
+         "400 digits": 10**400}  # fmt: skip
 
 
 def check(raw: dict[str, Any], tmp_path: Path) -> None:
@@ -83,15 +83,17 @@ def test_a_missing_section_is_named(missing: str, tmp_path: Path) -> None:
 
 
 LISTS = {
-    "methods": [[], None, "qaa", ["qaa", "qaa"], ["nosuch"], [3]],
-    "seeds": [[], None, 0, [0, 0], [-1], ["a"], [True], [0.5]],
+    "methods": [[], None, "qaa", ["qaa", "qaa"], ["nosuch"], [3], ["$(touch x)"], ["../qaa"]],
+    "seeds": [[], None, 0, [0, 0], [-1], ["a"], [True], [0.5], [2**32], [10**400], ["$(touch x)"], [{"a": 1}]],
 }
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in LISTS.items() for value in values])
 def test_bad_lists_are_named(key: str, value: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"^{key}: "):
-        check(RAW | {key: value}, tmp_path)
+    planted = {value[0]: {}} if isinstance(value, list) and "touch" in str(value) and key == "methods" else {}
+    with pytest.raises(InputError, match=rf"^{key}(\[0\])?: ") as error:
+        check(RAW | planted | {key: value}, tmp_path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
 def test_a_listed_method_without_a_file_proposes_names(tmp_path: Path) -> None:
@@ -99,7 +101,11 @@ def test_a_listed_method_without_a_file_proposes_names(tmp_path: Path) -> None:
         check(RAW | {"qaaa": {}, "methods": ["base", "qaaa", "lora"]}, tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "- 1", "\x00", "a: b: c"])
+NO_MAPPING = ["", "a: [", "- 1", "\x00", "a: b: c", "a: 1\na: 2", "a: 2020-13-45", f"a: {'9' * 5000}", "a: !!bool x",
+              f"a: {'[' * 3000}{']' * 3000}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_MAPPING)
 def test_a_file_that_is_no_mapping_is_one_sentence(text: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text)
@@ -108,9 +114,38 @@ def test_a_file_that_is_no_mapping_is_one_sentence(text: str, tmp_path: Path) ->
     assert "\n" not in str(error.value)
 
 
-def test_python_spells_1e_4_as_text_and_the_message_says_how_to_write_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"lora.learning_rate: '1e-4'.*write 0.0001"):
-        check(changed("lora", "learning_rate", "1e-4"), tmp_path)
+SPELLINGS = ["010", "0120", "0o10", "1:30", "1_000", "1e-05", "1e-4", "1.0E-4", "yes", "~", "0x1F", ".5", "2020-01-01"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_value_means_to_ketune_what_it_means_to_dvc(spelling: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train:\n  steps: {spelling}\nseeds:\n- {spelling}\n")
+    assert params.read(path) == load_yaml(str(path))
+
+
+def with_spelling(section: str, key: str, spelling: str, tmp_path: Path) -> Path:
+    """The project's params.yaml with one value spelt as given."""
+    path = tmp_path / "params.yaml"
+    text = (ROOT / "params.yaml").read_text()
+    changed, times = re.subn(rf"(?m)(^{section}:\n(?:  .*\n)*?  {key}:) \S+", rf"\1 {spelling}", text)
+    assert times == 1
+    path.write_text(changed)
+    return path
+
+
+def test_steps_are_trained_as_dvc_records_them(tmp_path: Path) -> None:
+    assert params.load(with_spelling("train", "steps", "0120", tmp_path)).train.steps == 120
+    with pytest.raises(InputError, match=r"train.steps: '1:30' is not allowed; a whole number"):
+        params.load(with_spelling("train", "steps", "1:30", tmp_path))
+
+
+def test_a_rate_that_dvc_wrote_is_read(tmp_path: Path) -> None:
+    path = with_spelling("lora", "learning_rate", "0.004", tmp_path)
+    with modify_yaml(str(path)) as content:  # as `dvc exp run -S lora.learning_rate=0.00001` does
+        content["lora"]["learning_rate"] = 0.00001
+    assert "learning_rate: 1e-05\n" in path.read_text()
+    assert params.load(path).section("lora")["learning_rate"] == 0.00001
 
 
 def test_dvc_leaves_the_file_as_it_is(tmp_path: Path) -> None:

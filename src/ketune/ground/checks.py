@@ -8,7 +8,7 @@ import types
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ketune.ground.errors import InputError, nearest
+from ketune.ground.errors import InputError, nearest, shown
 
 T = TypeVar("T")
 
@@ -33,11 +33,12 @@ class Range:
 
     def __str__(self) -> str:
         bounds = [(self.low, "at least"), (self.above, "above"), (self.high, "at most"), (self.below, "below")]
-        return " and ".join(f"{word} {bound:g}" for bound, word in bounds if bound is not None)
+        return " and ".join(f"{word} {bound:.10g}" for bound, word in bounds if bound is not None)
 
 
 Count = Annotated[int, Range(low=1)]
 Whole = Annotated[int, Range(low=0)]
+Seed = Annotated[int, Range(low=0, high=2**32 - 1)]  # NumPy takes no more
 Fraction = Annotated[float, Range(above=0, below=1)]
 NonNegative = Annotated[float, Range(low=0)]
 Positive = Annotated[float, Range(above=0)]
@@ -50,7 +51,7 @@ def build(kind: type[T], section: Any, prefix: str) -> T:
         InputError: names the key, the value given and what is allowed.
     """
     if not isinstance(section, dict):
-        raise InputError(f"{prefix}: {section!r} is no mapping of keys to values.")
+        raise InputError(f"{prefix}: {shown(section)} is no mapping of keys to values.")
     hints = get_type_hints(kind, include_extras=True)
     allowed = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     for key in section:
@@ -71,12 +72,14 @@ def checked(value: Any, hint: Any, key: str) -> Any:
         value = checked(value, base, key)
         for bound in bounds:
             if isinstance(bound, Range) and value is not None and not bound.holds(value):
-                raise InputError(f"{key}: {value!r} is out of range; allowed is a number {bound}.")
+                raise InputError(f"{key}: {shown(value)} is out of range; allowed is a number {bound}.")
         return value
     if origin is Literal:
         if value not in get_args(hint) or isinstance(value, bool) != isinstance(get_args(hint)[0], bool):
-            options = ", ".join(map(str, get_args(hint)))
-            raise InputError(f"{key}: {value!r} is not allowed; choose one of {options}.{nearest(value, options)}")
+            options = [str(option) for option in get_args(hint)]
+            raise InputError(
+                f"{key}: {shown(value)} is not allowed; choose one of {', '.join(options)}.{nearest(str(value), options)}"
+            )
         return value
     if origin in (Union, types.UnionType):
         if value is None and type(None) in get_args(hint):
@@ -89,7 +92,7 @@ def checked(value: Any, hint: Any, key: str) -> Any:
 
 def _list(value: Any, hint: Any, key: str) -> Any:
     if not isinstance(value, (list, tuple)):
-        raise InputError(f"{key}: {value!r} is no list.")
+        raise InputError(f"{key}: {shown(value)} is no list.")
     item = get_args(hint)[0]
     return get_origin(hint)(checked(v, item, f"{key}[{i}]") for i, v in enumerate(value))
 
@@ -100,9 +103,11 @@ def _scalar(value: Any, hint: Any, key: str) -> Any:
         return value
     fits = isinstance(value, hint) or (hint is float and isinstance(value, int))
     if not fits or (isinstance(value, bool) and hint is not bool):
-        raise InputError(f"{key}: {value!r} is not allowed; {words[hint]} is expected.")
+        raise InputError(f"{key}: {shown(value)} is not allowed; {words[hint]} is expected.")
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise InputError(f"{key}: {shown(value)} is not allowed; a number below 2**63 is expected.")
     if hint is float and not math.isfinite(value):
-        raise InputError(f"{key}: {value!r} is not allowed; a finite number is expected.")
+        raise InputError(f"{key}: {shown(value)} is not allowed; a finite number is expected.")
     if hint is str and not value.strip():
         raise InputError(f"{key}: an empty text is not allowed.")
     return float(value) if hint is float else value

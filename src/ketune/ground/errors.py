@@ -11,6 +11,15 @@ class InputError(ValueError):
     """What the user gave (a file, a parameter, a name) cannot be used."""
 
 
+def shown(value: object) -> str:
+    """A value as a message shows it: as Python writes it, no longer than 60 characters."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def nearest(given: str, allowed: Iterable[str]) -> str:
     """A hint naming the valid spelling closest to `given`, or an empty string where none is close."""
     matches = difflib.get_close_matches(str(given), list(allowed), n=1)

@@ -4,17 +4,18 @@ The file has three kinds of keys. *Fixed* ones (data, language_model, train, gen
 every method. Each method has a section of its own with its *scientific* keys and its *nuisance* keys (learning rates).
 Last come the lists `methods` and `seeds`. No default hides in code: a missing key is an error.
 
-This module checks values. It does not know what they do, and it does not know any method.
+The file is read as DVC reads it (YAML 1.2): `010` is ten for both, `1e-05` a number, `1:30` a text. This module checks
+values. It does not know what they do, and it does not know any method.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
+from ruamel.yaml import YAML, YAMLError
 
-from ketune.ground.checks import Count, Fraction, NonNegative, Positive, Range, Whole, build
-from ketune.ground.errors import InputError, nearest
+from ketune.ground.checks import Count, Fraction, NonNegative, Positive, Range, Seed, Whole, build, checked
+from ketune.ground.errors import InputError, nearest, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class Search:
     points: Annotated[int, Range(low=3)]
     ratio: Annotated[float, Range(above=1)]
     steps: Count
-    seed: Whole
+    seed: Seed
     validation_records: Count
 
 
@@ -147,50 +148,54 @@ def load(path: Path = Path("params.yaml")) -> Params:
     Raises:
         InputError: the file is missing or no YAML mapping, or a key is unknown, missing, mistyped or out of range.
     """
-    raw = _mapping(path)
+    raw = read(path)
+    methods = _distinct(raw, "methods", str, "[base, lora, qaa]")
+    seeds = _distinct(raw, "seeds", Seed, "[0, 1, 2]")
     for key in BLOCKS:
         if key not in raw:
             raise InputError(f"{key}: missing from {path}; see the section {key!r} in the project's params.yaml.")
-    lists = {key: _list(raw, key) for key in ("methods", "seeds")}
     for key, section in raw.items():
-        if key not in BLOCKS and key not in lists and not isinstance(section, dict):
-            raise InputError(f"{key}: unknown key in {path}.{nearest(key, [*BLOCKS, *lists])}")
-    for method in lists["methods"]:
+        if key not in (*BLOCKS, "methods", "seeds") and not isinstance(section, dict):
+            raise InputError(f"{key}: unknown key in {path}.{nearest(key, [*BLOCKS, 'methods', 'seeds'])}")
+    for method in methods:
+        if not method.isidentifier():
+            raise InputError(f"methods: {method!r} is no method's name; names have letters, digits and underscores.")
         if not isinstance(raw.get(method), dict):
             raise InputError(f"methods: {method!r} has no section in {path}; add one, or drop it from the list.")
     blocks = {key: build(kind, raw[key], key) for key, kind in BLOCKS.items()}
-    params = Params(
-        **blocks,
-        methods=tuple(lists["methods"]),
-        seeds=tuple(lists["seeds"]),
-        sections={method: raw[method] for method in lists["methods"]},
-    )
+    params = Params(**blocks, methods=methods, seeds=seeds, sections={method: raw[method] for method in methods})
     _check_together(params)
     return params
 
 
-def _mapping(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """The file's mapping as it stands, unchecked.
+
+    Raises:
+        InputError: the file is missing or no YAML mapping.
+    """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))  # dvc's own call
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the project's folder.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply; sections hold texts, numbers and lists.") from None
+    except (YAMLError, ValueError, KeyError) as error:  # the last two: a date, a number or a tag that cannot be
         raise InputError(f"{path}: no valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path}: a mapping of sections is expected.")
     return raw
 
 
-def _list(raw: dict[str, Any], key: str) -> list[Any]:
-    kind, word = (str, "method names") if key == "methods" else (int, "whole numbers from 0")
-    value = raw.get(key)
-    fits = isinstance(value, list) and value and all(isinstance(v, kind) and not isinstance(v, bool) for v in value)
-    if not fits or (kind is int and min(value) < 0):
-        raise InputError(f"{key}: {value!r} is not allowed; a list of {word} is expected, such as "
-                         f"{'[base, lora, qaa]' if kind is str else '[0, 1, 2]'}.")  # fmt: skip
-    if len(set(value)) != len(value):
-        raise InputError(f"{key}: {value!r} names an item twice; list each once.")
-    return value
+def _distinct(raw: dict[str, Any], key: str, item: Any, example: str) -> tuple[Any, ...]:
+    """The list under `key`: one item or more, none twice."""
+    if not isinstance(raw.get(key), list) or not raw[key]:
+        raise InputError(f"{key}: {shown(raw.get(key))} is not allowed; a list is expected, such as {example}.")
+    values = checked(raw[key], tuple[item, ...], key)
+    twice = [value for value in values if values.count(value) > 1]
+    if twice:
+        raise InputError(f"{key}: {twice[0]!r} stands in the list twice; list each item once.")
+    return values
 
 
 def _check_together(params: Params) -> None:
