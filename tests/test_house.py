@@ -22,11 +22,12 @@ FLOORS = [
     {"ketune.language_model", "ketune.weights"},
     {"ketune.tokens", "ketune.corpus"},
     {"ketune.sources"},
-    {"ketune.statistics"},
+    {"ketune.statistics", "ketune.tuning"},
+    {"ketune.movement"},
     {"ketune.ground.params", "ketune.ground.layout", "ketune.ground.records", "ketune.ground.process"},
     {"ketune.ground"},
 ]
-WITHOUT_TORCH = ("ketune.ground", "ketune.statistics", "ketune.report")
+WITHOUT_TORCH = ("ketune.ground", "ketune.statistics", "ketune.report", "ketune.tuning", "ketune.movement")
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py", "core.py"}
 
 

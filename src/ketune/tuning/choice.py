@@ -1,0 +1,130 @@
+"""Which trial wins: objections, noise, ties.
+
+A trial is one training run at given rates; its loss is that on validation records. Candidates are the trials with the
+lowest losses to which there is no objection; each is run again on a second seed. From candidates and seeds, crossed,
+follows the noise: the standard error of the difference between two candidates' means. Among the candidates within one
+standard error of the best, the one with the smallest rates wins (the 1 SE rule of Breiman et al., 1984).
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ketune import movement
+from ketune.ground.errors import InputError
+from ketune.tuning.record import Trial
+
+MARGIN = 2.5  # about the step between eight trials of a range of three decades: the next larger rate must not fail
+FREE, BESIDE_FAILURE, STANDING_STILL, WORSE, DIVERGED = range(5)
+
+
+@dataclass(frozen=True)
+class Objection:
+    """What speaks against a trial. Where every trial has an objection, those of the lowest severity compete."""
+
+    severity: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The trial that won, the one with the lowest mean loss (which may be the same), and the noise between them.
+
+    Attributes:
+        noise: standard error of the difference of two candidates' mean losses, nats per token; None where it cannot be
+            estimated, from fewer than two candidates.
+    """
+
+    winner: Trial
+    best: Trial
+    noise: float | None
+
+
+def size(rates: Mapping[str, float]) -> float:
+    """What "smaller rates" compares: the mean of their logarithms."""
+    return math.fsum(map(math.log, rates.values())) / len(rates)
+
+
+def shown(rates: Mapping[str, float]) -> str:
+    """Rates in a sentence."""
+    return ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
+
+
+def objection(trial: Trial, trials: Collection[Trial], untrained: float) -> Objection:
+    """What speaks most against a trial among all trials of its method; severity FREE where nothing does.
+
+    What a trial shows on one seed holds for its rates on every seed. A failed trial speaks against another where one of
+    its rates is larger and none is more than MARGIN times larger.
+    """
+    repeats = [trial, *(other for other in trials if other.rates == trial.rates)]
+    if failures := [other for other in repeats if _failed(other, untrained)]:
+        worst = min(failures, key=lambda other: other.loss is not None)
+        return Objection(DIVERGED if worst.loss is None else WORSE, f"{_failure(worst)} on seed {worst.seed}")
+    if still := [m for other in repeats for m in other.moved if movement.stood_still(m)]:
+        return Objection(STANDING_STILL, f"{still[0].part} moved {movement.described(still[0])} and so stood still")
+    for other in trials:
+        if _failed(other, untrained) and 1 < _largest_ratio(other.rates, trial.rates) <= MARGIN:
+            return Objection(BESIDE_FAILURE, f"at {shown(other.rates)} {_failure(other)}")
+    return Objection(FREE, "")
+
+
+def candidates(trials: Collection[Trial], untrained: float, count: int) -> list[Trial]:
+    """Up to `count` trials, the best first, to be run again on a second seed."""
+    severity = {id(trial): objection(trial, trials, untrained).severity for trial in trials}
+    standing = [trial for trial in trials if severity[id(trial)] == min(severity.values())]
+    return sorted(standing, key=lambda trial: (_loss(trial), size(trial.rates)))[:count]
+
+
+def noise(losses: NDArray[np.float64]) -> float | None:
+    """Standard error of the difference between two rows' means.
+
+    Args:
+        losses: (candidates, seeds). With fewer than two of either nothing can be said: None.
+    """
+    rows, seeds = losses.shape
+    if min(rows, seeds) < 2:
+        return None
+    residual = losses - losses.mean(axis=1, keepdims=True) - losses.mean(axis=0) + losses.mean()
+    variance = (residual**2).sum() / ((rows - 1) * (seeds - 1))
+    return math.sqrt(2 * variance / seeds)
+
+
+def choose(trials: Collection[Trial], untrained: float) -> Choice:
+    """The winner among the trials whose rates were tried on the most seeds.
+
+    Raises:
+        InputError: every trial diverged.
+    """
+    groups: dict[tuple, list[Trial]] = {}
+    for trial in sorted(trials, key=lambda trial: trial.seed):
+        groups.setdefault(tuple(trial.rates.items()), []).append(trial)
+    most = max(map(len, groups.values()))
+    repeated = [group for group in groups.values() if len(group) == most]
+    severities = [objection(group[0], trials, untrained).severity for group in repeated]
+    if min(severities) == DIVERGED:
+        raise InputError("training diverged in every trial")
+    standing = [group for group, severity in zip(repeated, severities, strict=True) if severity == min(severities)]
+    losses = np.array([[trial.loss for trial in group] for group in standing])
+    spread, means = noise(losses), losses.mean(axis=1)
+    tied = [i for i in range(len(means)) if means[i] <= means.min() + (spread or 0.0)]
+    winner = min(tied, key=lambda i: (size(standing[i][0].rates), means[i]))
+    return Choice(standing[winner][0], standing[int(means.argmin())][0], spread)
+
+
+def _failed(trial: Trial, untrained: float) -> bool:
+    return trial.loss is None or trial.loss >= untrained
+
+
+def _failure(trial: Trial) -> str:
+    return "training diverged" if trial.loss is None else "the model was no better than untrained"
+
+
+def _loss(trial: Trial) -> float:
+    return math.inf if trial.loss is None else trial.loss
+
+
+def _largest_ratio(rates: Mapping[str, float], over: Mapping[str, float]) -> float:
+    return max(rates[name] / over[name] for name in over)

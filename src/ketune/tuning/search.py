@@ -1,0 +1,40 @@
+"""The search for a method's learning rates, with the same number of trials for every method."""
+
+from collections.abc import Callable, Mapping
+
+from ketune.ground.checks import Range
+from ketune.tuning import points
+from ketune.tuning.choice import candidates
+from ketune.tuning.record import Trial
+
+Run = Callable[[dict[str, float], int], Trial]  # rates and seed → one training run and its loss
+
+
+def search(
+    run: Run,
+    ranges: Mapping[str, Range],
+    given: Mapping[str, float],
+    untrained: float,
+    *,
+    trials: int,
+    refined: int,
+    confirmed: int,
+    seeds: tuple[int, int],
+) -> list[Trial]:
+    """`trials` over the whole ranges, `refined` around the best, then `confirmed` of all again on the second seed.
+
+    The first half of the refined trials reaches from the best to where its neighbours lie; the second half, around the
+    best by then, half as far.
+
+    Args:
+        ranges: the rates to find.
+        given: the rates that are not searched; every trial takes them as they are.
+        untrained: the loss of the model without training.
+    """
+    first, second = seeds
+    found = [run({**given, **rates}, first) for rates in points.over(ranges, trials)]
+    spacing = trials ** (-1 / len(ranges))
+    for reach in (spacing, spacing / 2):
+        centre = candidates(found, untrained, 1)[0].rates
+        found += [run({**given, **rates}, first) for rates in points.around(centre, ranges, reach, refined // 2)]
+    return found + [run(trial.rates, second) for trial in candidates(found, untrained, confirmed)]
