@@ -14,12 +14,13 @@ from ketune.ground import layout, params, records
 def generate(name: str, seed: int) -> None:
     """Decode answers to test prompts; measure likelihoods of test references and of neutral text."""
     settings = params.load()
-    methods.load(name, settings.section(name))  # registers the adapter's kind with PEFT
+    adapter = methods.adapter(name, settings.section(name))
     run = layout.Run(name, seed)
     device = language_model.device(settings.generate.device)
     with language_model.quiet():
         model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.generate.precision, device)
         model = adapters.restore(run.adapter, model).to(device)
+    adapter.set_runtime(model)
     language_model.fix_randomness(seed)
     test = records.read_rows(layout.split("test"), records.Example)
     passages = records.read_rows(layout.RETENTION, records.Passage)

@@ -16,7 +16,7 @@ def find(name: str) -> None:
     """Train at each learning rate of the grid and keep the losses on validation records."""
     settings = params.load()
     method = methods.load(name, settings.section(name))
-    if not hasattr(method, "learning_rate"):
+    if not method.learning_rates:
         records.write_json(layout.search_output(name), {"points": [], "best": None})
         print(f"{name}: no learning rate, nothing to search")
         return
@@ -43,7 +43,7 @@ def find(name: str) -> None:
     records.write_json(
         layout.search_output(name), result | {"data": data, "language_model": settings.language_model.name}
     )
-    print(f"{name}: best learning rate {result['best']}; params.yaml has {method.learning_rate}")
+    print(f"{name}: best learning rate {result['best']}; params.yaml has {method.learning_rates}")
 
 
 if __name__ == "__main__":

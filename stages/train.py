@@ -35,7 +35,7 @@ def train(name: str, seed: int) -> None:
     adapters.save(model, run.adapter, name, settings.section(name))
     records.write_csv(run.curve, loop.CURVE, result.curve)
     about = {
-        "method": {"title": method.title, "family": method.family, "source": method.source},
+        "method": {key: getattr(method.declaration, key) for key in ("title", "family", "source")},
         "parameters": dataclasses.asdict(result.parameters),
         "adapter_bytes": cost.folder_bytes(run.adapter),
         "card": method.card(model),

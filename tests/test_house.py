@@ -1,11 +1,13 @@
 """The house keeps its floors, and `dvc.yaml` names every file that a stage imports."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from ketune import methods
 from ketune.ground import layout
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +29,9 @@ FLOORS = [
     {"ketune.ground.params", "ketune.ground.layout", "ketune.ground.records", "ketune.ground.process"},
     {"ketune.ground"},
 ]
-WITHOUT_TORCH = ("ketune.ground", "ketune.statistics", "ketune.report", "ketune.tuning", "ketune.movement")
+WITHOUT_TORCH = (
+    "ketune.ground", "ketune.methods", "ketune.statistics", "ketune.report", "ketune.tuning", "ketune.movement",
+)  # fmt: skip
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py", "core.py"}
 
 
@@ -43,10 +47,19 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The node and all in it, but nothing that only a type checker sees."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from statements(child)
+
+
 def imports(file: Path) -> set[str]:
     """Every module that a file imports, anywhere in it; `from ketune import x` counts as ketune.x."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in statements(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -121,7 +134,9 @@ METHODS = sorted(m.rpartition(".")[2] for m in MODULES if m.startswith("ketune.m
 def test_dvc_knows_every_file_that_a_stage_imports(stage: str, method: str) -> None:
     declared = [ROOT / dep.replace("${item.method}", method) for dep in PIPELINE[stage]["deps"] if "${data" not in dep]
     script = ROOT / "stages" / f"{stage}.py"
-    files = [script, *([MODULES[f"ketune.methods.{method}"]] if stage in ("train", "generate", "search") else [])]
+    files = [script]
+    if stage in ("train", "generate", "search"):  # what they import by the method's name
+        files += [MODULES[f"ketune.methods.{method}"], MODULES[f"ketune.tuners.{methods.declared(method).adapter}"]]
     needed = closure(files) | set(files)
     missing = [f for f in needed if not any(f == d or d in f.parents for d in declared)]
     assert not missing, f"dvc.yaml, stage {stage}: add {sorted(str(f.relative_to(ROOT)) for f in missing)}"

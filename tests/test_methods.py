@@ -1,5 +1,7 @@
 """Every method against its contract: the closed form counts what is trained, a seed decides all that is drawn."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ NAMES = methods.names()
 every_method = pytest.mark.parametrize("name", NAMES)
 
 
-def load(name: str, **changes: Any) -> methods.Method:
+def load(name: str, **changes: Any) -> methods.ConfiguredMethod:
     """The method with the project's own values; without a tokenizer, a prefix starts at random."""
-    section = PARAMS[name] | ({"initialisation": "random"} if name == "prefix" else {})
+    section = PARAMS[name] | ({"initialisation": "random"} if "initialisation" in PARAMS[name] else {})
     return methods.load(name, section | changes)
 
 
@@ -46,7 +48,7 @@ def test_closed_form_counts_what_is_trained(name: str, architecture: str) -> Non
         ("quantum_peft", {"layers": 4}),
         ("qtha", {"r": 1, "bond": 3, "layers": 2}),
         ("qtha_silu", {"r": 3, "layers": 2}),
-        ("lora_matched", {"placement": "both"}),
+        ("lora_matched", {"placement": "both", "rank": 3}),
     ],
 )
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
@@ -56,51 +58,42 @@ def test_closed_form_with_other_values(name: str, changes: dict[str, Any], archi
     assert trained == load(name, **changes).expected_parameters(sizes)
 
 
-PAPER = {
-    "Full": 125_198_592,
-    "LoRA, r = 4 on query and value": 147_456,
-    "SoRA, r = 4, before pruning": 147_456 + 96,
-    "Prefix, 30 virtual tokens": 552_960,
-    "QAA, padded to 1,024": 123_000,
-    "QAA, exact": 92_280,
-    "Quantum-PEFT, K = 4, L = 1": 1_440,
-    "QTHA, r = 4, bond 8": 24 * 7_984,
-    "QAA, frozen angles": 92_160,
-    "QAA, angles 0": 92_160,
-    "QAA, no CNOT": 92_280,
-    "Bias only": 9_216,
-    "Random linear map": 92_160,
-    "Random quadratic map": 92_160,
-    "LoRA, matched, rank 5": 92_160,
-    "SiLU bottleneck, rank 5": 92_160,
-}
-
-
 def test_gpt_neo_125m_as_published() -> None:
-    table = {
-        label: (printed, ours, receiving) for label, printed, ours, receiving in counts.table(counts.gpt_neo_125m())
-    }
-    assert {label: table[label][1] for label in PAPER} == PAPER
-    assert all(printed == ours for printed, ours, _ in table.values() if printed is not None)
-    assert table["QAA, padded to 1,024"][2] == 92_280
-    assert counts.pruned(counts.gpt_neo_125m(), 4, 82) == 125_952
+    table = counts.table(counts.gpt_neo_125m())
+    published = {label: (printed, ours) for label, printed, ours, _ in table if printed is not None}
+    assert published.pop("SoRA, 82 of 96 ranks") == (125_337, 125_952)
+    assert len(published) == 4 and all(printed == ours for printed, ours in published.values())
+    [(ours, receiving)] = [(ours, receiving) for *_, ours, receiving in table if receiving != ours]
+    assert (ours, receiving) == (123_000, 92_280)
 
 
-def test_gpt_neo_125m_attached() -> None:
+COUNTS = {
+    "qaa": 92_280, "qaa_frozen": 92_160, "qaa_zero": 92_160, "qaa_product": 92_280, "bias_only": 9_216,
+    "random_linear": 92_160, "random_quadratic": 92_160, "lora_matched": 92_160, "silu_bottleneck": 92_160,
+    "quantum_peft": 1_440, "qtha": 24 * 7_984,
+}  # fmt: skip
+
+
+def test_gpt_neo_125m_by_hand() -> None:
     config = counts.gpt_neo_125m()
-    for label, name, section, _ in counts.ROWS:
-        method = methods.load(name, section | {"learning_rate": 1.0})
-        if name != "vera":  # peft draws VeRA's matrices on the CPU, which a model without weights cannot take
-            assert counts.trainable(method.attach(counts.on_meta(config))) == method.expected_parameters(
-                counts.backbone(config)
-            ), label
+    assert {name: counts.count(name, {}, config)[0] for name in COUNTS} == COUNTS
+    assert counts.count("sora", {"r": 4}, config)[0] == 147_456 + 96
+
+
+@every_method
+def test_gpt_neo_125m_attached(name: str) -> None:
+    """Not VeRA: peft draws its matrices on the CPU, which a model without weights cannot take."""
+    if methods.declared(name).adapter != "vera":
+        config = counts.gpt_neo_125m()
+        trained = counts.trainable(load(name).attach(counts.on_meta(config)))
+        assert trained == load(name).expected_parameters(counts.backbone(config))
 
 
 def test_the_command_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     counts.main()
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["QAA,", "padded", "to", "1,024", "123,000", "123,000", "92,280"] in lines
-    assert ["SoRA,", "82", "of", "96", "ranks", "125,337", "125,952", "125,952"] in lines
+    assert "QAA, layers = 1, up_projection = padded 123,000 123,000 92,280".split() in lines
+    assert "SoRA, 82 of 96 ranks 125,337 125,952 125,952".split() in lines
 
 
 def drawn(name: str, seed: int) -> dict[str, torch.Tensor]:
@@ -119,17 +112,28 @@ def test_the_seed_decides_what_is_drawn(name: str) -> None:
 
 
 @every_method
-def test_groups_hold_every_trained_tensor_once(name: str) -> None:
+def test_every_trained_tensor_is_in_one_group_and_every_rate_has_some(name: str) -> None:
     model = attach(name, "llama")
     groups = load(name).parameter_groups(model)
     grouped = [id(p) for group in groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    assert [group["rate"] for group in groups] == list(methods.declared(name).rates)
+    assert all(group["params"] and group["lr"] == load(name).learning_rates[group["rate"]] for group in groups)
 
 
-def test_angles_have_a_learning_rate_factor() -> None:
-    _, angles = load("qaa", angle_factor=5.0).parameter_groups(attach("qaa", "llama"))
-    assert angles["learning_rate_factor"] == 5.0 and [p.shape for p in angles["params"]] == [(1, 5), (1, 5)]
-    assert len(load("qaa_frozen").parameter_groups(attach("qaa_frozen", "llama"))) == 1
+def test_angles_have_a_rate_of_their_own() -> None:
+    rates = {"projection": 0.001, "angles": 0.05}
+    projection, angles = load("qaa", learning_rates=rates).parameter_groups(attach("qaa", "llama"))
+    assert (projection["lr"], angles["lr"]) == (0.001, 0.05)
+    assert [p.shape for p in angles["params"]] == [(1, 5), (1, 5)]
+
+
+def test_tuned_rates_come_from_outside() -> None:
+    section = PARAMS["qaa"] | {"learning_rates": {"projection": 0.002, "angles": "tuned"}}
+    with pytest.raises(InputError, match=r"qaa.learning_rates.angles: 'tuned', but no rate has been tuned"):
+        methods.load("qaa", section)
+    tuned = methods.load("qaa", section, {"projection": 9.0, "angles": 0.03})
+    assert tuned.learning_rates == {"projection": 0.002, "angles": 0.03}
 
 
 @every_method
@@ -147,7 +151,7 @@ def test_a_few_steps_lower_the_loss_on_a_frozen_bf16_backbone(name: str) -> None
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        load(name).after_step(model, step, 15, 0.02)
+        load(name).after_step(model, step, 15, dict.fromkeys(load(name).learning_rates, 0.02))
         losses.append(loss.item())
     assert min(losses[-3:]) < losses[0] - 0.005, losses
 
@@ -159,10 +163,25 @@ def test_card_is_json(name: str) -> None:
 
 
 @every_method
-def test_titles_and_families(name: str) -> None:
-    kind = methods.kind(name)
-    assert kind.title and kind.source and kind.family in ("reference", "classical", "quantum", "control")
-    assert len({methods.kind(other).title for other in NAMES}) == len(NAMES)
+def test_declarations_are_whole(name: str) -> None:
+    method = methods.declared(name)
+    assert method.title and method.source and method.family in ("reference", "classical", "quantum", "control")
+    assert [other for other in NAMES if methods.declared(other).title == method.title] == [name]
+    assert set(method.fixed) <= set(method.kind.settings())
+    assert set(method.control_of) | ({method.matches} - {None}) <= set(NAMES)
+    assert method.isolates or not method.control_of
+    assert all(0 < searched.low < searched.high for searched in method.rates.values())
+    assert methods.load(name, methods.defaults(name)).declaration == method
+    for control in methods.controls(name):
+        assert methods.declared(control).family in ("control", "reference")
+
+
+def test_declarations_need_no_torch() -> None:
+    script = (
+        "import sys\nfrom ketune import methods\nassert [methods.declared(name) for name in methods.names()]\n"
+        "assert methods.controls('qaa')\nassert not {'torch', 'peft', 'transformers'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +189,16 @@ def test_titles_and_families(name: str) -> None:
     [
         ("lora", {"r": 0}, r"lora.r: 0 is out of range; allowed is a number at least 1"),
         ("lora", {"rank": 4}, r"lora.rank: unknown key; lora has r, alpha"),
+        ("lora", {"use_dora": True}, r"lora.use_dora: unknown key"),
         ("qaa", {"layers": "2"}, r"qaa.layers: '2'"),
-        ("qaa", {"rotation": "RX", "angle_init": "zero"}, r"angle_init: 'zero' with RX never trains"),
-        ("qaa_frozen", {"angle_init": "zero"}, r"qaa_frozen.angle_init: 'zero'"),
+        ("qaa", {"rotation": "RX", "angle_init": "zero"}, r"^qaa.angle_init: 'zero' with RX never trains"),
+        ("qaa_product", {"angle_init": "zero"}, r"^qaa_product.angle_init: 'zero' with RX never trains"),
+        ("qaa_product", {"device": "lightning.qbit"}, r"^qaa_product.device: .*lightning.qbit"),
         ("prefix", {"virtual_tokens": 0}, r"prefix.virtual_tokens: 0"),
         ("sora", {"sparsity_end": 0.1}, r"sora.sparsity_end: 0.1"),
-        ("full", {"learning_rate": 0}, r"full.learning_rate: 0"),
+        ("full", {"learning_rates": {"weights": 0}}, r"full.learning_rates.weights: 0"),
+        ("full", {"learning_rates": 0.1}, r"full.learning_rates: 0.1 is no mapping"),
+        ("full", {"learning_rates": {"weight": 1.0}}, r"full.learning_rates.weight: unknown .*Did you mean 'weights'"),
     ],
 )
 def test_bad_sections_are_refused(name: str, changes: dict[str, Any], message: str) -> None:

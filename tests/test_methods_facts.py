@@ -15,15 +15,17 @@ from transformers import AutoModelForCausalLM
 import architectures
 from architectures import ids
 from conftest import byte_tokenizer
+from ketune import methods
 from ketune.circuits import Noise
 from ketune.ground.errors import InputError
 from ketune.methods import load
-from ketune.methods.quantum_peft import OrthogonalFactors, PauliColumns, QuantumPEFTConfig, TaylorColumns
 from ketune.tuners import tensor_train
-from ketune.tuners.amplitude import CircuitFeatures, QAAConfig, as_hardware
-from ketune.tuners.gated import SoRAConfig, soft_threshold
-from ketune.tuners.hybrid import HybridAdapter, QTHAConfig
-from ketune.tuners.residual import LinearFeatures, ResidualAdapter
+from ketune.tuners.feature_map import LinearFeatures, QuadraticFeatures
+from ketune.tuners.qaa import CircuitFeatures, QAAConfig, as_hardware
+from ketune.tuners.qtha import HybridAdapter, QTHAConfig
+from ketune.tuners.quantum_peft import OrthogonalFactors, PauliColumns, QuantumPEFTConfig, TaylorColumns
+from ketune.tuners.residual import ResidualAdapter
+from ketune.tuners.sora import SoRAConfig, soft_threshold
 
 
 def sora(**values: object) -> PeftModel:
@@ -117,9 +119,9 @@ def test_pruning_everything_is_refused() -> None:
 def test_sora_card_counts_the_ranks() -> None:
     method = load("sora", {"r": 4, "alpha": 8.0, "dropout": 0.0, "gate_init": "ones", "sparsity": 0.0,
                            "sparsity_unit": "step", "sparsity_start": 0.0, "sparsity_end": 0.0, "target_ranks": 0.5,
-                           "learning_rate": 0.1})  # fmt: skip
+                           "learning_rates": {"weights": 0.1, "gates": 0.1}})  # fmt: skip
     model = method.attach(architectures.model("gpt_neo"))
-    method.after_step(model, 1, 2, 0.1)
+    method.after_step(model, 1, 2, {"gates": 0.1})
     card = method.card(model)
     assert (card["gates"], card["ranks_left"], card["parameters_after_pruning"]) == (16, 8, 8 * 48)
     assert card["proximal_steps"] == 1
@@ -259,22 +261,15 @@ def test_frozen_angles_and_fixed_maps_are_saved_but_not_trained() -> None:
     assert not list(fixed.parameters()) and set(fixed.state_dict()) == {"weight"}
 
 
-@pytest.mark.parametrize("name", ["qaa", "qaa_frozen", "qaa_zero", "qaa_product", "bias_only", "random_linear",
-                                  "random_quadratic", "lora_matched", "silu_bottleneck"])  # fmt: skip
-def test_twins_share_everything_but_the_feature_map(name: str) -> None:
-    import yaml
-
-    section = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())[name]
-    model = load(name, section).attach(architectures.model("llama"))
+@pytest.mark.parametrize("name", [name for name in methods.controls("qaa") if name != "base"])
+def test_controls_of_qaa_share_everything_but_the_feature_map(name: str) -> None:
+    model = load(name, methods.defaults(name)).attach(architectures.model("llama"))
     adapters = {n: m for n, m in model.named_modules() if isinstance(m, ResidualAdapter)}
-    assert [n.rsplit(".", 2)[0].removesuffix(f".{name}_adapter") for n in adapters] != []
     assert all("self_attn.o_proj" in n for n in adapters) and len(adapters) == 2
     assert all(m.up.weight.shape[0] == 24 and not m.up.weight.any() for m in adapters.values())
 
 
 def test_random_quadratic_is_normalised() -> None:
-    from ketune.methods.random_quadratic import QuadraticFeatures
-
     torch.manual_seed(0)
     f, h = QuadraticFeatures(24, 5), torch.randn(4, 24)
     expected = (h @ f.a.T) * (h @ f.b.T) / h.square().sum(-1, keepdim=True)
@@ -283,7 +278,12 @@ def test_random_quadratic_is_normalised() -> None:
 
 
 def test_prefix_from_text_reads_like_the_text_before(tiny_folder: Path) -> None:
-    section = {"virtual_tokens": 12, "initialisation": "from_text", "text": "Be brief.", "learning_rate": 0.01}
+    section = {
+        "virtual_tokens": 12,
+        "initialisation": "from_text",
+        "text": "Be brief.",
+        "learning_rates": {"weights": 0.01},
+    }
     base = AutoModelForCausalLM.from_pretrained(tiny_folder)
     adapted = load("prefix", section).attach(AutoModelForCausalLM.from_pretrained(tiny_folder)).eval()
     text = (byte_tokenizer()("Be brief.")["input_ids"] * 2)[:12]
@@ -294,13 +294,13 @@ def test_prefix_from_text_reads_like_the_text_before(tiny_folder: Path) -> None:
 
 
 def test_prefix_from_text_without_a_tokenizer_is_refused() -> None:
-    section = {"virtual_tokens": 3, "initialisation": "from_text", "text": "x", "learning_rate": 0.01}
+    section = {"virtual_tokens": 3, "initialisation": "from_text", "text": "x", "learning_rates": {"weights": 0.01}}
     with pytest.raises(InputError, match="needs the tokenizer"):
         load("prefix", section).attach(architectures.model("llama"))
 
 
 def test_full_holds_float32_weights() -> None:
-    model = load("full", {"learning_rate": 1e-5}).attach(architectures.model("llama").to(torch.bfloat16))
+    model = load("full", {"learning_rates": {"weights": 1e-5}}).attach(architectures.model("llama").to(torch.bfloat16))
     assert {p.dtype for p in model.parameters()} == {torch.float32} and all(p.requires_grad for p in model.parameters())
 
 

@@ -141,11 +141,12 @@ def test_steps_are_trained_as_dvc_records_them(tmp_path: Path) -> None:
 
 
 def test_a_rate_that_dvc_wrote_is_read(tmp_path: Path) -> None:
-    path = with_spelling("lora", "learning_rate", "0.004", tmp_path)
-    with modify_yaml(str(path)) as content:  # as `dvc exp run -S lora.learning_rate=0.00001` does
-        content["lora"]["learning_rate"] = 0.00001
-    assert "learning_rate: 1e-05\n" in path.read_text()
-    assert params.load(path).section("lora")["learning_rate"] == 0.00001
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text())
+    with modify_yaml(str(path)) as content:  # as `dvc exp run -S lora.learning_rates.weights=0.00001` does
+        content["lora"]["learning_rates"]["weights"] = 0.00001
+    assert "weights: 1e-05\n" in path.read_text()
+    assert methods.load("lora", params.load(path).section("lora")).learning_rates == {"weights": 0.00001}
 
 
 def test_dvc_leaves_the_file_as_it_is(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_search_trains_at_every_point_by_itself(tiny_folder: Path, tmp_path: P
         return language_model.load(tiny_folder, "fp32", "cpu")[0]
 
     untrained = search.validation_loss(base(), rows[8:], settings, 256)
-    lora = methods.load("lora", {"r": 2, "alpha": 4.0, "dropout": 0.0, "learning_rate": 0.02})
+    lora = methods.load("lora", {"r": 2, "alpha": 4.0, "dropout": 0.0, "learning_rates": {"weights": 0.02}})
     wild = dataclasses.replace(BUDGET, points=2, ratio=1e30)  # 2e-32 moves nothing
     still, moved = (
         search.validation_losses(lora, base, {"train": rows[:8], "validation": rows[8:]}, settings, chosen,

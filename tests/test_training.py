@@ -24,7 +24,7 @@ from ketune.training import checkpoints, cost, distribution, loop
 TOKENIZER = byte_tokenizer()
 EXAMPLES = [Example(id=f"{i:02d}", **record) for i, record in enumerate(records(24))]
 ROWS = tokens.tokenize(TOKENIZER, EXAMPLES, 400)[0]
-LORA = {"r": 2, "alpha": 4.0, "dropout": 0.1, "learning_rate": 0.02}
+LORA = {"r": 2, "alpha": 4.0, "dropout": 0.1, "learning_rates": {"weights": 0.02}}
 
 
 def settings(folder: Path, **changes: Any) -> Train:
@@ -63,7 +63,7 @@ def test_loss_counts_response_tokens_only(tiny_folder: Path) -> None:
 
 
 def test_a_run_lowers_its_loss(tiny_folder: Path, tmp_path: Path) -> None:
-    _, result = run(tiny_folder, tmp_path / "c", "full", {"learning_rate": 0.01}, steps=30)
+    _, result = run(tiny_folder, tmp_path / "c", "full", {"learning_rates": {"weights": 0.01}}, steps=30)
     losses = [row[1] for row in result.curve]
     assert [row[0] for row in result.curve] == list(range(1, 31))
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
@@ -125,7 +125,7 @@ def test_a_checkpoint_without_a_file_is_not_trusted(tmp_path: Path) -> None:
 
 
 def test_a_diverged_run_names_step_and_records(tiny_folder: Path, tmp_path: Path) -> None:
-    section = LORA | {"learning_rate": 1e30}
+    section = LORA | {"learning_rates": {"weights": 1e30}}
     with pytest.raises(InputError, match=r"loss of step \d+ is nan, on records \d\d, \d\d; lower"):
         run(tiny_folder, tmp_path / "c", section=section, steps=10)
 
@@ -133,11 +133,13 @@ def test_a_diverged_run_names_step_and_records(tiny_folder: Path, tmp_path: Path
 def test_base_trains_nothing_and_full_everything(tiny_folder: Path, tmp_path: Path) -> None:
     _, nothing = run(tiny_folder, tmp_path / "a", "base", {})
     assert nothing.curve == [] and nothing.parameters.trainable == 0
-    model, everything = run(tiny_folder, tmp_path / "b", "full", {"learning_rate": 0.001})
+    model, everything = run(tiny_folder, tmp_path / "b", "full", {"learning_rates": {"weights": 0.001}})
     assert everything.parameters.trainable == everything.parameters.total == sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize(("name", "section"), [("base", {}), ("full", {"learning_rate": 0.001}), ("lora", LORA)])
+@pytest.mark.parametrize(
+    ("name", "section"), [("base", {}), ("full", {"learning_rates": {"weights": 0.001}}), ("lora", LORA)]
+)
 def test_saved_weights_come_back(tiny_folder: Path, tmp_path: Path, name: str, section: dict) -> None:
     model, _ = run(tiny_folder, tmp_path / "c", name, section)
     adapters.save(model, tmp_path / "out", name, section)

@@ -19,16 +19,12 @@ from transformers import GPTJConfig, GPTJForCausalLM
 import architectures
 from architectures import CONFIGS, FIVE, ids
 from ketune.ground.errors import InputError
-from ketune.methods.bias_only import BiasOnlyConfig
-from ketune.methods.lora_matched import LoRAMatchedConfig
-from ketune.methods.quantum_peft import QuantumPEFTConfig
-from ketune.methods.random_linear import RandomLinearConfig
-from ketune.methods.random_quadratic import RandomQuadraticConfig
-from ketune.methods.silu_bottleneck import SiluBottleneckConfig
 from ketune.tuners import registration, sites
-from ketune.tuners.amplitude import QAAConfig, QAAModel
-from ketune.tuners.gated import SoRAConfig
-from ketune.tuners.hybrid import QTHAConfig
+from ketune.tuners.feature_map import FeatureMapConfig
+from ketune.tuners.qaa import QAAConfig, QAAModel
+from ketune.tuners.qtha import QTHAConfig
+from ketune.tuners.quantum_peft import QuantumPEFTConfig
+from ketune.tuners.sora import SoRAConfig
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
 VARIANTS: dict[str, tuple[type[AdapterConfig], dict[str, Any]]] = {
@@ -42,11 +38,11 @@ VARIANTS: dict[str, tuple[type[AdapterConfig], dict[str, Any]]] = {
     "qtha": (QTHAConfig, {"r": 3, "bond": 2}),
     "qtha_silu": (QTHAConfig, {"r": 3, "bond": 2, "network": "silu"}),
     "qtha_none": (QTHAConfig, {"r": 3, "bond": 2, "network": "none"}),
-    "bias_only": (BiasOnlyConfig, {}),
-    "lora_matched": (LoRAMatchedConfig, {"rank": 2}),
-    "random_linear": (RandomLinearConfig, {}),
-    "random_quadratic": (RandomQuadraticConfig, {}),
-    "silu_bottleneck": (SiluBottleneckConfig, {"rank": 2}),
+    "bias_only": (FeatureMapConfig, {"map": "constant"}),
+    "lora_matched": (FeatureMapConfig, {"map": "linear", "rank": 2}),
+    "random_linear": (FeatureMapConfig, {"map": "random_linear"}),
+    "random_quadratic": (FeatureMapConfig, {"map": "random_quadratic"}),
+    "silu_bottleneck": (FeatureMapConfig, {"map": "silu", "rank": 2}),
 }
 MERGEABLE = ("sora", "pauli", "taylor")
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
@@ -311,7 +307,8 @@ REFUSED = [
     (QuantumPEFTConfig, {"parameterization": "cayley"}, "quantum_peft.parameterization: 'cayley'.*pauli, taylor"),
     (QTHAConfig, {"bond": 0}, "qtha.bond: 0"),
     (QTHAConfig, {"network": "tanh"}, "qtha.network: 'tanh'.*quantum, silu, none"),
-    (LoRAMatchedConfig, {"rank": 0}, "lora_matched.rank: 0"),
+    (FeatureMapConfig, {"rank": 0}, "feature_map.rank: 0"),
+    (FeatureMapConfig, {"map": "quadratic"}, "feature_map.map: 'quadratic'.*random_quadratic"),
 ]
 
 

@@ -10,10 +10,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "QAAConfig": "ketune.tuners.amplitude",
-    "SoRAConfig": "ketune.tuners.gated",
-    "QTHAConfig": "ketune.tuners.hybrid",
-    "QuantumPEFTConfig": "ketune.methods.quantum_peft",
+    "QAAConfig": "ketune.tuners.qaa",
+    "SoRAConfig": "ketune.tuners.sora",
+    "QTHAConfig": "ketune.tuners.qtha",
+    "QuantumPEFTConfig": "ketune.tuners.quantum_peft",
 }
 
 

@@ -8,13 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from peft import AutoPeftModelForCausalLM, PeftModel, PeftType
+from peft import AutoPeftModelForCausalLM, PeftConfig, PeftModel, PeftType
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune import methods
+from ketune import tuners
 from ketune.ground import records
 from ketune.ground.errors import InputError
 
@@ -27,10 +27,19 @@ def save(model: nn.Module, folder: Path, name: str, section: dict[str, Any]) -> 
     with records.replacing(folder) as scratch:
         scratch.mkdir()
         if isinstance(model, PeftModel):
+            for config in model.peft_config.values():
+                _order(config)
             model.save_pretrained(scratch)
         elif any(p.requires_grad for p in model.parameters()):
             save_model(model, str(scratch / WHOLE))
         records.write_json(scratch / "method.json", {"method": name, "values": section})
+
+
+def _order(config: PeftConfig) -> None:
+    """Sort the sets of a configuration, which peft would write in hash order."""
+    for name, value in vars(config).items():
+        if isinstance(value, set):
+            setattr(config, name, sorted(value))
 
 
 def restore(folder: Path, model: PreTrainedModel) -> nn.Module:
@@ -41,6 +50,7 @@ def restore(folder: Path, model: PreTrainedModel) -> nn.Module:
     """
     if not (folder / "method.json").is_file():
         raise InputError(f"{folder}: no trained run; `dvc repro` makes it.")
+    tuners.register_all()
     pickles = [file.name for kind in ("*.bin", "*.pt", "*.pth", "*.pkl") for file in folder.glob(kind)]
     if pickles:
         raise InputError(f"{folder}: {pickles[0]} is a pickle, which can run code; only safetensors are loaded.")
@@ -69,9 +79,8 @@ def load(folder: str | Path, base: PreTrainedModel | None = None) -> PeftModel:
     if not (folder / PEFT).is_file():
         raise InputError(f"{folder}: no {PEFT}; give a folder that save_pretrained wrote.")
     kind = json.loads((folder / PEFT).read_text(encoding="utf-8"))["peft_type"]
-    if kind.lower() in methods.names():
-        methods.kind(kind.lower())  # registers it with PEFT
-    elif kind not in PeftType.__members__:
+    tuners.register_all()
+    if kind not in PeftType.__members__:
         raise InputError(f"{folder}: adapters of kind {kind!r} are known neither to peft nor to ketune.")
     if base is None:
         return AutoPeftModelForCausalLM.from_pretrained(str(folder)).eval()

@@ -1,7 +1,6 @@
 """Trainable parameters in closed form, and the paper's Table 1 beside them: `python -m ketune.counts`.
 
-Models are built on torch's meta device, so no weights are needed. Source of the printed figures: arXiv:2509.16244,
-Table 1 (GPT-Neo-125M).
+Models are built on torch's meta device, so no weights are needed.
 """
 
 from typing import Any
@@ -11,49 +10,20 @@ from torch import nn
 from transformers import AutoModelForCausalLM, GPTNeoConfig, PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from ketune import methods
 from ketune.ground.errors import InputError
-from ketune.methods import Backbone, load
+from ketune.tuners.sites import Backbone
 
-LEARNING_RATE = 1.0
-"""Methods ask for one; it does not enter a count."""
-
-_QAA = {"layers": 1, "rotation": "RX", "entangler": "ring", "placement": "attention", "angle_init": "uniform",
-        "scale": 1.0, "unit_features": False, "device": "auto", "gradient": "adjoint", "angle_factor": 1.0}  # fmt: skip
-_TWIN = {key: _QAA[key] for key in ("placement", "scale", "unit_features", "device")} | {"up_projection": "exact"}
-_LORA = {"r": 4, "alpha": 8.0, "dropout": 0.0}
-_SORA = _LORA | {"gate_init": "normal", "sparsity": 0.0, "sparsity_unit": "step", "sparsity_start": 0.0,
-                 "sparsity_end": 0.5, "target_ranks": 0.85}  # fmt: skip
-_QTHA = _LORA | {"bond": 8}
-_RESIDUAL = {"placement": "attention", "scale": 1.0}
-
-ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
-    ("Full", "full", {}, 125_198_592),
-    ("LoRA, r = 4 on query and value", "lora", _LORA, 147_456),
-    ("SoRA, r = 4, before pruning", "sora", _SORA, None),
-    ("Prefix, 30 virtual tokens", "prefix", {"virtual_tokens": 30, "initialisation": "random", "text": "-"}, 552_960),
-    ("QAA, padded to 1,024", "qaa", _QAA | {"up_projection": "padded"}, 123_000),
-    ("QAA, exact", "qaa", _QAA | {"up_projection": "exact"}, None),
-    ("Quantum-PEFT, K = 4, L = 1", "quantum_peft",
-     {"rank": 4, "layers": 1, "parameterization": "pauli", "intrinsic_rank": None, "scale": 1.0}, None),
-    ("QTHA, r = 4, bond 8", "qtha", _QTHA | {"layers": 1}, None),
-    ("QTHA, no network", "qtha_none", _QTHA, None),
-    ("QTHA, SiLU", "qtha_silu", _QTHA | {"layers": 1}, None),
-    ("QAA, frozen angles", "qaa_frozen",
-     _TWIN | {"layers": 1, "rotation": "RX", "entangler": "ring", "angle_init": "uniform"}, None),
-    ("QAA, angles 0", "qaa_zero", _TWIN | {"entangler": "ring"}, None),
-    ("QAA, no CNOT", "qaa_product",
-     _TWIN | {"layers": 1, "rotation": "RX", "angle_init": "uniform", "gradient": "adjoint",
-              "angle_factor": 1.0}, None),
-    ("Bias only", "bias_only", _RESIDUAL, None),
-    ("Random linear map", "random_linear", _RESIDUAL, None),
-    ("Random quadratic map", "random_quadratic", _RESIDUAL, None),
-    ("LoRA, matched, rank 5", "lora_matched", _RESIDUAL | {"rank": 5}, None),
-    ("SiLU bottleneck, rank 5", "silu_bottleneck", _RESIDUAL | {"rank": 5}, None),
-    ("DoRA, r = 4 on query and value", "dora", _LORA, None),
-    ("VeRA, r = 256 on query and value", "vera", {"r": 256, "d_initial": 0.1}, None),
-    ("(IA)³", "ia3", {}, None),
-]  # fmt: skip
-"""(label, method, its section without the learning rate, the figure that the paper prints)."""
+PUBLISHED: dict[str, tuple[dict[str, Any], int | None]] = {
+    "full": ({}, 125_198_592),
+    "lora": ({"r": 4}, 147_456),
+    "sora": ({"r": 4}, None),
+    "prefix": ({"virtual_tokens": 30}, 552_960),
+    "qaa": ({"layers": 1, "up_projection": "padded"}, 123_000),
+}
+"""Method → its settings in arXiv:2509.16244, Table 1 (GPT-Neo-125M), and the figure printed there."""
+PRUNED = ("SoRA, 82 of 96 ranks", 82, 125_337)
+"""The whole number of ranks nearest to the figure that the paper prints for SoRA, which no number of ranks gives."""
 
 
 def gpt_neo_125m() -> GPTNeoConfig:
@@ -117,34 +87,43 @@ def without_gradient(model: nn.Module) -> int:
     return sum(getattr(module, "dead_parameters", 0) for module in model.modules())
 
 
-def table(config: PretrainedConfig) -> list[tuple[str, int | None, int, int]]:
-    """(label, the paper's figure, ours, how many of ours receive a gradient) of each row."""
-    rows = []
-    sizes = backbone(config)
-    for label, name, section, printed in ROWS:
-        method = load(name, section | {"learning_rate": LEARNING_RATE})
-        dead = without_gradient(method.attach(on_meta(config))) if name == "qaa" else 0
-        ours = method.expected_parameters(sizes)
-        rows.append((label, printed, ours, ours - dead))
-    return rows
+def count(name: str, changes: dict[str, Any], config: PretrainedConfig) -> tuple[int, int]:
+    """Trainable parameters of the method `name` at its default settings with `changes`; those that get a gradient."""
+    method = methods.load(name, methods.defaults(name) | changes)
+    ours = method.expected_parameters(backbone(config))
+    padded = changes.get("up_projection") == "padded"
+    return ours, ours - without_gradient(method.attach(on_meta(config))) if padded else ours
 
 
 def pruned(config: PretrainedConfig, r: int, ranks: int) -> int:
     """Parameters of SoRA at `ranks` whole ranks, for a model whose query and value maps have one shape."""
-    per_rank = load("lora", _LORA | {"r": r, "learning_rate": LEARNING_RATE}).expected_parameters(backbone(config)) // r
-    maps = 2 * backbone(config).layers
-    return per_rank // maps * ranks
+    per_rank = count("lora", {"r": r}, config)[0] // r
+    return per_rank // (2 * backbone(config).layers) * ranks
+
+
+def label(name: str, changes: dict[str, Any]) -> str:
+    """The method's title with its changed settings and those that are numbers of something."""
+    section = {key: value for key, value in methods.defaults(name).items() if type(value) is int} | changes
+    return ", ".join([methods.declared(name).title, *(f"{key} = {value}" for key, value in section.items())])
+
+
+def table(config: PretrainedConfig) -> list[tuple[str, int | None, int, int]]:
+    """(label, the paper's figure, ours, how many of ours receive a gradient) of each row, the paper's first."""
+    rows = [(name, *row) for name, row in PUBLISHED.items()]
+    others = [name for name in methods.names() if methods.declared(name).rates and name not in PUBLISHED]
+    rows += [(name, {}, None) for name in ("qaa", *others)]  # QAA again, with no row that lacks a gradient
+    found = [(label(name, changes), printed, *count(name, changes, config)) for name, changes, printed in rows]
+    text, ranks, printed = PRUNED
+    left = pruned(config, PUBLISHED["sora"][0]["r"], ranks)
+    return [*found[:3], (text, printed, left, left), *found[3:]]
 
 
 def main() -> None:
     """Print the table for GPT-Neo-125M."""
-    config = gpt_neo_125m()
     print("Trainable parameters on GPT-Neo-125M: arXiv:2509.16244, Table 1, beside ketune")
-    print(f"{'method':36}{'paper':>14}{'ketune':>14}{'with gradient':>16}")
-    for label, printed, ours, receiving in table(config):
-        print(f"{label:36}{'' if printed is None else f'{printed:,}':>14}{ours:>14,}{receiving:>16,}")
-        if label.startswith("SoRA"):
-            print(f"{'SoRA, 82 of 96 ranks':36}{125_337:>14,}{pruned(config, 4, 82):>14,}{pruned(config, 4, 82):>16,}")
+    print(f"{'method':42}{'paper':>14}{'ketune':>14}{'with gradient':>16}")
+    for text, printed, ours, receiving in table(gpt_neo_125m()):
+        print(f"{text:42}{'' if printed is None else f'{printed:,}':>14}{ours:>14,}{receiving:>16,}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from torch import nn
 from ketune import generation, language_model
 from ketune.ground.errors import InputError
 from ketune.ground.params import Search, Train
-from ketune.methods import Method
+from ketune.methods import ConfiguredMethod
 from ketune.tokens import Tokens
 from ketune.training import loop
 
@@ -27,7 +27,7 @@ def grid(centre: float, search: Search) -> list[float]:
 
 
 def validation_losses(
-    method: Method,
+    method: ConfiguredMethod,
     base: Callable[[], nn.Module],
     rows: dict[str, Sequence[Tokens]],
     settings: Train,
@@ -42,9 +42,11 @@ def validation_losses(
     """
     found = []
     budget = dataclasses.replace(settings, steps=search.steps, checkpoint_every=search.steps)
-    for learning_rate in grid(method.learning_rate, search):  # type: ignore[attr-defined]
+    first = next(iter(method.learning_rates.values()))
+    for learning_rate in grid(first, search):  # a method's other rates keep their ratio to the first
         language_model.fix_randomness(search.seed)
-        tried = dataclasses.replace(method, learning_rate=learning_rate)  # type: ignore[call-arg]
+        rates = {name: rate * (learning_rate / first) for name, rate in method.learning_rates.items()}
+        tried = dataclasses.replace(method, learning_rates=rates)
         model = tried.attach(base())
         try:
             loop.train(tried, model, rows["train"], budget, seed=search.seed, padding=padding, folder=folder)

@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ketune.tuners.amplitude import QAAConfig
+from ketune.tuners.qaa import QAAConfig
 
 
 def backbone() -> LlamaForCausalLM:

@@ -13,15 +13,11 @@ from typing import Any
 
 import pytest
 
-from ketune.methods.bias_only import BiasOnlyConfig
-from ketune.methods.lora_matched import LoRAMatchedConfig
-from ketune.methods.quantum_peft import QuantumPEFTConfig
-from ketune.methods.random_linear import RandomLinearConfig
-from ketune.methods.random_quadratic import RandomQuadraticConfig
-from ketune.methods.silu_bottleneck import SiluBottleneckConfig
-from ketune.tuners.amplitude import QAAConfig
-from ketune.tuners.gated import SoRAConfig
-from ketune.tuners.hybrid import QTHAConfig
+from ketune.tuners.feature_map import FeatureMapConfig
+from ketune.tuners.qaa import QAAConfig
+from ketune.tuners.qtha import QTHAConfig
+from ketune.tuners.quantum_peft import QuantumPEFTConfig
+from ketune.tuners.sora import SoRAConfig
 
 VARIANTS: list[tuple[type, dict[str, Any]]] = [
     (QAAConfig, {}),
@@ -34,11 +30,11 @@ VARIANTS: list[tuple[type, dict[str, Any]]] = [
     (QTHAConfig, {"r": 2, "bond": 2, "alpha": 0.1}),
     (QTHAConfig, {"r": 2, "bond": 2, "alpha": 0.1, "network": "silu"}),
     (QTHAConfig, {"r": 2, "bond": 2, "alpha": 0.1, "network": "none"}),
-    (BiasOnlyConfig, {}),
-    (LoRAMatchedConfig, {"rank": 2}),
-    (RandomLinearConfig, {}),
-    (RandomQuadraticConfig, {}),
-    (SiluBottleneckConfig, {"rank": 2}),
+    (FeatureMapConfig, {"map": "constant"}),
+    (FeatureMapConfig, {"map": "linear", "rank": 2}),
+    (FeatureMapConfig, {"map": "random_linear"}),
+    (FeatureMapConfig, {"map": "random_quadratic"}),
+    (FeatureMapConfig, {"map": "silu", "rank": 2}),
 ]
 CLASSES = list(dict.fromkeys(config for config, _ in VARIANTS))
 MERGEABLE = (SoRAConfig, QuantumPEFTConfig)

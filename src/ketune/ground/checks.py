@@ -5,6 +5,7 @@ It knows types and bounds. It does not know what a key means; the error names th
 
 import math
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -50,10 +51,19 @@ def build(kind: type[T], section: Any, prefix: str) -> T:
     Raises:
         InputError: names the key, the value given and what is allowed.
     """
-    if not isinstance(section, dict):
-        raise InputError(f"{prefix}: {shown(section)} is no mapping of keys to values.")
     hints = get_type_hints(kind, include_extras=True)
-    allowed = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**entries(section, {field.name: hints[field.name] for field in fields(kind)}, prefix))  # type: ignore[arg-type]
+
+
+def entries(section: Any, hints: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The mapping `section` with exactly the keys of `hints`, each value checked against its annotated type.
+
+    Raises:
+        InputError: names the key, the value given and what is allowed.
+    """
+    if not isinstance(section, Mapping):
+        raise InputError(f"{prefix}: {shown(section)} is no mapping of keys to values.")
+    allowed = list(hints)
     for key in section:
         if key not in allowed:
             listed = ", ".join(allowed) or "no keys"
@@ -61,7 +71,7 @@ def build(kind: type[T], section: Any, prefix: str) -> T:
     for key in allowed:
         if key not in section:
             raise InputError(f"{prefix}.{key}: missing; {prefix} needs {', '.join(allowed)}.")
-    return kind(**{key: checked(section[key], hints[key], f"{prefix}.{key}") for key in allowed})
+    return {key: checked(section[key], hints[key], f"{prefix}.{key}") for key in allowed}
 
 
 def checked(value: Any, hint: Any, key: str) -> Any:

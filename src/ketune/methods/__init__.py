@@ -1,124 +1,117 @@
-"""The contract of a method, and the way from a name to one.
+"""What a method is, and the way from a name to one that can be trained.
 
-A method is a way to adapt a frozen language model: a frozen, keyword-only dataclass whose fields are the keys of its
-section in `params.yaml`. Its file, its section, its item in the list `methods` and its outputs bear the same name.
-This module knows no method by name; a method knows no other method.
+A method is a declaration: an adapter of `ketune.tuners` with some of its settings fixed, and its part in the
+comparison. Each is a file of this folder with one `METHOD = Method(…)`. Its file, its section in `params.yaml`, its
+item in the list `methods` and its outputs bear the same name. Declarations are read without torch; only `load` imports
+the adapter. This module knows no method by name; a method knows no other method.
 """
+
+from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, get_type_hints
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
-from peft import get_peft_model
-from torch import nn
-from transformers import PreTrainedModel
-
-from ketune.ground.checks import build, checked
+from ketune.ground.checks import Positive, Range, checked, entries
 from ketune.ground.errors import InputError, nearest
-from ketune.tuners.sites import suffixes
-from ketune.tuners.tuner import AdapterConfig, configure
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+    from ketune.tuners.adapter import Adapter
+    from ketune.tuners.sites import Backbone
+
+TUNED = "tuned"
+"""Stands for a learning rate that is searched for instead of given."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backbone:
-    """Sizes of a language model, for closed forms of parameter counts.
-
-    Attributes:
-        parameters: all weights, tied ones counted once.
-        hidden: width of the residual stream, d.
-        layers: number of decoder blocks.
-        key_value_width: width of the keys (and of the values) of one block, all heads together.
-        linears: (qualified name, inputs, outputs) of every linear map inside the blocks, Conv1D included.
-    """
-
-    parameters: int
-    hidden: int
-    layers: int
-    key_value_width: int
-    linears: tuple[tuple[str, int, int], ...]
-
-    def sites(self, *suffixes: str) -> list[tuple[int, int]]:
-        """(inputs, outputs) of each linear map whose name ends with one of `suffixes`."""
-        return [(i, o) for name, i, o in self.linears if name.endswith(suffixes)]
-
-
 class Method:
-    """What the pipeline asks of a method. Subclasses are frozen dataclasses; each lives in a file of its own.
+    """A method's declaration.
 
     Attributes:
         title: the name that figures and tables print.
-        family: "reference", "classical", "quantum" or "control"; decides the colour in figures.
+        family: decides the colour in figures.
         source: where the method comes from (paper and equation, or "this project").
+        adapter: the module of `ketune.tuners` that holds its adapter.
+        fixed: settings of the adapter that the method does not leave to its section.
+        control_of: methods that it is a control of: the same with one part removed or replaced.
+        isolates: what is learnt from comparing the two.
+        matches: the method whose number of parameters its own is to equal, if any.
+        rates: name → range searched, of the learning rate of each part of the adapter; parts of unlike scale have rates
+            of their own.
     """
 
-    title: ClassVar[str]
-    family: ClassVar[str]
-    source: ClassVar[str]
+    title: str
+    family: Literal["reference", "classical", "quantum", "control"]
+    source: str
+    adapter: str
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    control_of: tuple[str, ...] = ()
+    isolates: str = ""
+    matches: str | None = None
+    rates: Mapping[str, Range] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        hints = get_type_hints(type(self), include_extras=True)
-        prefix = type(self).__module__.rpartition(".")[2]
-        for field in fields(self):  # type: ignore[arg-type]
-            value = checked(getattr(self, field.name), hints[field.name], f"{prefix}.{field.name}")
-            object.__setattr__(self, field.name, value)
+    @property
+    def kind(self) -> type[Adapter]:
+        """The adapter's class; this imports torch."""
+        return importlib.import_module(f"ketune.tuners.{self.adapter}").ADAPTER
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Name → annotated type of each setting that its section gives."""
+        return {name: hint for name, hint in self.kind.settings().items() if name not in self.fixed}
+
+
+@dataclass(frozen=True)
+class ConfiguredMethod:
+    """A method with its settings, as training uses it.
+
+    Attributes:
+        declaration: what it is.
+        adapter: its adapter, with all settings.
+        learning_rates: the rate of each part.
+    """
+
+    declaration: Method
+    adapter: Adapter
+    learning_rates: dict[str, float]
 
     def attach(self, model: PreTrainedModel) -> nn.Module:
         """Turn the model into the one to train; afterwards `requires_grad` marks exactly what is trained."""
-        raise NotImplementedError
+        return self.adapter.attach(model)
 
     def expected_parameters(self, backbone: Backbone) -> int:
         """Number of trainable parameters in closed form."""
-        raise NotImplementedError
+        return self.adapter.expected_parameters(backbone)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Groups for the optimiser; a group may carry `learning_rate_factor`. One group by default."""
-        return [{"params": [p for p in model.parameters() if p.requires_grad]}]
+        """Groups for the optimiser, one for each rate: `params`, `rate` (its name) and `lr` (its value)."""
+        parts: dict[str, list[nn.Parameter]] = {name: [] for name in self.learning_rates}
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parts[self.adapter.part(name)].append(parameter)
+        return [{"params": parts[name], "rate": name, "lr": rate} for name, rate in self.learning_rates.items()]
 
-    def after_step(self, model: nn.Module, step: int, steps: int, learning_rate: float) -> None:
-        """Called after optimiser step `step` (from 1) of `steps`; a proximal method acts here."""
+    def after_step(self, model: nn.Module, step: int, steps: int, learning_rates: Mapping[str, float]) -> None:
+        """Called after optimiser step `step` (from 1) of `steps`, with the rates that it took."""
+        self.adapter.after_step(model, step, steps, learning_rates)
 
     def card(self, model: nn.Module) -> dict[str, Any]:
-        """Facts about the trained adapter for the report: ranks left, qubits, gates, backend. JSON types only."""
-        return {}
-
-
-class AdapterMethod(Method):
-    """A method that is one of ketune's own kinds of adapter, with equally named fields.
-
-    Attributes:
-        adapter: the adapter's configuration.
-        fixed: fields of it that the method does not leave open.
-    """
-
-    adapter: ClassVar[type[AdapterConfig]]
-    fixed: ClassVar[dict[str, Any]] = {}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.config()
-
-    def config(self) -> AdapterConfig:
-        """A fresh configuration of the adapter; it refuses what does not fit together."""
-        return configure(self.adapter, self, **self.fixed)
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The model with an adapter at every site."""
-        return get_peft_model(model, self.config())
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """The adapter's own count, at every site."""
-        config = self.config()
-        return sum(config.parameters(i, o) for i, o in backbone.sites(*suffixes(*config.words())))
+        """Facts about the trained adapter for the report. JSON types only."""
+        return self.adapter.card(model)
 
 
 def names() -> list[str]:
     """Every method that ships with ketune, in alphabetical order."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def kind(name: str) -> type[Method]:
-    """The class of the method called `name`.
+def declared(name: str) -> Method:
+    """The declaration of the method called `name`.
 
     Raises:
         InputError: no such method.
@@ -128,18 +121,65 @@ def kind(name: str) -> type[Method]:
             f"methods: unknown method {name!r}; there are {', '.join(names())}.{nearest(name, names())} "
             f"A new one is a file src/ketune/methods/{name}.py and a section {name!r} in params.yaml."
         )
-    module = importlib.import_module(f"{__name__}.{name}")
-    classes = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Method) and c is not Method]
-    own = [c for c in classes if c.__module__ == module.__name__]
-    if len(own) != 1:
-        raise InputError(f"src/ketune/methods/{name}.py must define exactly one Method; it defines {len(own)}.")
-    return own[0]
+    return importlib.import_module(f"{__name__}.{name}").METHOD
 
 
-def load(name: str, section: dict[str, Any]) -> Method:
+def controls(of: str) -> tuple[str, ...]:
+    """The methods that are declared controls of the method `of`."""
+    return tuple(name for name in names() if of in declared(name).control_of)
+
+
+def load(name: str, section: Mapping[str, Any], tuned: Mapping[str, float] | None = None) -> ConfiguredMethod:
     """The method `name` with the values of its params section.
 
+    Args:
+        section: a value for each setting that the method leaves open, and `learning_rates`.
+        tuned: a value for each learning rate that the section calls "tuned".
+
     Raises:
-        InputError: unknown method, unknown or missing key, or a value that the method refuses.
+        InputError: unknown method, unknown or missing key, or a value that the adapter refuses.
     """
-    return build(kind(name), section, name)
+    made = adapter(name, section)
+    return ConfiguredMethod(declared(name), made, learning_rates(name, section.get("learning_rates", {}), tuned))
+
+
+def adapter(name: str, section: Mapping[str, Any]) -> Adapter:
+    """The adapter of the method `name` with the values of its params section, whatever its learning rates.
+
+    Raises:
+        InputError: as `load`.
+    """
+    method = declared(name)
+    rates = {"learning_rates": Any} if method.rates else {}
+    values = entries(section, method.settings | rates, name)
+    values.pop("learning_rates", None)
+    try:
+        return method.kind.configured({**values, **method.fixed})
+    except InputError as error:  # the adapter names its own kind; the user knows the method's section
+        raise InputError(f"{name}.{str(error).removeprefix(f'{method.adapter}.')}") from error
+
+
+def learning_rates(name: str, given: Any, tuned: Mapping[str, float] | None) -> dict[str, float]:
+    """The rate of each part of the method `name`, from its section's `learning_rates` and the tuned ones.
+
+    Raises:
+        InputError: a rate is unknown, missing or not positive, or none was tuned for it.
+    """
+    rates = declared(name).rates
+    values = entries(given, dict.fromkeys(rates, Any), f"{name}.learning_rates")
+    found = {}
+    for rate in rates:
+        key = f"{name}.learning_rates.{rate}"
+        if values[rate] == TUNED and (tuned is None or rate not in tuned):
+            raise InputError(f"{key}: {TUNED!r}, but no rate has been tuned; give a number, or tune {name} first.")
+        found[rate] = checked(tuned[rate] if tuned and values[rate] == TUNED else values[rate], Positive, key)
+    return found
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """A section for the method `name`: its adapter's defaults, and the middle of each rate's range."""
+    method = declared(name)
+    standard = method.kind.defaults()
+    section = {setting: standard[setting] for setting in method.settings}
+    rates = {rate: (searched.low * searched.high) ** 0.5 for rate, searched in method.rates.items()}
+    return section | ({"learning_rates": rates} if rates else {})

@@ -1,25 +1,13 @@
-"""base: the language model as it is. What tuning adds at all is measured against it."""
+"""The language model as it is."""
 
-from dataclasses import dataclass
+from ketune.methods import Method
 
-from torch import nn
-from transformers import PreTrainedModel
-
-from ketune.methods import Backbone, Method
-
-
-@dataclass(frozen=True, kw_only=True)
-class Base(Method):
-    """No tuning: nothing is attached and nothing is trained."""
-
-    title = "Base"
-    family = "reference"
-    source = "the language model itself"
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """The same model, frozen."""
-        return model.requires_grad_(False)
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """0."""
-        return 0
+METHOD = Method(
+    title="Base",
+    family="reference",
+    source="the language model itself",
+    adapter="whole_model",
+    fixed={"train": False},
+    control_of=("qaa", "qtha"),
+    isolates="what tuning adds at all",
+)

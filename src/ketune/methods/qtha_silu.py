@@ -1,30 +1,15 @@
-"""qtha_silu: QTHA with a SiLU network in place of the quantum one. What it reaches, any nonlinearity explains.
+"""QTHA with a SiLU network in place of the quantum one; at r = 4 they have as many parameters."""
 
-At r = 4 both networks have the same number of parameters; the tuner is in `ketune.tuners.hybrid`.
-"""
+from ketune.ground.checks import Range
+from ketune.methods import Method
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from ketune.ground.checks import Count, Positive
-from ketune.methods import AdapterMethod
-from ketune.tuners.hybrid import QTHAConfig
-from ketune.tuners.tuner import Dropout
-
-
-@dataclass(frozen=True, kw_only=True)
-class QTHASilu(AdapterMethod):
-    """QTHA with a SiLU network in place of the quantum network."""
-
-    title = "QTHA, SiLU"
-    family = "control"
-    source = "this project, after the siblings in the released code of arXiv:2503.12790"
-    adapter = QTHAConfig
-    fixed: ClassVar[dict[str, Any]] = {"network": "silu"}
-
-    r: Count
-    bond: Count
-    layers: Count
-    alpha: Positive
-    dropout: Dropout
-    learning_rate: Positive
+METHOD = Method(
+    title="QTHA, SiLU",
+    family="control",
+    source="this project, after the siblings in the released code of arXiv:2503.12790",
+    adapter="qtha",
+    fixed={"network": "silu"},
+    control_of=("qtha",),
+    isolates="the quantum network or any nonlinearity",
+    rates={"trains": Range(2e-4, 2e-2), "network": Range(1e-3, 1e-1)},
+)

@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ketune import methods
 from ketune.report import ledger, paper
 from ketune.report.cells import number
-from ketune.report.comparisons import MATCHED, Judgement, controls
+from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
 
 FEW_SEEDS = 5
@@ -55,7 +56,7 @@ def _arms(results: Results, judgement: Judgement) -> list[str]:
     if reference not in results.methods:
         found.append(f"The reference {reference!r} is not among the methods: nothing is compared with it.")
     for method in results.in_family("quantum"):
-        title, required = results.title(method), controls(results, method)
+        title, required = results.title(method), methods.controls(method)
         missing = [other for other in required if other not in results.methods]
         if missing:
             found.append(
@@ -72,11 +73,13 @@ def _arms(results: Results, judgement: Judgement) -> list[str]:
 
 def _sizes(results: Results, judgement: Judgement) -> list[str]:
     found = []
-    if MATCHED in results.methods and "qaa" in results.methods:
-        ours, theirs = results.trainable("qaa"), results.trainable(MATCHED)
-        if abs(ours - theirs) > 0.02 * ours:
-            named = f"{results.title(MATCHED)} has {theirs:,} parameters and {results.title('qaa')} {ours:,}"
-            found.append(f"{named}: they are not matched.")
+    for method in results.methods:
+        matched = methods.declared(method).matches
+        if matched in results.methods:
+            ours, theirs = results.trainable(matched), results.trainable(method)
+            if abs(ours - theirs) > 0.02 * ours:
+                named = f"{results.title(method)} has {theirs:,} parameters and {results.title(matched)} {ours:,}"
+                found.append(f"{named}: they are not matched.")
     for method in results.methods:
         counts = results.of(method)[0].cost["parameters"]
         if counts["receiving"] is not None and counts["receiving"] < counts["trainable"]:
@@ -89,22 +92,22 @@ def _sizes(results: Results, judgement: Judgement) -> list[str]:
 
 
 def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
-    searched = ledger.searches(results)
-    having = [m for m in results.methods if "learning_rate" in results.settings.sections[m]]
-    missing = [method for method in having if method not in searched]
+    searches = ledger.searches(results)
+    having = [m for m in results.methods if "learning_rates" in results.settings.sections[m]]
+    missing = [method for method in having if method not in searches]
     found = []
     if missing:
         found.append(f"Learning rates that no recorded search found: {results.named(missing)}.")
-    for method, search in searched.items():
-        used = results.settings.sections[method]["learning_rate"]
+    for method, search in searches.items():
+        used = ledger.first_rate(results, method)
         if search["best"] is None:
             found.append(f"{results.title(method)}: no searched learning rate was better than no training.")
         if search["at_edge"]:
             found.append(f"{results.title(method)}: the best learning rate lies at the edge of the searched range.")
         if search["best"] is not None and search["best"] != used:
             found.append(f"{results.title(method)}: trained at {used:g}, while its search found {search['best']:g}.")
-    for place, methods in ledger.searched_elsewhere(results).items():
-        found.append(f"Learning rates that were searched elsewhere ({place}): {results.named(methods)}.")
+    for place, searched in ledger.searched_elsewhere(results).items():
+        found.append(f"Learning rates that were searched elsewhere ({place}): {results.named(searched)}.")
     return found
 
 

@@ -1,7 +1,7 @@
 """Which methods are compared with which, on what; the statistics decide what is then said.
 
-The controls are the study's: each is a quantum method with one part removed or replaced, so that what beats all of
-them cannot be had without that part. Source of the list: this project's reading of arXiv:2509.16244.
+The controls are declared by the methods: each is a quantum method with one part removed or replaced, so that what beats
+all of them cannot be had without that part.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from functools import cache
 
 import pandas as pd
 
-from ketune import statistics
+from ketune import methods, statistics
 from ketune.ground.params import Report
 from ketune.report import chrf
 from ketune.report.metrics import BY_KEY, METRICS
@@ -19,26 +19,6 @@ from ketune.statistics import Attribution, Measure, Resampling, Verdict
 
 # Any fixed number; it is no parameter because nobody should want to change a verdict with it.
 GENERATOR_SEED = 0
-MATCHED = "lora_matched"
-ISOLATES = {
-    "base": "what tuning adds at all",
-    "lora": "the usual adapter",
-    "lora_matched": "the same number of weights at the same sites, linear",
-    "qaa_frozen": "whether the angles matter",
-    "qaa_zero": "circuit or mere parity features",
-    "qaa_product": "whether entanglement matters",
-    "bias_only": "how much is a bias vector",
-    "random_linear": "quadratic or linear features",
-    "random_quadratic": "the circuit or any quadratic map",
-    "silu_bottleneck": "the circuit or any nonlinearity",
-    "qtha_none": "whether the quantum network matters",
-    "qtha_silu": "the quantum network or any nonlinearity",
-}
-CONTROLS = {
-    "qaa": ("base", "lora_matched", "qaa_frozen", "qaa_zero", "qaa_product", "bias_only", "random_linear",
-            "random_quadratic", "silu_bottleneck"),
-    "qtha": ("base", "qtha_none", "qtha_silu"),
-}  # fmt: skip
 
 
 def resampling(report: Report) -> Resampling:
@@ -68,17 +48,9 @@ def intervals(results: Results) -> pd.DataFrame:
     return pd.DataFrame([statistics.interval(measure(results, *key), drawn) for key in index], index=index)
 
 
-def controls(results: Results, method: str) -> tuple[str, ...]:
-    """The controls that a quantum method must beat; of one unknown here, those that bear its name, and matched LoRA."""
-    if method in CONTROLS:
-        return CONTROLS[method]
-    own = tuple(m for m in results.in_family("control") if m.startswith(f"{method}_"))
-    return ("base", *own, MATCHED) if own else ()
-
-
 def opponents(results: Results, method: str) -> list[str]:
-    """Whom a quantum method is compared with: the reference, the matched LoRA, its controls; those that ran."""
-    wanted = (results.settings.report.reference, MATCHED, *controls(results, method), "base")
+    """Whom a quantum method is compared with: the reference, its controls, the untuned model; those that ran."""
+    wanted = (results.settings.report.reference, *methods.controls(method), "base")
     return [other for other in dict.fromkeys(wanted) if other in results.methods and other != method]
 
 
@@ -100,7 +72,7 @@ def judge(results: Results) -> Judgement:
     found = _verdicts(results, pairs(results), "loss")
     attributions: dict[str, Attribution | None] = {}
     for method in results.in_family("quantum"):
-        required = controls(results, method)
+        required = methods.controls(method)
         against = {other: v for (m, other), v in found.items() if m == method and other in required}
         attributions[method] = statistics.attribution(against, required) if required else None
     return Judgement(found, attributions)
@@ -116,8 +88,9 @@ def pairs(results: Results) -> list[tuple[str, str]]:
 
 
 def other_metrics(results: Results) -> dict[str, dict[tuple[str, str], Verdict]]:
-    """Metric → verdicts against reference and matched LoRA, corrected within the metric. No margin is stated there."""
-    few = [(m, o) for m, o in pairs(results) if o in (results.settings.report.reference, MATCHED)]
+    """Metric → verdicts against reference and controls of equal size, corrected within the metric, without a margin."""
+    reference = results.settings.report.reference
+    few = [(m, o) for m, o in pairs(results) if o == reference or methods.declared(o).matches == m]
     return {metric.key: _verdicts(results, few, metric.key) for metric in METRICS if metric.key != "loss"}
 
 

@@ -4,8 +4,9 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 
+from ketune import methods
 from ketune.report import drawing
-from ketune.report.comparisons import Judgement, controls
+from ketune.report.comparisons import Judgement
 from ketune.report.drawing import Drawing
 from ketune.report.metrics import METRICS
 from ketune.report.results import Results
@@ -19,7 +20,7 @@ def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Dr
     frame = pd.DataFrame([
         {"quantum": method, "method": other, "title": results.title(other), "value": found.difference,
          "low": found.low, "high": found.high}
-        for method in results.in_family("quantum") for other in controls(results, method)
+        for method in results.in_family("quantum") for other in methods.controls(method)
         if (found := judgement.verdicts.get((method, other)))
     ])  # fmt: skip
     if frame.empty:

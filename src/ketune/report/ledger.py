@@ -31,7 +31,7 @@ def differing(results: Results) -> Table | None:
     """Each method's own parameters, one column a parameter."""
     sections = results.settings.sections
     keys = list(dict.fromkeys(key for method in results.methods for key in sections[method]))
-    keys.sort(key=lambda key: key != "learning_rate")
+    keys.sort(key=lambda key: key != "learning_rates")
     rows = []
     for method in results.methods:
         own = {key.replace("_", " "): Cell(_shown(sections[method].get(key, ABSENT))) for key in keys}
@@ -40,8 +40,15 @@ def differing(results: Results) -> Table | None:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
     text = "none" if value is None else "yes" if value is True else "no" if value is False else str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def first_rate(results: Results, method: str) -> float:
+    """The learning rate that the search was for; a method's other rates keep their ratio to it."""
+    return next(iter(results.settings.sections[method]["learning_rates"].values()))
 
 
 def searches(results: Results) -> dict[str, dict[str, Any]]:
@@ -72,7 +79,7 @@ def search_table(results: Results) -> Table | None:
     """What each method's search tried and found, beside the learning rate that was used."""
     rows = []
     for method, search in searches(results).items():
-        used = results.settings.sections[method].get("learning_rate")
+        used = first_rate(results, method)
         points = search["points"]
         finite = [p["validation_loss"] for p in points if p["validation_loss"] is not None]
         lies = Cell("at the edge", mark="worse") if search["at_edge"] else Cell("inside")

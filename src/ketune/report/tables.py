@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from ketune import methods
 from ketune.report.cells import Cell, Table, interval, number, numeral, probability, table
-from ketune.report.comparisons import ISOLATES, Judgement, Pairwise
+from ketune.report.comparisons import Judgement, Pairwise
 from ketune.report.metrics import BY_KEY, METRICS
 from ketune.report.results import Results
 from ketune.statistics import Verdict
@@ -22,7 +23,7 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
         note = interval(found.low, found.high, 3, signed=True)
         rows.append({
             "Method": Cell(results.title(method), method=method),
-            "Against": Cell(results.title(other), method=other, note=ISOLATES.get(other, "")),
+            "Against": Cell(results.title(other), method=other, note=methods.declared(other).isolates),
             "Verdict": Cell(found.word, mark=MARKS[found.word]),
             "Difference": numeral(found.difference, 3, signed=True, note=note),
             "Adjusted p": probability(found.adjusted_p), "Detectable": numeral(found.detectable, 3),

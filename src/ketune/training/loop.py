@@ -21,7 +21,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from ketune import language_model
 from ketune.ground.errors import InputError
 from ketune.ground.params import Train
-from ketune.methods import Method
+from ketune.methods import ConfiguredMethod
 from ketune.tokens import Tokens
 from ketune.training import checkpoints, cost, distribution
 
@@ -47,7 +47,14 @@ class Trained:
 
 
 def train(
-    method: Method, model: nn.Module, rows: Sequence[Tokens], settings: Train, *, seed: int, padding: int, folder: Path
+    method: ConfiguredMethod,
+    model: nn.Module,
+    rows: Sequence[Tokens],
+    settings: Train,
+    *,
+    seed: int,
+    padding: int,
+    folder: Path,
 ) -> Trained:
     """Train what `method` attached to `model`, in place; checkpoints go to `folder` and are removed at the end.
 
@@ -61,12 +68,14 @@ def train(
                        "peak_memory_bytes": cost.peak_memory_bytes(device), "energy_joules": None}, 0)  # fmt: skip
     for parameter in trainable:  # the frozen weights may be bf16; what is trained is fp32
         parameter.data = parameter.data.float()
+    groups = method.parameter_groups(model)
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
     trainer = _ResponseTrainer(
         model=model,
         args=_arguments(settings, seed, folder, device),
         train_dataset=_Rows(rows),
         data_collator=_Collator(padding),
-        optimizers=(_optimizer(method, model, settings), None),
+        optimizers=(optimizer, None),
         callbacks=[_MethodStep(method), _Progress(), checkpoints.Sealer()],
     )
     trainer.remove_callback(PrinterCallback)
@@ -111,14 +120,6 @@ def _arguments(settings: Train, seed: int, folder: Path, device: str) -> Trainin
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # several GPUs mean several processes, never torch's DataParallel
     return arguments
-
-
-def _optimizer(method: Method, model: nn.Module, settings: Train) -> torch.optim.Optimizer:
-    groups = []
-    for group in method.parameter_groups(model):
-        factor = group.get("learning_rate_factor", 1.0)
-        groups.append({"params": group["params"], "lr": method.learning_rate * factor})  # type: ignore[attr-defined]
-    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
 
 
 def _curve(history: list[dict[str, Any]]) -> list[list[float]]:
@@ -198,7 +199,7 @@ class _ResponseTrainer(Trainer):
         if not math.isfinite(loss.item()):
             raise InputError(
                 f"training diverged: the loss of step {self.state.global_step + 1} is {loss.item()}, on records "
-                f"{', '.join(inputs['ids'])}; lower the method's learning_rate or train.gradient_clip."
+                f"{', '.join(inputs['ids'])}; lower the method's learning_rates or train.gradient_clip."
             )
         return loss * self.accelerator.num_processes  # DDP averages gradients; the tokens above count all processes
 
@@ -206,13 +207,13 @@ class _ResponseTrainer(Trainer):
 class _MethodStep(TrainerCallback):
     """Gives the method its turn after each optimiser step."""
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: ConfiguredMethod) -> None:
         self.method = method
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **context: Any) -> None:
-        """The optimiser has stepped and the schedule has not: `learning_rate` is the one just used."""
-        learning_rate = context["optimizer"].param_groups[0]["lr"]
-        self.method.after_step(context["model"], state.global_step + 1, state.max_steps, learning_rate)
+        """The optimiser has stepped and the schedule has not: its rates are those just used."""
+        rates = {group["rate"]: group["lr"] for group in context["optimizer"].param_groups}
+        self.method.after_step(context["model"], state.global_step + 1, state.max_steps, rates)
 
 
 class _Progress(TrainerCallback):

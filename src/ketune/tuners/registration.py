@@ -4,6 +4,8 @@ peft has no plug-in hook (its register function refuses names that its enumerati
 is extended at import. That reaches into peft and into Python's enum, hence the window of versions.
 """
 
+from typing import TypeVar
+
 import peft
 from packaging.version import Version
 from peft import PeftConfig, PeftType
@@ -13,12 +15,13 @@ from peft.utils import register_peft_method
 
 from ketune.ground.errors import InputError
 
+C = TypeVar("C", bound=PeftConfig)
 PEFT_FROM, PEFT_BELOW = Version("0.21"), Version("0.22")
 """The versions of peft whose internals ketune's tuners were written against and tested with."""
 
 
-def register(kind: str, config: type[PeftConfig], tuner: type[BaseTuner]) -> None:
-    """Make peft know the adapter type `kind`, in lower case; a second call changes nothing.
+def register(kind: str, config: type[C], tuner: type[BaseTuner]) -> type[C]:
+    """Make peft know the adapter type `kind`, in lower case, and return `config`; a second call changes nothing.
 
     Raises:
         InputError: peft is outside the tested window, or has another method of that name.
@@ -33,6 +36,7 @@ def register(kind: str, config: type[PeftConfig], tuner: type[BaseTuner]) -> Non
             f"peft {peft.__version__} already has a method {kind.upper()} ({known.__module__}); ketune does not "
             f"replace it: use peft's own, or install peft >={PEFT_FROM},<{PEFT_BELOW} without it."
         )
+    return config
 
 
 def _peft_type(name: str) -> PeftType:

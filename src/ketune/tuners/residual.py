@@ -7,15 +7,12 @@ the block. This module does not know any f.
 Source: arXiv:2509.16244, Sec. 3.1-3.3. Shapes: B batch, T positions, d hidden width, n features.
 """
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import torch
 from torch import Tensor, nn
 
-from ketune.ground.checks import Count
 from ketune.ground.errors import InputError
 from ketune.tuners.layers import OutputLayer
 from ketune.tuners.tuner import AdapterConfig, Tuner
@@ -63,7 +60,7 @@ class ResidualConfig(AdapterConfig):
         if not self.scale:
             raise InputError(f"{self.kind}.scale: 0 switches the adapter off; allowed is any other number.")
 
-    def words(self) -> tuple[str, ...]:
+    def sites(self) -> tuple[str, ...]:
         """The last maps of the chosen blocks."""
         return placed(self.placement)
 
@@ -75,31 +72,12 @@ class ResidualConfig(AdapterConfig):
         """Rows of W_up, d unless a method pads them."""
         return width
 
-    def parameters(self, inputs: int, outputs: int) -> int:
-        """W_up on n = ceil(log2 d) features that are not trained."""
-        return qubits(outputs) * self.rows(outputs)
-
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """The adapter of one block whose output is `outputs` wide."""
         if outputs < 2:
             raise InputError(f"{self.kind}: the width {outputs} was given; allowed are maps of at least 2 outputs.")
         features = self.feature_map(outputs)
         return ResidualAdapter(features, outputs, self.rows(outputs), self.scale, self.init_weights)  # type: ignore[arg-type]
-
-
-@dataclass
-class RankedConfig(ResidualConfig):
-    """A residual adapter whose number of features is a free choice.
-
-    Args:
-        rank: number of features.
-    """
-
-    rank: Count = 5
-
-    def parameters(self, inputs: int, outputs: int) -> int:
-        """W_up and a trained map to `rank` features."""
-        return 2 * self.rank * outputs
 
 
 class ResidualAdapter(nn.Module):
@@ -121,29 +99,6 @@ class ResidualAdapter(nn.Module):
         """h (B, T, d) → (B, T, d)."""
         z = self.feature_map(h).to(self.up.weight.dtype)  # (B, T, n)
         return self.scale * nn.functional.linear(z, self.up.weight[: self.width])
-
-
-class LinearFeatures(nn.Module):
-    """f(h) = A h with A (n, d), drawn as torch draws a linear map, and trained or fixed.
-
-    A fixed A is a buffer, so it is saved with the adapter: no seed needs to be remembered.
-    """
-
-    weight: Tensor
-
-    def __init__(self, width: int, features: int, trained: bool) -> None:
-        super().__init__()
-        self.features = features
-        weight = torch.empty(features, width)
-        nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
-        if trained:
-            self.weight = nn.Parameter(weight)
-        else:
-            self.register_buffer("weight", weight)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (…, d) → (…, n)."""
-        return nn.functional.linear(h, self.weight.to(h.dtype))
 
 
 class ResidualTuner(Tuner):

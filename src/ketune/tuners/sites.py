@@ -42,10 +42,28 @@ SITES: dict[str, Sites] = {
 }
 
 
-def suffixes(*words: str) -> tuple[str, ...]:
-    """Every suffix that any architecture has for `words` (field names of `Sites`), for `Backbone.sites`."""
-    found = {suffix for sites in SITES.values() for word in words for suffix in getattr(sites, word)}
-    return tuple(sorted(found))
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """Sizes of a language model, for closed forms of parameter counts.
+
+    Attributes:
+        parameters: all weights, tied ones counted once.
+        hidden: width of the residual stream, d.
+        layers: number of decoder blocks.
+        key_value_width: width of the keys (and of the values) of one block, all heads together.
+        linears: (qualified name, inputs, outputs) of every linear map inside the blocks, Conv1D included.
+    """
+
+    parameters: int
+    hidden: int
+    layers: int
+    key_value_width: int
+    linears: tuple[tuple[str, int, int], ...]
+
+    def sites(self, *words: str) -> list[tuple[int, int]]:
+        """(inputs, outputs) of each linear map that `words` (field names of `Sites`) mean in any architecture."""
+        suffixes = tuple(suffix for sites in SITES.values() for word in words for suffix in getattr(sites, word))
+        return [(inputs, outputs) for name, inputs, outputs in self.linears if name.endswith(suffixes)]
 
 
 def targets(model_type: str, *words: str) -> set[str]:

@@ -1,37 +1,36 @@
 """ketune's adapters as PEFT tuners, registered from outside peft.
 
 This module knows peft's side of an adapter: what a configuration is, how it is saved, and how layers are put in. It
-knows no method and no mathematics; the layers that hold the adapters are in `adapter_layers`.
+knows no method and no mathematics; the layers that hold the adapters are in `ketune.tuners.layers`.
 """
 
+import copy
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+from typing import Any, ClassVar, Self
 
-from peft import PeftConfig, PeftType
+from peft import PeftConfig, PeftType, get_peft_model
 from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
+from transformers import PreTrainedModel
 
-from ketune.ground.checks import Range, checked
+from ketune.ground.checks import checked
 from ketune.ground.errors import InputError
+from ketune.tuners.adapter import Adapter
 from ketune.tuners.layers import AdapterLayer, WeightLayer, cannot_merge
-from ketune.tuners.sites import targets
-
-C = TypeVar("C", bound=PeftConfig)
-
-Dropout = Annotated[float, Range(low=0, below=1)]
+from ketune.tuners.sites import Backbone, targets
 
 
 @dataclass
-class AdapterConfig(PeftConfig):
+class AdapterConfig(Adapter, PeftConfig):
     """What every adapter of ketune can be told about where it goes; subclasses add what it is.
 
     Args:
         target_modules: name suffixes (or one regular expression) of the linear maps to adapt; by default those that
-            the method's paper adapts, for the architectures in `ketune.tuners.sites`.
+            its paper adapts, for the architectures in `ketune.tuners.sites`.
         exclude_modules: names never to adapt.
         modules_to_save: further modules to train and save whole.
         layers_to_transform: indices of the blocks to adapt, all by default.
@@ -56,11 +55,29 @@ class AdapterConfig(PeftConfig):
                 setattr(self, name, set(getattr(self, name)))
         if self.layers_pattern and self.layers_to_transform is None:
             raise InputError("layers_pattern: given alone; `layers_to_transform` must be specified with it.")
-        hints = get_type_hints(type(self), include_extras=True)
-        for own in fields(self)[len(fields(AdapterConfig)) :]:
-            setattr(self, own.name, checked(getattr(self, own.name), hints[own.name], f"{self.kind}.{own.name}"))
+        for name, hint in self.settings().items():
+            setattr(self, name, checked(getattr(self, name), hint, f"{self.kind}.{name}"))
 
-    def words(self) -> tuple[str, ...]:
+    @classmethod
+    def settings(cls) -> dict[str, Any]:
+        """Those of the adapter; where it goes and how peft treats it is no method's choice."""
+        common = {field.name for field in fields(AdapterConfig)}
+        return {name: hint for name, hint in super().settings().items() if name not in common}
+
+    @classmethod
+    def configured(cls, settings: Mapping[str, Any]) -> Self:
+        """For a causal language model."""
+        return cls(task_type="CAUSAL_LM", **settings)
+
+    def attach(self, model: PreTrainedModel) -> nn.Module:
+        """The model with an adapter at every site. peft writes into the configuration that it is given: a copy."""
+        return get_peft_model(model, copy.deepcopy(self))
+
+    def expected_parameters(self, backbone: Backbone) -> int:
+        """The adapter's own count, at every site."""
+        return sum(self.parameters(inputs, outputs) for inputs, outputs in backbone.sites(*self.sites()))
+
+    def sites(self) -> tuple[str, ...]:
         """Which sites (field names of `Sites`) are adapted where `target_modules` is not given."""
         return ("query_value",)
 
@@ -73,23 +90,15 @@ class AdapterConfig(PeftConfig):
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as JSON types; sets are sorted, or the saved file would depend on the hash seed."""
-        return {key: sorted(value) if isinstance(value, set) else value for key, value in super().to_dict().items()}
+        """The configuration as JSON types, without what says where it runs; sets are sorted, as hash order varies."""
+        runtime = {field.name for field in fields(self) if field.metadata.get("runtime")}
+        kept = {key: value for key, value in super().to_dict().items() if key not in runtime}
+        return {key: sorted(value) if isinstance(value, set) else value for key, value in kept.items()}
 
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
         """Save `adapter_config.json` and say in the model card beside it how the adapter is loaded."""
         super().save_pretrained(save_directory, **kwargs)
         _write_card(Path(save_directory), type(self))
-
-
-def configure(config: type[C], section: Any, **fixed: Any) -> C:
-    """A fresh configuration from the equally named fields of a method, and what the method fixes.
-
-    Fresh, because peft writes into the configuration that it is given.
-    """
-    own = {field.name for field in fields(config)}
-    given = {field.name: getattr(section, field.name) for field in fields(section) if field.name in own}
-    return config(task_type="CAUSAL_LM", **given, **fixed)
 
 
 def _write_card(folder: Path, config: type[AdapterConfig]) -> None:
@@ -115,7 +124,7 @@ class Tuner(BaseTuner):
 
     def _prepare_adapter_config(self, peft_config: AdapterConfig, model_config: dict[str, Any]) -> AdapterConfig:
         if peft_config.target_modules is None:
-            peft_config.target_modules = targets(model_config["model_type"], *peft_config.words())
+            peft_config.target_modules = targets(model_config["model_type"], *peft_config.sites())
         return peft_config
 
     def _create_and_replace(

@@ -1,16 +1,18 @@
-"""QAA's feature map: the hidden vector as amplitudes of n qubits, a circuit, and the expectation of Z on every qubit.
+"""QAA: h + scale · W_up z(h), z the expectations of Z after a circuit on n qubits whose amplitudes are h/‖h‖.
 
-Shared by `qaa` and by its twins, which are the same circuit with one part removed. The circuit itself is evaluated by
-`ketune.circuits`; this module knows the angles, their initialisation and the configuration, and it knows no gate.
+The circuit itself is evaluated by `ketune.circuits`; this module knows the angles, their initialisation and the
+configuration, and it knows no gate. With up to 10 qubits for d up to 1,024, amplitudes are always computed exactly.
 
 Source: arXiv:2509.16244, Eq. 8-13. Choices that the paper leaves open: the wiring of the CNOTs (ring), the start of the
-angles (uniform over the circle, because RX on a real vector has exactly zero gradient at 0), no bias.
+angles (uniform over the circle, because RX on a real vector has exactly zero gradient at 0), no bias. Its own count,
+123,000, fits attention blocks alone, although its text names both blocks; it also fits a width of 1,024 where the model
+has 768. Both are choices here: `placement`, `up_projection`.
 """
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -40,8 +42,9 @@ class QAAConfig(ResidualConfig):
         angle_init: "uniform" draws from U(-π, π), "small" from U(-0.01, 0.01), "zero" starts at 0.
         train_angles: False keeps the angles as drawn.
         unit_features: multiply the expectations, whose root mean square is about 2**(-n/2), by 2**(n/2).
-        device: where the circuit is evaluated: "auto", or a PennyLane device such as "lightning.qubit".
-        gradient: "adjoint", or the paper's "parameter_shift" (Eq. 15): equal values, two circuits for each angle.
+        device: where the circuit is evaluated: "auto", or a PennyLane device such as "lightning.qubit"; not saved.
+        gradient: "adjoint", or the paper's "parameter_shift" (Eq. 15): equal values, two circuits for each angle; not
+            saved.
 
     Example:
         >>> from peft import get_peft_model
@@ -57,8 +60,8 @@ class QAAConfig(ResidualConfig):
     angle_init: Literal["uniform", "small", "zero"] = "uniform"
     train_angles: bool = True
     unit_features: bool = False
-    device: str = "auto"
-    gradient: Literal["adjoint", "parameter_shift"] = "adjoint"
+    device: str = field(default="auto", metadata={"runtime": True})
+    gradient: Literal["adjoint", "parameter_shift"] = field(default="adjoint", metadata={"runtime": True})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,11 +82,32 @@ class QAAConfig(ResidualConfig):
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """W_up and, where they are trained, L angles for each qubit."""
-        return super().parameters(inputs, outputs) + qubits(outputs) * self.layers * self.train_angles
+        return qubits(outputs) * (self.rows(outputs) + self.layers * self.train_angles)
 
     def feature_map(self, width: int) -> nn.Module:
         """The circuit with its angles."""
         return CircuitFeatures(self.circuit(width), self)
+
+    def set_runtime(self, model: nn.Module) -> None:
+        """The device and the gradient of every circuit."""
+        for found in circuits_in(model):
+            found.device, found.gradient = self.device, self.gradient
+
+    def part(self, parameter: str) -> str:
+        """The angles apart from the up projections, as their scales have nothing in common."""
+        return "angles" if parameter.endswith(".angles") else "projection"
+
+    def card(self, model: nn.Module) -> dict[str, Any]:
+        """Qubits, gates, backend; the blocks of one model share a width, so the first speaks for all."""
+        found = circuits_in(model)
+        circuit = found[0].circuit
+        backend = resolve(found[0].device, circuit)
+        adapters = [module for module in model.modules() if isinstance(module, ResidualAdapter)]
+        return circuits.card(circuit) | {
+            "adapters": len(found),
+            "backend": {"name": backend.name, "mode": backend.mode, "description": backend.description},
+            "parameters_without_gradient": sum(adapter.dead_parameters for adapter in adapters),
+        }
 
 
 class CircuitFeatures(nn.Module):
@@ -140,33 +164,10 @@ def as_hardware(
             module.readout = {}
 
 
-def groups(model: nn.Module, angle_factor: float) -> list[dict[str, Any]]:
-    """Two optimiser groups: the trained weights, and the trained angles with a learning rate factor of their own."""
-    angles = [module.angles for module in circuits_in(model) if module.angles.requires_grad]
-    known = {id(angle) for angle in angles}
-    weights = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
-    if not angles:
-        return [{"params": weights}]
-    return [{"params": weights}, {"params": angles, "learning_rate_factor": angle_factor}]
-
-
-def describe(model: nn.Module) -> dict[str, Any]:
-    """Facts about the circuits for the report; the blocks of one model share a width, so the first speaks for all."""
-    found = circuits_in(model)
-    circuit = found[0].circuit
-    backend = resolve(found[0].device, circuit)
-    adapters = [module for module in model.modules() if isinstance(module, ResidualAdapter)]
-    return circuits.card(circuit) | {
-        "adapters": len(found),
-        "backend": {"name": backend.name, "mode": backend.mode, "description": backend.description},
-        "parameters_without_gradient": sum(adapter.dead_parameters for adapter in adapters),
-    }
-
-
 class QAAModel(ResidualTuner):
     """The tuner of QAA."""
 
     prefix = "qaa_"
 
 
-register("qaa", QAAConfig, QAAModel)
+ADAPTER = register("qaa", QAAConfig, QAAModel)

@@ -11,6 +11,7 @@ which ξ alone cannot promise. (Choosing ξ itself so large that the right numbe
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -22,9 +23,10 @@ from torch import Tensor, nn
 
 from ketune.ground.checks import Count, NonNegative, Positive, Range
 from ketune.ground.errors import InputError
+from ketune.tuners.adapter import Dropout
 from ketune.tuners.layers import WeightLayer
 from ketune.tuners.registration import register
-from ketune.tuners.tuner import AdapterConfig, Dropout, Tuner
+from ketune.tuners.tuner import AdapterConfig, Tuner
 
 PartOfRun = Annotated[float, Range(low=0, high=1)]
 
@@ -75,6 +77,27 @@ class SoRAConfig(AdapterConfig):
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """Gated low-rank change of one map."""
         return GatedRanks(inputs, outputs, self)
+
+    def part(self, parameter: str) -> str:
+        """The gates apart from A and B, as the proximal step acts on them alone."""
+        return "gates" if parameter.endswith(".gate") else "weights"
+
+    def after_step(self, model: nn.Module, step: int, steps: int, learning_rates: Mapping[str, float]) -> None:
+        """The proximal step, at the gates' rate."""
+        cast(Any, model).base_model.proximal_step(step, steps, learning_rates["gates"])
+
+    def card(self, model: nn.Module) -> dict[str, Any]:
+        """Gates, ranks left and the parameters of the pruned adapter."""
+        gated = cast(Any, model).base_model.gated()
+        ranks = {name: int((adapter.gate != 0).sum()) for name, adapter in gated.items()}
+        cost = {name: adapter.A.shape[1] + adapter.B.shape[0] for name, adapter in gated.items()}
+        return {
+            "gates": sum(len(adapter.gate) for adapter in gated.values()),
+            "proximal_steps": max(adapter.proximal_steps for adapter in gated.values()),
+            "ranks_left": sum(ranks.values()),
+            "ranks": ranks,
+            "parameters_after_pruning": sum(rank * cost[name] for name, rank in ranks.items()),
+        }
 
     def progress(self, step: int, steps: int) -> float:
         """How far the schedule is after `step` of `steps`: 0 before its start, 1 from its end on."""
@@ -198,4 +221,4 @@ def largest(values: Tensor, count: int, threshold: float) -> Tensor:
     return torch.zeros_like(values).index_copy_(0, order[:count], survivors[order[:count]])
 
 
-register("sora", SoRAConfig, SoRAModel)
+ADAPTER = register("sora", SoRAConfig, SoRAModel)

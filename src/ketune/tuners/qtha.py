@@ -1,4 +1,4 @@
-"""QTHA's tuner: W0 x + (alpha / r) B (Q f(z) + C z) with z = A x, where A and B are tensor trains and f is a network.
+"""QTHA: W0 x + (alpha / r) B (Q f(z) + C z) with z = A x, where A and B are tensor trains and f is a network.
 
 f is a quantum network of r qubits, or, in the siblings, a SiLU network in its place or nothing. The bypass C z is
 linear, and A and B are what saves parameters, so the siblings tell what the network adds.
@@ -6,22 +6,25 @@ linear, and A and B are what saves parameters, so the siblings tell what the net
 Source: arXiv:2503.12790, and the flow MPO, map to r, network beside a bypass, map from r, MPO of its group's released
 code. As nothing non-linear stands between a tensor train and the map next to it, the two are multiplied out once a step
 into A (r, i) and B (o, r): a token costs what it costs LoRA, plus the network. Choice of ours: the network's angles
-start uniform over the circle.
+start uniform over the circle. At small widths the tensor trains save nothing: with width 768, r = 4 and bond 8 a map
+costs 7,984 parameters, where LoRA of that rank costs 6,144; the published 76 % less needs the widths of a
+7-billion-parameter model.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ketune.circuits import Reuploading, reuploading_expectations
+from ketune.circuits import Reuploading, drawing, reuploading_expectations
 from ketune.ground.checks import Count, Positive
+from ketune.tuners.adapter import Dropout
 from ketune.tuners.layers import InputLayer
 from ketune.tuners.registration import register
 from ketune.tuners.tensor_train import TensorTrain, parameters
-from ketune.tuners.tuner import AdapterConfig, Dropout, Tuner
+from ketune.tuners.tuner import AdapterConfig, Tuner
 
 MIDDLE = 256
 """Width between a tensor train and the map to or from r."""
@@ -62,6 +65,25 @@ class QTHAConfig(AdapterConfig):
             "none": 0,
         }
         return trains + 2 * MIDDLE * self.r + self.r**2 + network[self.network]
+
+    def part(self, parameter: str) -> str:
+        """The network with its map Q apart from all that is linear: the tensor trains, their maps and the bypass."""
+        return "network" if ".network." in parameter or parameter.endswith(".weighting") else "trains"
+
+    def card(self, model: nn.Module) -> dict[str, Any]:
+        """Qubits and gates of the quantum network."""
+        if self.network != "quantum":
+            return {}
+        network = Reuploading(self.r, self.layers)
+        return {
+            "qubits": self.r,
+            "layers": self.layers,
+            "gates": network.gate_counts,
+            "two_qubit_gates": network.two_qubit_gates,
+            "depth": network.depth,
+            "bond": self.bond,
+            "drawing": drawing(network),
+        }
 
 
 class QuantumNetwork(nn.Module):
@@ -132,4 +154,4 @@ class QTHAModel(Tuner):
     tuner_layer_cls = InputLayer
 
 
-register("qtha", QTHAConfig, QTHAModel)
+ADAPTER = register("qtha", QTHAConfig, QTHAModel)

@@ -1,0 +1,59 @@
+"""What a method asks of the adapter that it is made of, whether the adapter is ketune's own, peft's, or none at all.
+
+Each file of this folder that says `ADAPTER = …` is a kind of adapter, and the file's name is the kind's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Self, get_type_hints
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from ketune.ground.checks import Range
+from ketune.tuners.sites import Backbone
+
+Dropout = Annotated[float, Range(low=0, below=1)]
+
+
+class Adapter:
+    """A dataclass of settings that can put itself into a model."""
+
+    @classmethod
+    def settings(cls) -> dict[str, Any]:
+        """Name → annotated type of each setting that a method can fix or leave to its section in `params.yaml`."""
+        hints = get_type_hints(cls, include_extras=True)
+        return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Name → default of each setting."""
+        made = cls()
+        return {name: getattr(made, name) for name in cls.settings()}
+
+    @classmethod
+    def configured(cls, settings: Mapping[str, Any]) -> Self:
+        """The adapter with these settings; it refuses what does not fit together."""
+        return cls(**settings)
+
+    def attach(self, model: PreTrainedModel) -> nn.Module:
+        """Turn the model into the one to train; afterwards `requires_grad` marks exactly what is trained."""
+        raise NotImplementedError
+
+    def expected_parameters(self, backbone: Backbone) -> int:
+        """Number of trainable parameters in closed form."""
+        raise NotImplementedError
+
+    def set_runtime(self, model: nn.Module) -> None:
+        """Give a restored model the settings that say where it runs, which are not saved with it."""
+
+    def part(self, parameter: str) -> str:
+        """The part with a learning rate of its own that the trained tensor of that qualified name belongs to."""
+        return "weights"
+
+    def after_step(self, model: nn.Module, step: int, steps: int, learning_rates: Mapping[str, float]) -> None:
+        """Called after optimiser step `step` (from 1) of `steps`, with the rates just used; a proximal method acts."""
+
+    def card(self, model: nn.Module) -> dict[str, Any]:
+        """Facts about the trained adapter for the report: ranks left, qubits, gates, backend. JSON types only."""
+        return {}
