@@ -12,9 +12,10 @@ import yaml
 import architectures
 from architectures import FIVE, ids
 from ketune import counts, methods
+from ketune.ground import params
 from ketune.ground.errors import InputError
 
-PARAMS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+PARAMS = params.read(Path(__file__).parents[1] / "params.yaml")
 NAMES = methods.names()
 every_method = pytest.mark.parametrize("name", NAMES)
 
