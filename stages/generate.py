@@ -43,4 +43,4 @@ def generate(name: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    process.run(generate, process.matrix_item)
+    process.run(generate, process.method_and_seed)

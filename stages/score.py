@@ -32,4 +32,4 @@ def score(name: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    process.run(score, process.matrix_item)
+    process.run(score, process.method_and_seed)

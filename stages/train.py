@@ -51,4 +51,4 @@ def train(name: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    process.run(train, process.matrix_item)
+    process.run(train, process.method_and_seed)

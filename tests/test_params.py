@@ -10,7 +10,7 @@ import yaml
 from dvc.utils.serialize import load_yaml, modify_yaml
 
 from conftest import ROOT
-from ketune import methods
+from ketune import check, methods
 from ketune.ground import params
 from ketune.ground.errors import InputError
 
@@ -21,7 +21,7 @@ WRONG = {"wrong type": [[1]], "nested": {"a": 1}, "not a number": float("nan"), 
          "400 digits": 10**400}  # fmt: skip
 
 
-def check(raw: dict[str, Any], tmp_path: Path) -> None:
+def load(raw: dict[str, Any], tmp_path: Path) -> None:
     """What every stage does before it loads a model."""
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
@@ -40,14 +40,14 @@ def changed(section: str, key: str, value: Any) -> dict[str, Any]:
 
 
 def test_the_shipped_file_is_good(tmp_path: Path) -> None:
-    check(RAW | {"methods": [s for s in SECTIONS if s not in params.BLOCKS]}, tmp_path)
+    load(RAW | {"methods": [s for s in SECTIONS if s not in params.BLOCKS]}, tmp_path)
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_wrong_value_names_its_key(section: str, key: str, kind: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=rf"{section}\.{key}") as error:
-        check(changed(section, key, WRONG[kind]), tmp_path)
+        load(changed(section, key, WRONG[kind]), tmp_path)
     assert "\n" not in str(error.value)
 
 
@@ -56,14 +56,14 @@ def test_a_missing_key_is_named(section: str, key: str, tmp_path: Path) -> None:
     raw = changed(section, key, None)
     del raw[section][key]
     with pytest.raises(InputError, match=rf"{section}\.{key}: missing"):
-        check(raw, tmp_path)
+        load(raw, tmp_path)
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
 def test_an_unknown_key_is_named_with_its_neighbour(section: str, key: str, tmp_path: Path) -> None:
     raw = changed(section, key + "x", 1)
     with pytest.raises(InputError, match=rf"{section}\.{key}x: unknown key.*Did you mean '{key}'"):
-        check(raw, tmp_path)
+        load(raw, tmp_path)
 
 
 NUMBERS = [(s, k) for s, k in KEYS if isinstance(RAW[s][k], (int, float)) and not isinstance(RAW[s][k], bool)]
@@ -73,13 +73,13 @@ ANY_SIGN = {("qaa", "scale")} | {(s, "scale") for s in SECTIONS if s not in para
 @pytest.mark.parametrize(("section", "key"), [pair for pair in NUMBERS if pair not in ANY_SIGN])
 def test_a_negative_number_is_out_of_range(section: str, key: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=rf"{section}\.{key}.*(out of range|not allowed)"):
-        check(changed(section, key, -1), tmp_path)
+        load(changed(section, key, -1), tmp_path)
 
 
 @pytest.mark.parametrize("missing", list(params.BLOCKS))
 def test_a_missing_section_is_named(missing: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"^{missing}: missing"):
-        check({key: value for key, value in RAW.items() if key != missing}, tmp_path)
+        load({key: value for key, value in RAW.items() if key != missing}, tmp_path)
 
 
 LISTS = {
@@ -92,13 +92,23 @@ LISTS = {
 def test_bad_lists_are_named(key: str, value: Any, tmp_path: Path) -> None:
     planted = {value[0]: {}} if isinstance(value, list) and "touch" in str(value) and key == "methods" else {}
     with pytest.raises(InputError, match=rf"^{key}(\[0\])?: ") as error:
-        check(RAW | planted | {key: value}, tmp_path)
+        load(RAW | planted | {key: value}, tmp_path)
     assert "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
 def test_a_listed_method_without_a_file_proposes_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown method 'qaaa'.*Did you mean 'qaa'"):
-        check(RAW | {"qaaa": {}, "methods": ["base", "qaaa", "lora"]}, tmp_path)
+        load(RAW | {"qaaa": {}, "methods": ["base", "qaaa", "lora"]}, tmp_path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("methods", "qaa"), ("methods", ["nosuch"]), ("seeds", [0, 0])])
+def test_what_dvc_tells_in_its_own_words_is_told_by_the_check(
+    key: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(RAW | {key: value}, sort_keys=False))
+    with pytest.raises(InputError, match=f"^{key}: "):
+        check.check()
 
 
 NO_MAPPING = ["", "a: [", "- 1", "\x00", "a: b: c", "a: 1\na: 2", "a: 2020-13-45", f"a: {'9' * 5000}", "a: !!bool x",
@@ -163,6 +173,6 @@ def test_dvc_leaves_the_file_as_it_is(tmp_path: Path) -> None:
 def test_values_that_exclude_each_other_are_named(tmp_path: Path) -> None:
     for section, key, value in (("train", "warmup_steps", 40), ("data", "test_fraction", 0.95)):
         with pytest.raises(InputError, match=f"{section}.{key}"):
-            check(changed(section, key, value), tmp_path)
+            load(changed(section, key, value), tmp_path)
     with pytest.raises(InputError, match=r"data\.revision: missing"):
-        check(changed("data", "hub", "tatsu-lab/alpaca"), tmp_path)
+        load(changed("data", "hub", "tatsu-lab/alpaca"), tmp_path)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import ROOT, Project
 
@@ -26,6 +27,7 @@ def project(done: Project) -> Project:
 
 def test_a_second_repro_runs_nothing(project: Project) -> None:
     assert project.stages_run("dvc", "repro") == set()
+    assert "up to date" in project.run("dvc", "status")
     assert project.run("git", "status", "--porcelain") == ""
 
 
@@ -74,6 +76,8 @@ BAD = {
     "unknown method": (["methods=[qaaa]", "+qaaa={}"], "src/ketune/methods/qaaa.py"),
     "a model that is not there": (["language_model.name=no/such", "language_model.revision=abc"], "cannot be loaded"),
     "a shell in a value": (["language_model.name='; touch planted'"], "must be pinned by a commit"),
+    "a shell in a path": (["data.source='$(touch planted).jsonl'"], "$(touch planted).jsonl"),
+    "a shell in another path": (["data.retention=\"'; touch planted; '\""], "touch planted"),
 }
 
 
@@ -84,6 +88,26 @@ def test_bad_input_ends_with_one_sentence_and_leaves_nothing(project: Project, c
     output = project.run("dvc", "exp", "run", *settings, fails=True)
     assert words in output and "Traceback" not in output
     assert not list(project.folder.rglob(".partial-*")) and not (project.folder / "planted").exists()
+
+
+PLANTED = ["$(touch planted)", "0'; touch planted; '", "0\ntouch planted\n", {"$(touch planted)": 1}]
+
+
+def test_no_value_reaches_a_shell(project: Project) -> None:
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    assert not [stage["cmd"] for stage in pipeline["stages"].values() if "$" in stage["cmd"]]
+    method = PLANTED[0]
+    (project.folder / f"src/ketune/methods/{method}.py").touch()
+    project.write_params(project.params() | {method: {}, "methods": ["base", method], "seeds": PLANTED})
+    output = project.run("dvc", "repro", "--keep-going", "train", fails=True)
+    assert output.count("Running stage 'train@") == 2 * len(PLANTED) and "Traceback" not in output
+    assert output.count("a method and a seed are expected") == 2 * len(PLANTED)
+    assert not (project.folder / "planted").exists()
+
+
+def test_a_stage_finds_its_method_and_seed_from_another_folder(project: Project) -> None:
+    project.run("sh", "-c", "cd data && dvc repro --force --single-item ../dvc.yaml:score@qaa-0")
+    assert project.run("git", "status", "--porcelain") == ""
 
 
 def test_an_experiment_in_a_temporary_workspace_finds_data_and_model(project: Project) -> None:

@@ -7,6 +7,7 @@
 # report alone. Run `dvc repro prepare` (and push it) first, or every worker prepares for itself.
 set -euo pipefail
 target=${1:?usage: worker.sh STAGE, such as score@qaa-0}
+[[ $target =~ ^[a-z]+@[a-z0-9_]+-[0-9]+$ ]] || { echo "worker.sh: '$target' is no stage; give one such as score@qaa-0" >&2; exit 2; }
 project=${KETUNE_PROJECT:-$(git rev-parse --show-toplevel)}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/ketune-worker-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

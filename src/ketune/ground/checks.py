@@ -87,8 +87,8 @@ def checked(value: Any, hint: Any, key: str) -> Any:
     if origin is Literal:
         if value not in get_args(hint) or isinstance(value, bool) != isinstance(get_args(hint)[0], bool):
             options = [str(option) for option in get_args(hint)]
-            hint = nearest(str(value), options)
-            raise InputError(f"{key}: {shown(value)} is not allowed; choose one of {', '.join(options)}.{hint}")
+            listed = ", ".join(options)
+            raise InputError(f"{key}: {shown(value)} is not allowed; choose one of {listed}.{nearest(value, options)}")
         return value
     if origin in (Union, types.UnionType):
         if value is None and type(None) in get_args(hint):

@@ -19,16 +19,6 @@ def source_folder() -> Path:
     return Path(__file__).parents[1]
 
 
-def search(method: str) -> Path:
-    """The recorded learning-rate search of a method, which the report reads and git keeps."""
-    return REPORTS / "search" / f"{method}.json"
-
-
-def search_output(method: str) -> Path:
-    """Where the search stage writes; `make search` copies it to `search(method)`."""
-    return Path("data/search") / f"{method}.json"
-
-
 RETENTION = PREPARED / "retention.jsonl"
 SUMMARY = PREPARED / "summary.json"
 

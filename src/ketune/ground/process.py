@@ -41,7 +41,7 @@ if "DVC_STAGE" in os.environ:  # a killed `dvc` must not leave a stage behind, n
     die_with_parent()
 
 
-def nothing(arguments: list[str]) -> tuple:
+def no_arguments(arguments: list[str]) -> tuple:
     """No arguments.
 
     Raises:
@@ -53,25 +53,41 @@ def nothing(arguments: list[str]) -> tuple:
 
 
 def method(arguments: list[str]) -> tuple[str]:
-    """The method that a stage's one argument names.
+    """The method that a stage runs on, from its one argument or from the name that DVC gives the stage.
 
     Raises:
-        InputError: other than one argument.
+        InputError: other than one method.
     """
+    arguments = arguments or _matrix_item()
     if len(arguments) != 1:
-        raise InputError(f"arguments {' '.join(arguments)!r}: one method is expected, as in 'qaa'.")
+        raise InputError(f"{' '.join(arguments)!r}: one method is expected, as in 'qaa'.")
     return (arguments[0],)
 
 
-def matrix_item(arguments: list[str]) -> tuple[str, int]:
-    """(method, seed) from a stage's two positional arguments.
+def method_and_seed(arguments: list[str]) -> tuple[str, int]:
+    """(method, seed) that a stage runs on, from its two arguments or from the name that DVC gives the stage.
 
     Raises:
-        InputError: other than two arguments, or a seed that is no whole number.
+        InputError: other than a method and a seed that is a whole number.
     """
+    arguments = arguments or _matrix_item()
     if len(arguments) != 2 or not arguments[1].isdecimal():
-        raise InputError(f"arguments {' '.join(arguments)!r}: a method and a seed are expected, as in 'qaa 0'.")
+        raise InputError(
+            f"{' '.join(arguments)!r}: a method and a seed are expected, as in 'qaa 0'; under DVC they come from the "
+            "lists methods and seeds in params.yaml."
+        )
     return arguments[0], int(arguments[1])
+
+
+def _matrix_item() -> list[str]:
+    """What DVC runs this stage on: ["qaa", "0"] in train@qaa-0.
+
+    It is taken from here and not from the command line, because DVC pastes values into a command as they are: a seed
+    like $(rm x) would run before anything could refuse it.
+    """
+    name = os.environ.get("DVC_STAGE", "").rpartition(":")[2]  # seen from another folder: ../dvc.yaml:train@qaa-0
+    item = name.partition("@")[2]
+    return item.rsplit("-", 1) if item else []
 
 
 WITHOUT_MEMORY = "can't allocate|[Cc]annot allocate memory|out of memory|failed to map segment|can't start new thread"
@@ -103,7 +119,7 @@ def _of_disk(reason: str, file: str | None) -> str:
     return f"{reason}{f' ({file})' if file else ''}; nothing was left half-written, mend it and run again"
 
 
-def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def report_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Say what ends this process: one sentence where disk or memory is at fault, else the traceback of a defect.
 
     As `sys.excepthook` it also covers what happens before a stage begins: libraries may not even fit into memory.
@@ -116,17 +132,18 @@ def tell(kind: type[BaseException], error: BaseException, trace: TracebackType |
         os._exit(1)  # without memory, what libraries do at exit fails too, and says so at length
 
 
-sys.excepthook = tell
+sys.excepthook = report_fault
 
 
 def _name() -> str:
-    return os.environ.get("DVC_STAGE") or os.path.basename(sys.argv[0]).removesuffix(".py")
+    stage = " ".join(os.environ.get("DVC_STAGE", "").split())
+    return stage or os.path.basename(sys.argv[0]).removesuffix(".py")
 
 
-def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = nothing) -> None:
+def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = no_arguments) -> None:
     """Run a stage on its parsed arguments; end with status 1 and one sentence where the user's input is at fault.
 
-    Ctrl-C ends with status 130. What else goes wrong is told by `tell`.
+    Ctrl-C ends with status 130. What else goes wrong is told by `report_fault`.
     """
     try:
         stage(*parse(sys.argv[1:]))

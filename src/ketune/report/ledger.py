@@ -1,6 +1,6 @@
 """The fairness ledger: what was equal for all methods, what differed, how learning rates were found, on which machine.
 
-It reads params, the searches that `make search` left, and what each run wrote about itself.
+It reads params, the searches in reports/search, and what each run wrote about itself.
 """
 
 import hashlib
