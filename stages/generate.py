@@ -8,7 +8,8 @@ writes: data/predictions/<run>
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
 from ketune import adapters, generation, language_model, methods, tokens
-from ketune.ground import layout, params, records
+from ketune.ground import files, layout, params
+from ketune.records import Example, Passage
 
 
 def generate(name: str, seed: int) -> None:
@@ -22,8 +23,8 @@ def generate(name: str, seed: int) -> None:
         model = adapters.restore(run.adapter, model).to(device)
     adapter.set_runtime(model)
     language_model.fix_randomness(seed)
-    test = records.read_rows(layout.split("test"), records.Example)
-    passages = records.read_rows(layout.RETENTION, records.Passage)
+    test = files.read_rows(layout.split("test"), Example)
+    passages = files.read_rows(layout.RETENTION, Passage)
     limit = settings.train.max_tokens
     texts = {
         "likelihood": tokens.tokenize(tokenizer, test[: settings.generate.likelihood_records], limit)[0],
@@ -32,12 +33,12 @@ def generate(name: str, seed: int) -> None:
             for passage in passages[: settings.generate.likelihood_records]
         ],
     }
-    with records.replacing(run.predictions) as folder:
+    with files.replacing(run.predictions) as folder:
         answers = generation.answers(model, tokenizer, test[: settings.generate.prompts], settings.generate, limit)
-        records.write_rows(folder / "answers.jsonl", answers)
+        files.write_rows(folder / "answers.jsonl", answers)
         for kind, rows in texts.items():
             values = generation.likelihoods(model, rows, tokenizer.pad_token_id, settings.generate.batch_size)
-            records.write_rows(folder / f"{kind}.jsonl", values)
+            files.write_rows(folder / f"{kind}.jsonl", values)
     finished = sum(answer.finished for answer in answers)
     print(f"{run.key}: {len(answers)} answers, {finished} of them ended by the model itself")
 

@@ -10,7 +10,8 @@ from ketune.ground import process  # isort: skip  (threads are set before torch 
 from pathlib import Path
 
 from ketune import corpus, language_model, weights
-from ketune.ground import layout, params, records
+from ketune.ground import files, layout, params
+from ketune.records import Preparation
 
 
 def prepare() -> None:
@@ -24,15 +25,15 @@ def prepare() -> None:
         "test": (max(settings.generate.prompts, settings.generate.likelihood_records), "generate.likelihood_records"),
     }
     corpus.require(data.examples, needs)
-    with language_model.quiet(), records.replacing(layout.LANGUAGE_MODEL) as folder:
+    with language_model.quiet(), files.replacing(layout.LANGUAGE_MODEL) as folder:
         weights.fetch(settings.language_model, folder)
     sizes = {split: len(examples) for split, examples in data.examples.items()}
-    with records.replacing(layout.PREPARED) as folder:
+    with files.replacing(layout.PREPARED) as folder:
         for split, examples in data.examples.items():
-            records.write_rows(folder / layout.split(split).name, examples)
-        records.write_rows(folder / layout.RETENTION.name, passages)
-        summary = {"read": data.read, "dropped": data.dropped, "sizes": sizes, "passages": len(passages)}
-        records.write_json(folder / layout.SUMMARY.name, summary)
+            files.write_rows(folder / layout.split(split).name, examples)
+        files.write_rows(folder / layout.RETENTION.name, passages)
+        summary = Preparation(read=data.read, dropped=data.dropped, sizes=sizes, passages=len(passages))
+        files.write_json(folder / layout.SUMMARY.name, summary)
     dropped = ", ".join(f"{count} × {reason}" for reason, count in data.dropped.items()) or "none"
     print(f"{data.read} records read; dropped: {dropped}; " + ", ".join(f"{n} {s}" for s, n in sizes.items()))
 

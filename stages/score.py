@@ -8,25 +8,25 @@ writes: data/scores/<run>.json
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
 from ketune import scoring
-from ketune.ground import layout, params, records
+from ketune.ground import files, layout, params
+from ketune.records import Answer, Likelihood
 
 
 def score(name: str, seed: int) -> None:
     """Score answers and sum up likelihoods."""
     settings = params.load()
     run = layout.Run(name, seed)
-    answers = records.read_rows(run.predictions / "answers.jsonl", records.Answer)
+    answers = files.read_rows(run.predictions / "answers.jsonl", Answer)
     scores = scoring.score(answers, settings.score.bert_model)
     likelihoods = {
-        kind: records.read_rows(run.predictions / f"{kind}.jsonl", records.Likelihood)
-        for kind in ("likelihood", "retention")
+        kind: files.read_rows(run.predictions / f"{kind}.jsonl", Likelihood) for kind in ("likelihood", "retention")
     }
     corpus = scores.corpus | scoring.losses(likelihoods)
     content = {"corpus": corpus, "prompts": scores.prompts, "signatures": scores.signatures, "empty": scores.empty}
     content["likelihoods"] = {
         kind: [[row.id, row.negative_log_likelihood, row.tokens] for row in rows] for kind, rows in likelihoods.items()
     }
-    records.write_json(run.scores, content)
+    files.write_json(run.scores, content)
     shown = ("loss", "bleu", "rougeL", "bertscore")
     print(f"{run.key}: " + ", ".join(f"{metric} {corpus[metric]:.3f}" for metric in shown))
 

@@ -6,10 +6,10 @@ writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 """
 
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
-import dataclasses
 
 from ketune import adapters, language_model, methods, tokens
-from ketune.ground import layout, params, records
+from ketune.ground import files, layout, params
+from ketune.records import CurvePoint, Example, MethodFacts, TrainingRecord
 from ketune.training import checkpoints, cost, distribution, loop
 
 
@@ -23,7 +23,7 @@ def train(name: str, seed: int) -> None:
     with language_model.quiet():
         model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)
     rows, too_long = tokens.tokenize(
-        tokenizer, records.read_rows(layout.split("train"), records.Example), settings.train.max_tokens
+        tokenizer, files.read_rows(layout.split("train"), Example), settings.train.max_tokens
     )
     language_model.fix_randomness(seed)
     model = method.attach(model)
@@ -33,21 +33,23 @@ def train(name: str, seed: int) -> None:
     if not distribution.is_main():
         return
     adapters.save(model, run.adapter, name, settings.section(name))
-    records.write_csv(run.curve, loop.CURVE, result.curve)
-    about = {
-        "method": {key: getattr(method.declaration, key) for key in ("title", "family", "source")},
-        "parameters": dataclasses.asdict(result.parameters),
-        "adapter_bytes": cost.folder_bytes(run.adapter),
-        "card": method.card(model),
-        "training": result.cost,
-        "machine": cost.machine(device),
-        "resumed_from": result.resumed_from,
-        "prompts_too_long": too_long,
-        "device": device,
-    }
-    records.write_json(run.cost, about)
-    loss = f"last loss {result.curve[-1][1]:.3f}" if result.curve else "nothing to train"
-    print(f"{run.key}: {result.parameters.trainable:,} parameters, {loss}, {result.cost['wall_seconds']:.0f} s")
+    files.write_csv(run.curve, CurvePoint, result.curve)
+    about = TrainingRecord(
+        method=MethodFacts(
+            title=method.declaration.title, family=method.declaration.family, source=method.declaration.source
+        ),
+        parameters=result.parameters,
+        cost=result.cost,
+        machine=cost.machine(device),
+        device=device,
+        adapter_bytes=cost.folder_bytes(run.adapter),
+        card=method.card(model),
+        resumed_from=result.resumed_from,
+        prompts_too_long=too_long,
+    )
+    files.write_json(run.cost, about)
+    loss = f"last loss {result.curve[-1].loss:.3f}" if result.curve else "nothing to train"
+    print(f"{run.key}: {result.parameters.trainable:,} parameters, {loss}, {result.cost.wall_seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,27 @@
 Each method has a known effect on the loss of every prompt, so that a test knows what the report must say.
 """
 
-import json
 import math
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 from sacrebleu.metrics import CHRF
+
+from ketune.ground import files, layout
+from ketune.records import (
+    Answer,
+    CurvePoint,
+    Example,
+    Machine,
+    MethodFacts,
+    ParameterCounts,
+    Preparation,
+    TrainingCost,
+    TrainingRecord,
+)
 
 ROOT = Path(__file__).parents[1]
 WORDS = ("the river number seven flows from hills to sea and every boat on it carries letters for people who wait "
@@ -34,10 +46,10 @@ ABOUT = {
     "qtha_none": ("QTHA, no network", "control", 299_000, -0.12),
     "qtha_silu": ("QTHA, SiLU", "control", 300_000, -0.12),
 }  # fmt: skip
-MACHINE = {
-    "processor": "Example CPU", "cores": 2, "threads": 2, "memory_bytes": 8 << 30, "accelerator": None,
-    "system": "Linux x86_64", "python": "3.11.9", "packages": {"torch": "2.13.0", "peft": "0.21.2"},
-}  # fmt: skip
+MACHINE = Machine(
+    processor="Example CPU", cores=2, threads=2, memory_bytes=8 << 30, accelerator=None,
+    system="Linux x86_64", python="3.11.9", packages={"torch": "2.13.0", "peft": "0.21.2"},
+)  # fmt: skip
 CARD = {"adapters": 30, "qubits": 10, "gates": {"RX": 10, "CNOT": 10}, "depth": 11, "parameters_without_gradient": 0,
         "backend": {"name": "torch", "mode": "closed form", "description": "Walsh-Hadamard, exact"},
         "two_qubit_gates": 10, "gradient_variance": 0.0006045869,
@@ -85,97 +97,109 @@ def write(folder: Path, study: Study, **report: object) -> Path:
     random = np.random.default_rng(0)
     difficulty = random.normal(0, 0.35, study.likelihoods)
     batches = random.normal(0, 0.15, (len(study.seeds), study.steps))
-    for file in ("prepared", "costs", "curves", "scores", "predictions"):
-        (folder / "data" / file).mkdir(parents=True, exist_ok=True)
     examples = _examples(study, random)
-    _lines(folder / "data/prepared/test.jsonl", examples)
-    summary = {
-        "read": 800,
-        "dropped": {"duplicate": 3},
-        "sizes": {"train": 640, "validation": 80, "test": 80},
-        "passages": 5,
-    }
-    (folder / "data/prepared/summary.json").write_text(json.dumps(summary))
+    files.write_rows(folder / layout.split("test"), examples)
+    sizes = {"train": 640, "validation": 80, "test": 80}
+    files.write_json(folder / layout.SUMMARY, Preparation(read=800, dropped={"duplicate": 3}, sizes=sizes, passages=5))
     for method in study.methods:
         for number, seed in enumerate(study.seeds):
-            _run(folder, study, method, seed, examples, difficulty, batches[number])
+            random = np.random.default_rng([seed, *method.encode()])
+            run = layout.Run(method, seed)
+            _scores(folder, study, run, examples, difficulty, random)
+            files.write_csv(folder / run.curve, CurvePoint, _curve(study, method, batches[number], random))
+            files.write_json(folder / run.cost, _training(study, run))
     return folder
 
 
-def _examples(study: Study, random: np.random.Generator) -> list[dict]:
+def _examples(study: Study, random: np.random.Generator) -> list[Example]:
     examples = []
     for i in range(max(study.prompts, study.likelihoods)):
         words = random.choice(WORDS, int(random.integers(3, 60)))
-        examples.append({
-            "id": f"{i:08x}", "instruction": study.instruction or f"{KINDS[i % len(KINDS)]} number {i}.",
-            "input": f"Item {i}." if i % 3 == 0 else "", "output": " ".join(words),
-        })  # fmt: skip
+        examples.append(Example(
+            id=f"{i:08x}", instruction=study.instruction or f"{KINDS[i % len(KINDS)]} number {i}.",
+            input=f"Item {i}." if i % 3 == 0 else "", output=" ".join(words),
+        ))  # fmt: skip
     return examples
 
 
-def _run(
+def _scores(
     folder: Path,
     study: Study,
-    method: str,
-    seed: int,
-    examples: list[dict],
+    run: layout.Run,
+    examples: list[Example],
     difficulty: np.ndarray,
-    batches: np.ndarray,
+    random: np.random.Generator,
 ) -> None:
-    title, family, parameters, _ = ABOUT[method]
-    key, random = f"{method}-{seed}", np.random.default_rng([seed, *method.encode()])
-    trained = method != "base"
-    noise = random.normal(0, study.seed_noise) if trained else 0.0
-    losses = 1.6 + study.effect(method) + noise + difficulty
+    trained, effect = run.method != "base", study.effect(run.method)
+    losses = 1.6 + effect + (random.normal(0, study.seed_noise) if trained else 0.0) + difficulty
     losses = losses + (random.normal(0, 0.05, study.likelihoods) if trained else 0)
-    tokens = [max(1, len(example["output"].split()) + 1) for example in examples[: study.likelihoods]]
-    likelihood = [[e["id"], float(x * t), t] for e, x, t in zip(examples, losses, tokens, strict=False)]
-    retention = [
-        [f"p{i}", float(100 * (3.1 + 0.05 * i - 0.2 * study.effect(method) ** 2 * trained)), 100] for i in range(5)
-    ]
-    answers, prompts = [], []
-    for i, example in enumerate(examples[: study.prompts]):
-        text = " ".join(word for word in example["output"].split() if random.random() < 0.5 - study.effect(method))
-        text = study.answers.get((method, seed), "") + text
-        answers.append({"id": example["id"], "instruction": example["instruction"], "input": example["input"],
-                        "reference": example["output"], "prediction": text, "new_tokens": len(text.split()),
-                        "finished": bool(i % 2)})  # fmt: skip
-        prompts.append(_scored(example, text))
-    _lines(folder / f"data/predictions/{key}/answers.jsonl", answers)
+    tokens = [max(1, len(example.output.split()) + 1) for example in examples[: study.likelihoods]]
+    likelihood = [[e.id, float(x * t), t] for e, x, t in zip(examples, losses, tokens, strict=False)]
+    retention = [[f"p{i}", float(100 * (3.1 + 0.05 * i - 0.2 * effect**2 * trained)), 100] for i in range(5)]
+    answers = [_answer(study, run, i, example, random) for i, example in enumerate(examples[: study.prompts])]
+    files.write_rows(folder / run.predictions / "answers.jsonl", answers)
+    prompts = [_scored(answer) for answer in answers]
     statistics = np.array([row["bleu_statistics"] for row in prompts]).sum(axis=0)
     corpus = {k: float(np.mean([row[k] for row in prompts])) for k in ("rouge1", "rouge2", "rougeL", "bertscore")}
     corpus |= {
         "bleu": corpus_bleu(statistics),
-        "chrf": CHRF().corpus_score([a["prediction"] for a in answers], [[a["reference"] for a in answers]]).score,
+        "chrf": CHRF().corpus_score([a.prediction for a in answers], [[a.reference for a in answers]]).score,
         "loss": _ratio(likelihood),
-        "validation_loss": _ratio(likelihood),
         "retention_loss": _ratio(retention),
     }
     scores = {"corpus": corpus, "prompts": prompts, "empty": 0,
               "signatures": {k: f"{k}|made up" for k in ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore")},
-              "likelihoods": {"likelihood": likelihood, "validation": likelihood, "retention": retention}}  # fmt: skip
-    (folder / f"data/scores/{key}.json").write_text(json.dumps(scores))
-    rows = ["step,loss,gradient_norm,learning_rate"]
-    for step in range(study.steps if trained else 0):
-        loss = 2.0 + batches[step] + (study.effect(method) - 0.2) * (1 - math.exp(-step / 10)) + random.normal(0, 0.02)
-        rows.append(f"{step + 1},{loss},{1.0},{0.001}")
-    (folder / f"data/curves/{key}.csv").write_text("\n".join(rows) + "\n")
-    cost = {
-        "method": {"title": title, "family": family, "source": "this project"},
-        "parameters": {"total": 134_515_008 + (0 if method == "full" else parameters), "trainable": parameters,
-                       "receiving": parameters if trained else None},
-        "adapter_bytes": 4 * parameters, "card": CARD if family == "quantum" else {},
-        "machine": MACHINE | {"processor": study.machines.get(seed, MACHINE["processor"])},
-        "training": {"wall_seconds": 20.0 + parameters / 1e6 if trained else 0.0,
-                     "tokens_per_second": 900.0 if trained else None, "energy_joules": None,
-                     "peak_memory_bytes": 900_000_000 + 4 * parameters},
-        "resumed_from": 0, "prompts_too_long": 0, "device": "cpu",
-    }  # fmt: skip
-    (folder / f"data/costs/{key}.json").write_text(json.dumps(cost))
+              "likelihoods": {"likelihood": likelihood, "retention": retention}}  # fmt: skip
+    files.write_json(folder / run.scores, scores)
 
 
-def _scored(example: dict, text: str) -> dict:
-    ours, theirs = text.split(), example["output"].split()
+def _answer(study: Study, run: layout.Run, i: int, example: Example, random: np.random.Generator) -> Answer:
+    share = 0.5 - study.effect(run.method)
+    text = " ".join(word for word in example.output.split() if random.random() < share)
+    text = study.answers.get((run.method, run.seed), "") + text
+    return Answer(
+        id=example.id, instruction=example.instruction, input=example.input, reference=example.output,
+        prediction=text, new_tokens=len(text.split()), finished=bool(i % 2),
+    )  # fmt: skip
+
+
+def _curve(study: Study, method: str, batches: np.ndarray, random: np.random.Generator) -> list[CurvePoint]:
+    if method == "base":
+        return []
+    learnt = [(study.effect(method) - 0.2) * (1 - math.exp(-step / 10)) for step in range(study.steps)]
+    losses = 2.0 + batches + learnt + random.normal(0, 0.02, study.steps)
+    return [
+        CurvePoint(step=step, loss=float(loss), gradient_norm=1.0, learning_rate=0.001)
+        for step, loss in enumerate(losses, start=1)
+    ]
+
+
+def _training(study: Study, run: layout.Run) -> TrainingRecord:
+    title, family, parameters, _ = ABOUT[run.method]
+    trained = run.method != "base"
+    added = 0 if run.method == "full" else parameters
+    return TrainingRecord(
+        method=MethodFacts(title=title, family=family, source="this project"),
+        parameters=ParameterCounts(
+            total=134_515_008 + added, trainable=parameters, receiving=parameters if trained else None
+        ),
+        cost=TrainingCost(
+            wall_seconds=20.0 + parameters / 1e6 if trained else 0.0,
+            tokens_per_second=900.0 if trained else None,
+            peak_memory_bytes=900_000_000 + 4 * parameters,
+            energy_joules=None,
+        ),
+        machine=replace(MACHINE, processor=study.machines.get(run.seed, MACHINE.processor)),
+        device="cpu",
+        adapter_bytes=4 * parameters,
+        card=CARD if family == "quantum" else {},
+        resumed_from=0,
+        prompts_too_long=0,
+    )
+
+
+def _scored(answer: Answer) -> dict:
+    ours, theirs = answer.prediction.split(), answer.reference.split()
     overlap = 100 * len(set(ours) & set(theirs)) / max(1, len(set(ours) | set(theirs)))
     matches, totals = [], []
     for n in range(1, 5):
@@ -183,7 +207,7 @@ def _scored(example: dict, text: str) -> dict:
         known = {tuple(theirs[i : i + n]) for i in range(len(theirs) - n + 1)}
         matches.append(sum(gram in known for gram in grams))
         totals.append(len(grams))
-    row = {"id": example["id"], "new_tokens": len(ours), "bleu_statistics": [len(ours), len(theirs), *matches, *totals]}
+    row = {"id": answer.id, "new_tokens": len(ours), "bleu_statistics": [len(ours), len(theirs), *matches, *totals]}
     return row | {k: overlap for k in ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore")}
 
 
@@ -198,11 +222,6 @@ def corpus_bleu(statistics: np.ndarray) -> float:
 
 def _ratio(rows: list[list]) -> float:
     return sum(row[1] for row in rows) / sum(row[2] for row in rows)
-
-
-def _lines(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 if __name__ == "__main__":

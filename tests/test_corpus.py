@@ -12,7 +12,7 @@ from conftest import byte_tokenizer, records
 from ketune import corpus, sources, tokens
 from ketune.ground.errors import InputError
 from ketune.ground.params import Data
-from ketune.ground.records import Example
+from ketune.records import Example
 
 
 def data(path: Path, **changes: object) -> Data:

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, Project, environment
-from ketune.ground import process, records
+from ketune.ground import files, process
 from ketune.ground.errors import InputError
 
 KILLS = int(os.environ.get("KETUNE_KILLS", "2"))
@@ -227,15 +227,15 @@ def test_a_write_that_fails_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
     path = tmp_path / "a.json"
-    records.write_json(path, {"old": True})
+    files.write_json(path, {"old": True})
 
     def fail(_: int) -> None:
         raise error
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match=error.strerror):
-        records.write_json(path, {"new": True})
-    assert records.read_json(path) == {"old": True} and os.listdir(tmp_path) == ["a.json"]
+        files.write_json(path, {"new": True})
+    assert files.read_json(path, dict[str, bool]) == {"old": True} and os.listdir(tmp_path) == ["a.json"]
 
 
 def test_ctrl_c_ends_a_stage_with_one_sentence(project: Project) -> None:

@@ -26,11 +26,13 @@ FLOORS = [
     {"ketune.sources"},
     {"ketune.statistics", "ketune.tuning"},
     {"ketune.movement"},
-    {"ketune.ground.params", "ketune.ground.layout", "ketune.ground.records", "ketune.ground.process"},
+    {"ketune.records"},
+    {"ketune.ground.params", "ketune.ground.layout", "ketune.ground.files", "ketune.ground.process"},
     {"ketune.ground"},
 ]
 WITHOUT_TORCH = (
-    "ketune.ground", "ketune.methods", "ketune.statistics", "ketune.report", "ketune.tuning", "ketune.movement",
+    "ketune.ground", "ketune.records", "ketune.methods", "ketune.statistics", "ketune.report", "ketune.tuning",
+    "ketune.movement",
 )  # fmt: skip
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py", "core.py"}
 

@@ -8,8 +8,8 @@ import yaml
 
 from conftest import ROOT
 from ketune import adapters, corpus, generation, language_model, methods, tokens, weights
-from ketune.ground import records
 from ketune.ground.params import Generate, LanguageModel, Train
+from ketune.records import Answer
 from ketune.training import loop
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -34,7 +34,7 @@ def test_the_packaged_model_learns_with_a_circuit_and_answers(folder: Path, tmp_
     adapted = method.attach(model)
     settings = dataclasses.replace(Train(**PARAMS["train"]), steps=8, warmup_steps=1, device="cpu", checkpoint_every=8)
     result = loop.train(method, adapted, rows, settings, seed=0, padding=tokenizer.pad_token_id, folder=tmp_path / "c")
-    losses = [row[1] for row in result.curve]
+    losses = [point.loss for point in result.curve]
     assert losses[0] < 5 and losses[-1] < losses[0] - 0.1  # the same four records at every step
     assert result.parameters.trainable == 30 * 10 * (576 + 1) == result.parameters.receiving
     adapters.save(adapted, tmp_path / "adapter", "qaa", PARAMS["qaa"])
@@ -42,4 +42,4 @@ def test_the_packaged_model_learns_with_a_circuit_and_answers(folder: Path, tmp_
     restored = adapters.restore(tmp_path / "adapter", exact)
     decoding = Generate(**PARAMS["generate"] | {"max_new_tokens": 8})
     [answer] = generation.answers(restored, tokenizer, examples[:1], decoding, 128)
-    assert isinstance(answer, records.Answer) and answer.prediction and answer.new_tokens <= 8
+    assert isinstance(answer, Answer) and answer.prediction and answer.new_tokens <= 8

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ketune import report
-from ketune.ground import params, records
+from ketune.ground import files, params
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
 from ketune.report import caveats, comparisons, ledger, opening, results
@@ -249,8 +249,9 @@ def test_the_paper_stands_beside_ours_row_by_row(study: Path) -> None:
 
 def test_the_papers_setting_is_recognised(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = read(study, monkeypatch)
-    for run in found.runs.values():
-        run.cost["parameters"]["total"] = 125_198_592
+    for key, run in found.runs.items():
+        parameters = replace(run.training.parameters, total=125_198_592)
+        found.runs[key] = replace(run, training=replace(run.training, parameters=parameters))
     changed = {
         "data": {"hub": "tatsu-lab/alpaca", "revision": "abc"},
         "train": {"steps": 1000},
@@ -337,7 +338,7 @@ def test_a_failing_report_leaves_the_old_one(study: Path, monkeypatch: pytest.Mo
     def refuse(*_: object) -> str:
         raise OSError("disk full")
 
-    monkeypatch.setattr(records, "write_text", refuse)
+    monkeypatch.setattr(files, "write_text", refuse)
     with pytest.raises(OSError, match="disk full"):
         report.write(params.load())
     assert (study / "reports/index.html").read_bytes() == before

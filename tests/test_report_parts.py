@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.markers import MarkerStyle
 from sacrebleu.metrics import CHRF
 
-from ketune.ground.records import Example
+from ketune.records import Example
 from ketune.report import browser, buckets, cards, cells, chrf, drawing, figures, style
 from ketune.report.cells import Cell, Table
 

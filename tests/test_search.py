@@ -9,7 +9,7 @@ import torch
 from conftest import byte_tokenizer, records, tiny_params
 from ketune import language_model, methods, search, tokens
 from ketune.ground.params import Search, Train
-from ketune.ground.records import Example
+from ketune.records import Example
 
 BUDGET = Search(points=3, ratio=4.0, steps=4, seed=1000, validation_records=4)
 EXAMPLES = [Example(id=f"{i:02d}", **record) for i, record in enumerate(records(12))]

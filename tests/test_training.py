@@ -16,9 +16,10 @@ from transformers import TrainerCallback
 
 from conftest import byte_tokenizer, environment, records, tiny_params
 from ketune import adapters, generation, language_model, methods, tokens, weights
+from ketune.ground import files
 from ketune.ground.errors import InputError
 from ketune.ground.params import Generate, LanguageModel, Train
-from ketune.ground.records import Example
+from ketune.records import Example, Machine
 from ketune.training import checkpoints, cost, distribution, loop
 
 TOKENIZER = byte_tokenizer()
@@ -64,8 +65,8 @@ def test_loss_counts_response_tokens_only(tiny_folder: Path) -> None:
 
 def test_a_run_lowers_its_loss(tiny_folder: Path, tmp_path: Path) -> None:
     _, result = run(tiny_folder, tmp_path / "c", "full", {"learning_rates": {"weights": 0.01}}, steps=30)
-    losses = [row[1] for row in result.curve]
-    assert [row[0] for row in result.curve] == list(range(1, 31))
+    losses = [point.loss for point in result.curve]
+    assert [point.step for point in result.curve] == list(range(1, 31))
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     assert not (tmp_path / "c").exists(), "checkpoints go when a run ends well"
 
@@ -179,14 +180,14 @@ def test_a_pickle_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
 def test_bf16_stays_near_fp32(tiny_folder: Path, tmp_path: Path) -> None:
     _, exact = run(tiny_folder, tmp_path / "a", steps=10)
     _, rough = run(tiny_folder, tmp_path / "b", steps=10, precision="bf16")
-    assert all(abs(a[1] - b[1]) < 0.05 for a, b in zip(exact.curve, rough.curve, strict=True))
+    assert all(abs(a.loss - b.loss) < 0.05 for a, b in zip(exact.curve, rough.curve, strict=True))
 
 
 def test_accumulation_equals_the_larger_batch(tiny_folder: Path, tmp_path: Path) -> None:
     section = LORA | {"dropout": 0.0}
     _, whole = run(tiny_folder, tmp_path / "a", section=section, batch_size=4)
     _, parts = run(tiny_folder, tmp_path / "b", section=section, batch_size=2, accumulation=2)
-    assert all(abs(a[1] - b[1]) < 1e-5 * a[1] for a, b in zip(whole.curve, parts.curve, strict=True))
+    assert all(abs(a.loss - b.loss) < 1e-5 * a.loss for a, b in zip(whole.curve, parts.curve, strict=True))
 
 
 DISTRIBUTED = """
@@ -198,7 +199,7 @@ from ketune.training import distribution
 section = t.LORA | {{"dropout": 0.0}}
 _, result = t.run(Path({folder!r}), Path({scratch!r}), section=section, batch_size=4, processes=2, steps=6)
 if distribution.is_main():
-    Path({out!r}).write_text(json.dumps(result.curve))
+    Path({out!r}).write_text(json.dumps([point.loss for point in result.curve]))
 """
 
 
@@ -213,7 +214,7 @@ def test_two_processes_equal_one_at_the_same_batch(tiny_folder: Path, tmp_path: 
     subprocess.run(command, check=True, timeout=300, env=environment(cold=True) | {"OMP_NUM_THREADS": "1"})
     together = json.loads((tmp_path / "curve.json").read_text())
     assert len(together) == 6
-    assert all(abs(a[1] - b[1]) <= 1e-5 * a[1] for a, b in zip(alone.curve, together, strict=True))
+    assert all(abs(a.loss - b) <= 1e-5 * a.loss for a, b in zip(alone.curve, together, strict=True))
 
 
 @pytest.mark.parametrize(("batch", "asked"), [(3, 2), (4, 3)])
@@ -249,6 +250,8 @@ def test_likelihoods_do_not_depend_on_the_batch(tiny_folder: Path) -> None:
         assert a.negative_log_likelihood == pytest.approx(b.negative_log_likelihood, rel=1e-5)
 
 
-def test_counts_of_cost_are_json(tiny_folder: Path) -> None:
+def test_a_machine_comes_back_from_its_file(tmp_path: Path) -> None:
     machine = cost.machine("cpu")
-    assert json.loads(json.dumps(machine)) == machine and machine["packages"]["torch"] == torch.__version__
+    files.write_json(tmp_path / "machine.json", machine)
+    assert files.read_json(tmp_path / "machine.json", Machine) == machine
+    assert machine.packages["torch"] == torch.__version__

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ketune import tuners
-from ketune.ground import records
+from ketune.ground import files
 from ketune.ground.errors import InputError
 
 WHOLE = "model.safetensors"
@@ -24,7 +24,7 @@ PEFT = "adapter_config.json"
 
 def save(model: nn.Module, folder: Path, name: str, section: dict[str, Any]) -> None:
     """Write what was trained into `folder`, whole or not at all; equal weights are equal bytes."""
-    with records.replacing(folder) as scratch:
+    with files.replacing(folder) as scratch:
         scratch.mkdir()
         if isinstance(model, PeftModel):
             for config in model.peft_config.values():
@@ -32,7 +32,7 @@ def save(model: nn.Module, folder: Path, name: str, section: dict[str, Any]) -> 
             model.save_pretrained(scratch)
         elif any(p.requires_grad for p in model.parameters()):
             save_model(model, str(scratch / WHOLE))
-        records.write_json(scratch / "method.json", {"method": name, "values": section})
+        files.write_json(scratch / "method.json", {"method": name, "values": section})
 
 
 def _order(config: PeftConfig) -> None:

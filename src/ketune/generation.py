@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ketune import language_model
 from ketune.ground.params import Generate
-from ketune.ground.records import Answer, Example, Likelihood
+from ketune.records import Answer, Example, Likelihood
 from ketune.tokens import Tokens, encode, prompt
 
 

@@ -19,7 +19,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
 from ketune.ground.errors import InputError
-from ketune.ground.records import Answer, Likelihood
+from ketune.records import Answer, Likelihood
 
 ROUGES = {"rouge1": "rouge1", "rouge2": "rouge2", "rougeL": "rougeL"}
 # name → (module that carries the weights, folder in it, layer whose vectors are compared)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ketune.ground.records import Example, Passage
+from ketune.records import Example, Passage
 
 HEAD = "Below is an instruction that describes a task"
 WITH_INPUT = (

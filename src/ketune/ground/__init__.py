@@ -1,1 +1,1 @@
-"""What every stage stands on: errors, checks, params, paths, records on disk, the process. No torch here."""
+"""What every stage stands on: errors, checks, params, paths, files, the process. No torch here."""

@@ -3,7 +3,7 @@
 It reads what the stages left behind and needs no torch. Every word of judgement on the page is computed.
 """
 
-from ketune.ground import layout, records
+from ketune.ground import files, layout
 from ketune.ground.params import Params
 from ketune.report import cells, comparisons, contents, metrics, page, results, style
 from ketune.report.browser import samples
@@ -22,14 +22,14 @@ def write(settings: Params) -> results.Results:
     metrics.write_metrics(found)
     metrics.write_curves(found)
     metrics.write_scores(found, intervals)
-    with records.replacing(layout.REPORTS / "tables") as folder:
+    with files.replacing(layout.REPORTS / "tables") as folder:
         folder.mkdir()
         for table in parts.tables:
             cells.write(table, folder)
-    with records.replacing(layout.REPORTS / "figures") as folder:
+    with files.replacing(layout.REPORTS / "figures") as folder:
         folder.mkdir()
         for drawing in parts.drawings:
             (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
     shown = samples(found) if settings.report.show_samples else None
-    records.write_text(layout.REPORTS / "index.html", page.render(found, parts, looks, shown))
+    files.write_text(layout.REPORTS / "index.html", page.render(found, parts, looks, shown))
     return found

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ketune import statistics
-from ketune.ground.records import Example
+from ketune.records import Example
 from ketune.report.cells import Cell, Table, interval, numeral, table
 from ketune.report.comparisons import measure, resampling
 from ketune.report.results import Results

@@ -1,8 +1,8 @@
 """What each method says of itself: circuits, ranks, gates. Any key that a method gives is shown; none is required."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from ketune.records import Fact
 from ketune.report.cells import number
 from ketune.report.results import Results
 
@@ -38,17 +38,17 @@ class Card:
 
 def cards(results: Results) -> list[Card]:
     """A card for each method that has facts, circuits first."""
-    found = [card(results, method) for method in results.methods if results.of(method)[0].cost["card"]]
+    found = [card(results, method) for method in results.methods if results.of(method)[0].training.card]
     return sorted(found, key=lambda one: not one.circuit)  # stable: the order of the params within each group
 
 
 def card(results: Results, method: str) -> Card:
     """The card of one method: facts that differ between seeds are given for each, in the order of the seeds."""
-    by_seed = [run.cost["card"] for run in results.of(method)]
-    trained = results.of(method)[0].cost["parameters"]
-    facts = [("trained weights", number(trained["trainable"], 0))]
-    if trained["receiving"] is not None and trained["receiving"] != trained["trainable"]:
-        facts.append(("of them with gradient", number(trained["receiving"], 0)))
+    by_seed = [run.training.card for run in results.of(method)]
+    trained = results.of(method)[0].training.parameters
+    facts = [("trained weights", number(trained.trainable, 0))]
+    if trained.receiving is not None and trained.receiving != trained.trainable:
+        facts.append(("of them with gradient", number(trained.receiving, 0)))
     lists = []
     keys = sorted(by_seed[0], key=lambda key: FIRST.index(key) if key in FIRST else len(FIRST))
     for key, value in ((key, by_seed[0][key]) for key in keys):
@@ -61,7 +61,7 @@ def card(results: Results, method: str) -> Card:
         facts.append((name(key), "; ".join(shown)))
     about = results.about(method)
     return Card(
-        method, about["title"], about["source"], "qubits" in by_seed[0], tuple(facts),
+        method, about.title, about.source, "qubits" in by_seed[0], tuple(facts),
         str(by_seed[0].get("drawing", "")), tuple(lists),
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ def name(key: str) -> str:
     return WORDS.get(key, key.replace("_", " "))
 
 
-def text(value: Any) -> str:
+def text(value: Fact) -> str:
     """Any JSON value in a line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -90,7 +90,7 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def lines(value: dict[str, Any] | list[Any]) -> list[str]:
+def lines(value: dict[str, Fact] | list[Fact]) -> list[str]:
     """A long mapping or list, an item a line."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     return [f"{key}: {text(item)}" for key, item in items]

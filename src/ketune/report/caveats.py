@@ -81,11 +81,11 @@ def _sizes(results: Results, judgement: Judgement) -> list[str]:
                 named = f"{results.title(method)} has {theirs:,} parameters and {results.title(matched)} {ours:,}"
                 found.append(f"{named}: they are not matched.")
     for method in results.methods:
-        counts = results.of(method)[0].cost["parameters"]
-        if counts["receiving"] is not None and counts["receiving"] < counts["trainable"]:
-            without = counts["trainable"] - counts["receiving"]
+        counts = results.of(method)[0].training.parameters
+        if counts.receiving is not None and counts.receiving < counts.trainable:
+            without = counts.trainable - counts.receiving
             found.append(
-                f"{results.title(method)}: {without:,} of its {counts['trainable']:,} trainable parameters never "
+                f"{results.title(method)}: {without:,} of its {counts.trainable:,} trainable parameters never "
                 "received a gradient."
             )
     return found
@@ -125,7 +125,7 @@ def _answers(results: Results, judgement: Judgement) -> list[str]:
         )
     if results.settings.score.bert_model == PACKAGED_BERT:
         found.append("BERTScore uses a small packaged model: its values compare within this page and with no other.")
-    too_long = max(run.cost["prompts_too_long"] for run in results.runs.values())
+    too_long = max(run.training.prompts_too_long for run in results.runs.values())
     if too_long:
         found.append(f"{too_long} training records had prompts too long to train on and were left out.")
     return found
@@ -138,10 +138,10 @@ def _costs(results: Results, judgement: Judgement) -> list[str]:
         found.append(
             f"The runs used {len(machines)} different machines: their seconds, memory and joules do not compare."
         )
-    resumed = [run for run in results.runs.values() if run.cost["resumed_from"]]
+    resumed = [run for run in results.runs.values() if run.training.resumed_from]
     if resumed:
         found.append(f"{len(resumed)} runs were resumed from a checkpoint: their seconds leave out what came before.")
-    if any(run.cost["device"] == "cpu" for run in results.runs.values()):
+    if any(run.training.device == "cpu" for run in results.runs.values()):
         found.append("On a CPU, peak memory is that of the whole process, loading the model included.")
     if results.frame["energy_joules"].isna().all():
         found.append("No energy counter could be read: joules are missing.")

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ketune.ground import layout, records
+from ketune.ground import files, layout
+from ketune.records import Machine
 from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, number, numeral
 from ketune.report.results import Results
@@ -57,7 +58,7 @@ def searches(results: Results) -> dict[str, dict[str, Any]]:
     for method in results.methods:
         path = layout.REPORTS / "search" / f"{method}.json"
         if path.is_file():
-            search = records.read_json(path)
+            search = files.read_json(path, dict)
             if search["points"]:
                 found[method] = search
     return found
@@ -98,26 +99,28 @@ def search_table(results: Results) -> Table | None:
     return cells.table("ledger_search", caption, rows)
 
 
-def machines(results: Results) -> list[tuple[dict[str, Any], list[str]]]:
+def machines(results: Results) -> list[tuple[Machine, list[str]]]:
     """(machine, keys of its runs), one for each machine that differs in anything."""
-    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    found: list[tuple[Machine, list[str]]] = []
     for (method, seed), run in results.runs.items():
-        fingerprint = json.dumps(run.cost["machine"], sort_keys=True)
-        found.setdefault(fingerprint, (run.cost["machine"], []))[1].append(layout.Run(method, seed).key)
-    return list(found.values())
+        keys = next((keys for machine, keys in found if machine == run.training.machine), None)
+        if keys is None:
+            found.append((run.training.machine, keys := []))
+        keys.append(layout.Run(method, seed).key)
+    return found
 
 
-def machine_facts(machine: dict[str, Any]) -> list[tuple[str, str]]:
+def machine_facts(machine: Machine) -> list[tuple[str, str]]:
     """A machine as (name, value), packages last."""
     facts = [
-        ("processor", machine["processor"]),
-        ("cores, threads", f"{machine['cores']}, {machine['threads']}"),
-        ("memory", f"{number(machine['memory_bytes'] / 2**30, 1)} GiB"),
-        ("accelerator", machine["accelerator"] or "none"),
-        ("system", machine["system"]),
-        ("python", machine["python"]),
+        ("processor", machine.processor),
+        ("cores, threads", f"{machine.cores}, {machine.threads}"),
+        ("memory", f"{number(machine.memory_bytes / 2**30, 1)} GiB"),
+        ("accelerator", machine.accelerator or "none"),
+        ("system", machine.system),
+        ("python", machine.python),
     ]
-    return facts + sorted(machine["packages"].items())
+    return facts + sorted(machine.packages.items())
 
 
 def digests(results: Results) -> Table | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ketune.ground import layout, records
+from ketune.ground import files, layout
 from ketune.report.results import Results
 
 
@@ -46,17 +46,17 @@ def write_metrics(results: Results) -> None:
     The folder is replaced whole, so no other method's file stays.
     """
     means = results.means[list(BY_KEY)].round(4)
-    with records.replacing(layout.METRICS) as folder:
+    with files.replacing(layout.METRICS) as folder:
         folder.mkdir()
         for method, row in means.iterrows():
             values = row.to_dict() | {"parameters": results.trainable(method)}
-            records.write_json(folder / f"{method}.json", values)
+            files.write_json(folder / f"{method}.json", values)
 
 
 def write_curves(results: Results) -> None:
     """One long table (method, step, loss as mean over seeds), from which DVC overlays all curves."""
     means = results.curves.groupby(["method", "step"], sort=False)["loss"].mean().round(6)
-    records.write_text(layout.REPORTS / "loss.csv", means.to_csv())
+    files.write_text(layout.REPORTS / "loss.csv", means.to_csv())
 
 
 def write_scores(results: Results, intervals: pd.DataFrame) -> None:
@@ -65,4 +65,4 @@ def write_scores(results: Results, intervals: pd.DataFrame) -> None:
     for key in BY_KEY:
         ends = intervals.xs(key, level="metric")
         columns |= {key: results.means[key], f"{key}_low": ends["low"], f"{key}_high": ends["high"]}
-    records.write_text(layout.REPORTS / "scores.csv", pd.DataFrame(columns).round(4).to_csv())
+    files.write_text(layout.REPORTS / "scores.csv", pd.DataFrame(columns).round(4).to_csv())

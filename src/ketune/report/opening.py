@@ -29,7 +29,7 @@ def compared(results: Results) -> str:
     plain, arms = results.in_family("reference", "classical", "quantum"), results.in_family("control")
     listed = results.named(plain) + (f" and {len(arms)} control{'s' if len(arms) > 1 else ''}" if arms else "")
     count = len(settings.seeds)
-    sizes = results.summary["sizes"]
+    sizes = results.summary.sizes
     return (
         f"{listed}: compared on {settings.language_model.name} ({paper.backbone_parameters(results):,} parameters) and "
         f"{paper.data_name(settings)} ({sizes['train']:,} training records): {settings.train.steps:,} optimiser steps, "
@@ -41,7 +41,7 @@ def compared(results: Results) -> str:
 
 def circuits(results: Results) -> tuple[str, ...]:
     """What holds for every circuit here, whatever the numbers below say."""
-    qubits = {results.title(m): results.of(m)[0].cost["card"].get("qubits") for m in results.in_family("quantum")}
+    qubits = {results.title(m): results.of(m)[0].training.card.get("qubits") for m in results.in_family("quantum")}
     counted = {title: n for title, n in qubits.items() if isinstance(n, int)}
     if not counted:
         return ()

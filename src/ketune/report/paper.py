@@ -77,11 +77,11 @@ def matches(results: Results) -> list[Match]:
 
 def backbone_parameters(results: Results) -> int:
     """Parameters of the frozen model: the total of a run less what the method added (nothing for base and full)."""
-    totals = {method: results.of(method)[0].cost["parameters"] for method in results.methods}
+    totals = {method: results.of(method)[0].training.parameters for method in results.methods}
     for method in ("base", "full"):
         if method in totals:
-            return totals[method]["total"]
-    return min(counts["total"] - counts["trainable"] for counts in totals.values())
+            return totals[method].total
+    return min(counts.total - counts.trainable for counts in totals.values())
 
 
 def data_name(settings: Params) -> str:

@@ -5,20 +5,19 @@ knows files and shapes; it does not know which number is good. No torch: a repor
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ketune.ground import layout, records
+from ketune.ground import files, layout
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
+from ketune.records import Answer, CurvePoint, Example, MethodFacts, Preparation, TrainingRecord
 
 Array = np.ndarray
-CURVE = ["step", "loss", "gradient_norm", "learning_rate"]
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,16 @@ class RunResult:
     """What one (method, seed) left behind.
 
     Attributes:
-        cost: parameters, training cost, machine and the method's card, as `train` wrote them.
-        curve: step → loss, gradient norm, learning rate; no rows where nothing was trained.
+        training: parameters, cost, machine and the method's card.
+        curve: step → training loss; no rows where nothing was trained.
         scores: corpus values, rows for each prompt, signatures, likelihoods, as `score` wrote them.
         answers: what the run answered, in the prompts' order.
     """
 
-    cost: dict[str, Any]
+    training: TrainingRecord
     curve: pd.DataFrame
     scores: dict[str, Any]
-    answers: list[records.Answer]
+    answers: list[Answer]
 
     @property
     def prompts(self) -> list[str]:
@@ -56,8 +55,8 @@ class Results:
 
     settings: Params
     runs: dict[tuple[str, int], RunResult]
-    summary: dict[str, Any]
-    test: dict[str, records.Example] = field(default_factory=dict)
+    summary: Preparation
+    test: dict[str, Example] = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -68,13 +67,13 @@ class Results:
         """The runs of one method, in the order of the seeds."""
         return [self.runs[method, seed] for seed in self.settings.seeds]
 
-    def about(self, method: str) -> dict[str, str]:
+    def about(self, method: str) -> MethodFacts:
         """Title, family and source of a method."""
-        return self.of(method)[0].cost["method"]
+        return self.of(method)[0].training.method
 
     def title(self, method: str) -> str:
         """The name that figures and tables print."""
-        return self.about(method)["title"]
+        return self.about(method).title
 
     def named(self, methods: Iterable[str]) -> str:
         """Titles for a sentence, joined by commas; a comma within a title becomes a bracket."""
@@ -83,7 +82,7 @@ class Results:
 
     def family(self, method: str) -> str:
         """reference, classical, quantum or control."""
-        return self.about(method)["family"]
+        return self.about(method).family
 
     def in_family(self, *families: str) -> list[str]:
         """Methods of the given families, in the order of the params."""
@@ -92,7 +91,10 @@ class Results:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """(method, seed) → corpus values, training costs, parameters; NaN where nothing was measured."""
-        rows = [run.scores["corpus"] | run.cost["training"] | run.cost["parameters"] for run in self.runs.values()]
+        rows = [
+            run.scores["corpus"] | asdict(run.training.cost) | asdict(run.training.parameters)
+            for run in self.runs.values()
+        ]
         index = pd.MultiIndex.from_tuples(self.runs, names=["method", "seed"])
         return pd.DataFrame(rows, index=index).astype(float)
 
@@ -103,7 +105,7 @@ class Results:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """(method, seed, step) → loss, gradient norm, learning rate, of all that was trained."""
+        """(method, seed, step) → training loss, of all that was trained."""
         return pd.concat({key: run.curve for key, run in self.runs.items()}, names=["method", "seed"])
 
     def mean(self, method: str, metric: str) -> float:
@@ -134,7 +136,7 @@ class Results:
 
     def trainable(self, method: str) -> int:
         """Number of trainable parameters."""
-        return self.of(method)[0].cost["parameters"]["trainable"]
+        return self.of(method)[0].training.parameters.trainable
 
 
 def read(settings: Params) -> Results:
@@ -146,38 +148,26 @@ def read(settings: Params) -> Results:
     runs = {(method, seed): _read_run(layout.Run(method, seed)) for method, seed in settings.runs}
     _check_titles(runs)
     _check_pairing(runs)
-    test = {row.id: row for row in records.read_rows(layout.split("test"), records.Example)}
-    return Results(settings, runs, _json(layout.SUMMARY), test)
+    test = {row.id: row for row in files.read_rows(layout.split("test"), Example)}
+    return Results(settings, runs, files.read_json(layout.SUMMARY, Preparation), test)
 
 
 def _read_run(run: layout.Run) -> RunResult:
-    answers = records.read_rows(run.predictions / "answers.jsonl", records.Answer)
-    return RunResult(_json(run.cost), _curve(run.curve), _json(run.scores), answers)
-
-
-def _json(path: Path) -> Any:
-    try:
-        return records.read_json(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run `dvc repro`, which makes it.") from None
-    except ValueError as error:
-        raise InputError(f"{path}: no valid JSON ({error}); remove it and run `dvc repro`.") from error
-
-
-def _curve(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype={name: float for name in CURVE} | {"step": int}, usecols=CURVE, index_col="step")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run `dvc repro`, which makes it.") from None
-    except ValueError as error:
-        raise InputError(f"{path}: no training curve ({error}); remove it and run `dvc repro`.") from error
+    points = files.read_csv(run.curve, CurvePoint)
+    steps = pd.Index([point.step for point in points], name="step", dtype=int)
+    return RunResult(
+        training=files.read_json(run.cost, TrainingRecord),
+        curve=pd.DataFrame({"loss": [point.loss for point in points]}, index=steps, dtype=float),
+        scores=files.read_json(run.scores, dict),
+        answers=files.read_rows(run.predictions / "answers.jsonl", Answer),
+    )
 
 
 def _check_titles(runs: dict[tuple[str, int], RunResult]) -> None:
     """Tables and figures name a method by its title alone."""
     methods: dict[str, str] = {}
     for (method, _), run in runs.items():
-        title = run.cost["method"]["title"]
+        title = run.training.method.title
         if methods.setdefault(title, method) != method:
             raise InputError(f"methods: {methods[title]} and {method} share the title {title!r}; change one of them.")
 

@@ -95,12 +95,12 @@ def costs(results: Results, comparable: bool) -> Table | None:
     spread = results.frame.groupby("method", sort=False).agg(["median", "min", "max"])
     rows = []
     for method in results.methods:
-        run = results.of(method)[0].cost
+        run = results.of(method)[0].training
         row = {
             "Method": Cell(results.title(method), method=method),
             "Trained parameters": numeral(results.trainable(method), 0),
-            "With gradient": numeral(run["parameters"]["receiving"], 0),
-            "Adapter, KiB": numeral(run["adapter_bytes"] / 1024, 0),
+            "With gradient": numeral(run.parameters.receiving, 0),
+            "Adapter, KiB": numeral(run.adapter_bytes / 1024, 0),
         }
         for column, (key, unit, digits) in MEASURED.items():
             row[column] = _range(spread.loc[method, key] / unit, digits)

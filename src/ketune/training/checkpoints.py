@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from ketune.ground import records
+from ketune.ground import files
+from ketune.ground.errors import InputError
 
 SEAL = "seal.json"
 
@@ -59,8 +60,8 @@ def _digests(checkpoint: Path) -> dict[str, str]:
 
 def _holds(checkpoint: Path) -> bool:
     try:
-        return records.read_json(checkpoint / SEAL) == _digests(checkpoint)
-    except (OSError, ValueError):
+        return files.read_json(checkpoint / SEAL, dict[str, str]) == _digests(checkpoint)
+    except (OSError, InputError):
         return False
 
 
@@ -73,4 +74,4 @@ class Sealer(TrainerCallback):
             torch.distributed.barrier()  # every process has written its own random state
         if state.is_world_process_zero:
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            records.write_json(checkpoint / SEAL, _digests(checkpoint))
+            files.write_json(checkpoint / SEAL, _digests(checkpoint))

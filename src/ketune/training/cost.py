@@ -8,12 +8,12 @@ import os
 import platform
 import resource
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
+
+from ketune.records import Machine, ParameterCounts, TrainingCost
 
 PACKAGES = (
     "torch",
@@ -27,22 +27,7 @@ PACKAGES = (
 RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """Weights of a model; tied ones count once.
-
-    Attributes:
-        total: all of them.
-        trainable: those that the optimiser may change.
-        receiving: those that received a gradient other than zero at least once, or None where nothing was trained.
-    """
-
-    total: int
-    trainable: int
-    receiving: int | None
-
-
-def count(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Parameters:
+def count(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> ParameterCounts:
     """Count parameters; those that received a gradient are read off Adam's second moments after training."""
     parameters = list(model.parameters())  # a tied parameter is listed once
     trainable = [p for p in parameters if p.requires_grad]
@@ -50,11 +35,12 @@ def count(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> P
     if optimizer is not None:
         moments = (optimizer.state.get(p, {}).get("exp_avg_sq") for p in trainable)
         receiving = sum(int(torch.count_nonzero(m)) for m in moments if m is not None)
-    return Parameters(sum(p.numel() for p in parameters), sum(p.numel() for p in trainable), receiving)
+    total, changing = (sum(p.numel() for p in group) for group in (parameters, trainable))
+    return ParameterCounts(total=total, trainable=changing, receiving=receiving)
 
 
 class Meter:
-    """Measures a stretch of work: `with Meter(device) as meter: …`, then `meter.reading()`."""
+    """Measures a stretch of work: `with Meter(device) as meter: …`, then `meter.reading(tokens)`."""
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -73,16 +59,23 @@ class Meter:
         self.wall_seconds = time.perf_counter() - self.start
         self.energy_end = _energy_microjoules()
 
-    def reading(self) -> dict[str, float | int | None]:
-        """Wall seconds, peak memory in bytes (of the GPU, or of the whole process), joules where a counter is there."""
+    def reading(self, tokens: int) -> TrainingCost:
+        """What the stretch of work took, in which `tokens` tokens were trained on."""
         joules = None
         if self.energy_start is not None and self.energy_end is not None and self.energy_end >= self.energy_start:
             joules = (self.energy_end - self.energy_start) / 1e6
-        return {
-            "wall_seconds": self.wall_seconds,
-            "peak_memory_bytes": peak_memory_bytes(self.device),
-            "energy_joules": joules,
-        }
+        return TrainingCost(
+            wall_seconds=self.wall_seconds,
+            tokens_per_second=tokens / self.wall_seconds,
+            peak_memory_bytes=peak_memory_bytes(self.device),
+            energy_joules=joules,
+        )
+
+
+def nothing_trained(device: str) -> TrainingCost:
+    """The cost of a run in which there was nothing to train."""
+    memory = peak_memory_bytes(device)
+    return TrainingCost(wall_seconds=0.0, tokens_per_second=None, peak_memory_bytes=memory, energy_joules=None)
 
 
 def peak_memory_bytes(device: str) -> int:
@@ -97,20 +90,20 @@ def folder_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
 
 
-def machine(device: str) -> dict[str, Any]:
+def machine(device: str) -> Machine:
     """Processor, accelerator, memory, system and versions: what must be equal for costs to be comparable."""
     versions = {name: version for name in PACKAGES if (version := _version(name)) is not None}
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "accelerator": gpu,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "packages": versions,
-    }
+    return Machine(
+        processor=_processor(),
+        cores=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        accelerator=gpu,
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        packages=versions,
+    )
 
 
 def _version(name: str) -> str | None:

@@ -22,10 +22,10 @@ from ketune import language_model
 from ketune.ground.errors import InputError
 from ketune.ground.params import Train
 from ketune.methods import ConfiguredMethod
+from ketune.records import CurvePoint, ParameterCounts, TrainingCost
 from ketune.tokens import Tokens
 from ketune.training import checkpoints, cost, distribution
 
-CURVE = ["step", "loss", "gradient_norm", "learning_rate"]
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
 
@@ -34,15 +34,13 @@ class Trained:
     """What a training run leaves behind, beside the changed model.
 
     Attributes:
-        curve: rows of CURVE, one a step.
-        parameters: counts, those that received a gradient included.
-        cost: wall seconds, tokens per second, peak memory, joules.
+        curve: one point a step.
         resumed_from: the step that a checkpoint took over from, 0 for an undisturbed run.
     """
 
-    curve: list[list[float]]
-    parameters: cost.Parameters
-    cost: dict[str, Any]
+    curve: list[CurvePoint]
+    parameters: ParameterCounts
+    cost: TrainingCost
     resumed_from: int
 
 
@@ -64,8 +62,7 @@ def train(
     device = language_model.device(settings.device)
     trainable = [p for p in model.parameters() if p.requires_grad]
     if not trainable:
-        return Trained([], cost.count(model), {"wall_seconds": 0.0, "tokens_per_second": None,
-                       "peak_memory_bytes": cost.peak_memory_bytes(device), "energy_joules": None}, 0)  # fmt: skip
+        return Trained([], cost.count(model), cost.nothing_trained(device), 0)
     for parameter in trainable:  # the frozen weights may be bf16; what is trained is fp32
         parameter.data = parameter.data.float()
     groups = method.parameter_groups(model)
@@ -82,14 +79,12 @@ def train(
     start = checkpoints.last_whole(folder)
     with cost.Meter(device) as meter:
         trainer.train(resume_from_checkpoint=str(start) if start else None)
-    reading = meter.reading()
-    reading["tokens_per_second"] = trainer.tokens / reading["wall_seconds"]
     if distribution.is_main():
         shutil.rmtree(folder, ignore_errors=True)
     return Trained(
         curve=_curve(trainer.state.log_history),
         parameters=cost.count(model, trainer.optimizer),
-        cost=reading,
+        cost=meter.reading(trainer.tokens),
         resumed_from=int(start.name.rpartition("-")[2]) if start else 0,
     )
 
@@ -122,9 +117,17 @@ def _arguments(settings: Train, seed: int, folder: Path, device: str) -> Trainin
     return arguments
 
 
-def _curve(history: list[dict[str, Any]]) -> list[list[float]]:
-    keys = ("step", "loss", "grad_norm", "learning_rate")
-    return [[entry[key] for key in keys] for entry in history if "loss" in entry]
+def _curve(history: list[dict[str, Any]]) -> list[CurvePoint]:
+    return [
+        CurvePoint(
+            step=entry["step"],
+            loss=entry["loss"],
+            gradient_norm=entry["grad_norm"],
+            learning_rate=entry["learning_rate"],
+        )
+        for entry in history
+        if "loss" in entry
+    ]
 
 
 class _ByLength(torch.utils.data.Sampler):

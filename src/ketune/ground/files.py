@@ -1,0 +1,149 @@
+"""Files that are written whole or not at all, and read back as the dataclasses that they were written from.
+
+This module knows JSON, CSV and the file system. It does not know what a record means.
+"""
+
+import csv
+import dataclasses
+import functools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from ketune.ground.errors import InputError
+
+T = TypeVar("T")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` (file or folder, as the caller makes it) that takes its place on success.
+
+    On any error nothing is left but what lay there before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".partial-{path.name}-"  # .dvcignore names it, so that a killed stage's leftover changes no hash
+    for leftover in path.parent.glob(f"{prefix}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    try:
+        yield scratch / path.name
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(scratch / path.name, path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file whole or not at all."""
+    with replacing(path) as scratch:
+        with scratch.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a dataclass or plain values as JSON with sorted keys: equal values are equal bytes. NaN is refused."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False, default=dataclasses.asdict)
+    write_text(path, text + "\n")
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Read what `write_json` wrote of a `kind`, a dataclass or a type of plain values, every field checked.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    with _named(path, kind):
+        return _adapter(kind).validate_json(_bytes(path), strict=True, extra="forbid")
+
+
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
+    """Write dataclass instances as JSON lines."""
+    lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    write_text(path, "".join(lines))
+
+
+def read_rows(path: Path, kind: type[T]) -> list[T]:
+    """Read JSON lines that `write_rows` wrote.
+
+    Raises:
+        InputError: the file is missing, or a line is not such a row (the line is named).
+    """
+    rows = []
+    for number, line in enumerate(_bytes(path).split(b"\n"), start=1):  # U+2028 and the like end no line here
+        if line:
+            with _named(path, kind, number):
+                rows.append(_adapter(kind).validate_json(line, strict=True, extra="forbid"))
+    return rows
+
+
+def write_csv(path: Path, kind: type[T], rows: Iterable[T]) -> None:
+    """Write dataclass instances as a CSV file, a column for each field; floats keep all their digits."""
+    columns = _columns(kind)
+    with replacing(path) as scratch:
+        with scratch.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([getattr(row, column) for column in columns] for row in rows)
+
+
+def read_csv(path: Path, kind: type[T]) -> list[T]:
+    """Read a CSV file that `write_csv` wrote.
+
+    Raises:
+        InputError: the file is missing, its columns are others, or a line is not such a row (the line is named).
+    """
+    header, *lines = list(csv.reader(_bytes(path).decode("utf-8", "replace").splitlines())) or [[]]
+    if header != _columns(kind):
+        columns = ", ".join(_columns(kind))
+        raise InputError(f"{path}: the columns {columns} are expected; remove the file and run `dvc repro`.")
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        with _named(path, kind, number):
+            rows.append(_adapter(kind).validate_strings(dict(zip(header, line, strict=True)), extra="forbid"))
+    return rows
+
+
+def _columns(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+@functools.cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run `dvc repro`, which makes it.") from None
+
+
+@contextmanager
+def _named(path: Path, kind: type, line: int | None = None) -> Iterator[None]:
+    """What is wrong with a value read inside becomes one sentence that names the file, and its line or field."""
+    try:
+        yield
+    except ValueError as error:  # pydantic's is one too
+        place = f"{path}, line {line}" if line else str(path)
+        fault = _fault(error)
+        raise InputError(f"{place}: no {kind.__name__} ({fault}); remove the file and run `dvc repro`.") from error
+
+
+def _fault(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    return f"{field}: {first['msg']}" if field else first["msg"]
