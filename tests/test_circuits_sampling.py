@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ketune.circuits import Circuit, Noise, expectations
 from ketune.circuits.devices import apply
-from ketune.circuits.sampling import draw_counts, fault_pattern
+from ketune.circuits.noise import faulty, negated
+from ketune.circuits.sampling import draw_counts
 from ketune.ground.errors import InputError
 
 
@@ -78,9 +79,11 @@ def test_read_out_errors_shrink_every_expectation() -> None:
 
 def test_no_noise_is_no_fault_and_certain_faults_are_faults() -> None:
     generator = torch.Generator().manual_seed(0)
-    angle_signs, out_signs = fault_pattern(Circuit(4, 2), 0.0, generator)
+    circuit = Circuit(4, 2)
+    assert tuple(faulty(circuit.gates(), 0.0, generator)) == circuit.gates()
+    angle_signs, out_signs = negated(circuit.gates(), circuit)
     assert angle_signs.eq(1).all() and out_signs.eq(1).all()
-    patterns = [fault_pattern(Circuit(4, 2), 1.0, generator) for _ in range(50)]
+    patterns = [negated(faulty(circuit.gates(), 1.0, generator), circuit) for _ in range(50)]
     assert {-1.0, 1.0} == set(torch.stack([signs for _, signs in patterns]).view(-1).tolist())
     assert torch.stack([signs for signs, _ in patterns])[:, 0].eq(1).all(), "nothing acts before the first rotations"
 

@@ -3,16 +3,18 @@
 The only room that imports PennyLane, and only once a PennyLane device is asked for.
 """
 
-from ketune.circuits.ansatz import Circuit, Reuploading, TwoDesign
+from ketune.circuits.ansatz import ROTATIONS, WIRINGS, Circuit, Reuploading, TwoDesign
 from ketune.circuits.backends import Backend, resolve
 from ketune.circuits.cards import card, drawing, gradient_variance, shots_for
 from ketune.circuits.expectation import expectations
 from ketune.circuits.gates import Gate
+from ketune.circuits.noise import Noise
 from ketune.circuits.orthogonal import two_design_angles, two_design_columns
 from ketune.circuits.reuploading import reuploading_expectations
-from ketune.circuits.sampling import Noise
 
 __all__ = [
+    "ROTATIONS",
+    "WIRINGS",
     "Backend",
     "Circuit",
     "Gate",

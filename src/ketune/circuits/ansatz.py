@@ -1,13 +1,11 @@
-"""Circuits as data: which gates act on which wires with which angle. Knows no array library and no device.
+"""The circuits, as sequences of gates: which act on which wires with which angle. Knows no array library and no device.
 
-Every backend, the drawing, the gate counts and PennyLane's tape are derived from the same sequence of gate records.
-Wire 0 is the most significant bit of a basis state, as in PennyLane.
-
-Sources: the feature circuit is arXiv:2509.16244 (rotations on every qubit, then CNOTs; the paper leaves the wiring
-open, so it is a parameter here); the two-design circuit is arXiv:2503.05431; the re-uploading circuit arXiv:2503.12790.
+Wire 0 is the most significant bit of a basis state, as in PennyLane. Sources: the feature circuit is arXiv:2509.16244
+(rotations on every qubit, then CNOTs; the paper leaves the wiring open, so it is a parameter here); the two-design
+circuit is arXiv:2503.05431; the re-uploading circuit arXiv:2503.12790.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -16,8 +14,16 @@ from ketune.circuits.gates import Gate, Gates
 from ketune.ground.errors import InputError, nearest
 
 ROTATIONS = {"RX": ("RX",), "RY": ("RY",), "RXRY": ("RX", "RY")}
-ENTANGLERS = ("ring", "chain", "none")
-WIDEST = 20
+"""The one-qubit gates of a layer, each on every wire, in order."""
+
+WIRINGS: dict[str, Callable[[int], list[tuple[int, int]]]] = {
+    "ring": lambda n: [(k, (k + 1) % n) for k in range(n if n > 1 else 0)],
+    "chain": lambda n: [(k, k + 1) for k in range(n - 1)],
+    "none": lambda n: [],
+}
+"""(control, target) of the CNOTs of a layer on n qubits, in order."""
+
+WIDEST, DEEPEST = 20, 1000
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,8 @@ class Circuit(Gates):
     Attributes:
         qubits: n; it reads hidden vectors of width up to 2**n.
         layers: L, how often rotations and CNOTs are repeated.
-        rotation: "RX", "RY", or "RXRY" (RX on every wire, then RY on every wire).
-        entangler: "ring" (k to k+1 mod n), "chain" (k to k+1) or "none". On two wires a ring is both directions.
+        rotation: a key of ROTATIONS; "RXRY" is RX on every wire, then RY on every wire.
+        entangler: a key of WIRINGS: "ring" (k to k+1 mod n), "chain" (k to k+1) or "none".
     """
 
     qubits: int = 10
@@ -37,12 +43,12 @@ class Circuit(Gates):
     entangler: str = "ring"
 
     def __post_init__(self) -> None:
-        for name, value, most in (("qubits", self.qubits, WIDEST), ("layers", self.layers, 10_000)):
+        for name, value, most in (("qubits", self.qubits, WIDEST), ("layers", self.layers, DEEPEST)):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise InputError(f"{name}: {value!r} is not a whole number from 1 to {most}; choose one.")
         for name, value, allowed in (
-            ("rotation", self.rotation, tuple(ROTATIONS)),
-            ("entangler", self.entangler, ENTANGLERS),
+            ("rotation", self.rotation, list(ROTATIONS)),
+            ("entangler", self.entangler, list(WIRINGS)),
         ):
             if value not in allowed:
                 raise InputError(
@@ -62,32 +68,14 @@ class Circuit(Gates):
         kinds = len(ROTATIONS[self.rotation])
         return (self.layers, self.qubits) if kinds == 1 else (self.layers, kinds, self.qubits)
 
-    @property
-    def cnots(self) -> tuple[tuple[int, int], ...]:
-        """(control, target) of one entangler, in order."""
-        pairs = tuple((k, k + 1) for k in range(self.qubits - 1))
-        if self.entangler == "none":
-            return ()
-        return (*pairs, (self.qubits - 1, 0)) if self.entangler == "ring" and self.qubits > 1 else pairs
-
-    @property
-    def diagonal(self) -> bool:
-        """Whether the circuit collapses to one diagonal in the Hadamard basis: RX and CNOT only."""
-        return self.rotation == "RX"
-
-    def layer_gates(self, layer: int) -> Iterator[Gate]:
-        """The gates of layer `layer`, counted from 0."""
-        kinds = ROTATIONS[self.rotation]
-        for which, kind in enumerate(kinds):
-            first = (layer * len(kinds) + which) * self.qubits
-            for wire in range(self.qubits):
-                yield Gate(kind, (wire,), angle=first + wire)
-        for pair in self.cnots:
-            yield Gate("CNOT", pair)
-
     @cached_property
     def _gates(self) -> tuple[Gate, ...]:
-        return tuple(gate for layer in range(self.layers) for gate in self.layer_gates(layer))
+        gates: list[Gate] = []
+        for layer in range(self.layers):
+            for which, kind in enumerate(ROTATIONS[self.rotation], start=layer * len(ROTATIONS[self.rotation])):
+                gates += [Gate(kind, (wire,), angle=which * self.qubits + wire) for wire in range(self.qubits)]
+            gates += [Gate("CNOT", pair) for pair in WIRINGS[self.entangler](self.qubits)]
+        return tuple(gates)
 
     def gates(self) -> tuple[Gate, ...]:
         """The gates in the order in which they act."""
@@ -110,19 +98,12 @@ class TwoDesign(Gates):
         """((2L + 1) n - 2L,)."""
         return ((2 * self.layers + 1) * self.qubits - 2 * self.layers,)
 
-    def half_layers(self) -> Iterator[list[tuple[int, int]]]:
-        """The pairs of wires of each half layer: even pairs, odd pairs, even pairs, …"""
-        for _ in range(self.layers):
-            for start in (0, 1):
-                yield [(wire, wire + 1) for wire in range(start, self.qubits - 1, 2)]
-
     def gates(self) -> tuple[Gate, ...]:
         """The gates in the order in which they act."""
-        gates = [Gate("RY", (wire,), angle=wire) for wire in range(self.qubits)]
-        angle = self.qubits
-        for pairs in self.half_layers():
-            for a, b in pairs:
-                gates += [Gate("CZ", (a, b)), Gate("RY", (a,), angle=angle), Gate("RY", (b,), angle=angle + 1)]
+        gates, angle = [Gate("RY", (wire,), angle=wire) for wire in range(self.qubits)], self.qubits
+        for start in (0, 1) * self.layers:
+            for a in range(start, self.qubits - 1, 2):
+                gates += [Gate("CZ", (a, a + 1)), Gate("RY", (a,), angle=angle), Gate("RY", (a + 1,), angle=angle + 1)]
                 angle += 2
         return tuple(gates)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from ketune.circuits import devices, modes
 from ketune.circuits.ansatz import Circuit
 from ketune.circuits.closed_form import closed_form
+from ketune.circuits.parity import beyond
 from ketune.circuits.statevector import general
 from ketune.ground.errors import InputError, nearest
 
@@ -81,7 +82,7 @@ def _decide(device: str, circuit: Circuit, mode: str | None, large: bool) -> tup
     known = TORCH_MODES if name == "torch" else PENNYLANE_MODES
     if mode is None:
         if name == "torch":
-            mode = "closed_form" if circuit.diagonal else "statevector"
+            mode = "statevector" if beyond(circuit) else "closed_form"
         else:
             mode = "choi" if name == "lightning.gpu" and large and circuit.qubits <= CHOI_QUBITS else "register"
     _check_mode(mode, name, circuit, known)
@@ -116,11 +117,9 @@ def _check_mode(mode: str, name: str, circuit: Circuit, known: dict) -> None:
         )
     if mode not in known:
         raise InputError(f"mode: {mode!r} is none of {', '.join(known)} on {name}; choose one.{nearest(mode, known)}")
-    if mode in ("closed_form", "phase") and not circuit.diagonal:
+    if mode in ("closed_form", "phase") and beyond(circuit):
         other = "statevector" if name == "torch" else "register"
-        raise InputError(
-            f"mode: {mode!r} needs rotation 'RX', but this circuit's is {circuit.rotation!r}; use {other!r}."
-        )
+        raise InputError(f"mode: {mode!r} covers RX and CNOT, but the circuit has {beyond(circuit)}; use {other!r}.")
     if mode == "choi" and circuit.qubits > CHOI_QUBITS:
         raise InputError(
             f"mode: 'choi' holds 4**n numbers, at most n = {CHOI_QUBITS}, not {circuit.qubits}; use 'register'."

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ketune.circuits.ansatz import Circuit, Reuploading
+from ketune.circuits.ansatz import Circuit
 from ketune.circuits.devices import apply
 from ketune.circuits.expectation import expectations
 from ketune.circuits.gates import Gates
@@ -16,10 +16,9 @@ def drawing(circuit: Gates, *, decimals: int | None = None, angles: torch.Tensor
     import pennylane as qml
 
     values = torch.zeros(circuit.angle_shape) if angles is None else angles.detach()
-    inputs = [0.0] * circuit.qubits if isinstance(circuit, Reuploading) else []
 
     def gates() -> None:
-        apply(circuit.gates(), values.reshape(-1).tolist(), inputs=inputs)
+        apply(circuit.gates(), values.reshape(-1).tolist(), inputs=[0.0] * circuit.qubits)
 
     return qml.draw(gates, decimals=decimals, wire_order=range(circuit.qubits), max_length=160)()
 

@@ -154,8 +154,3 @@ def sample(
     rows[:, : features.shape[1]] = features.double() * scales(features.double())[:, None]
     rows[~rows.any(1), 0] = 1  # rows of zeros have no state; the caller replaces their result
     return torch.stack([torch.stack([torch.as_tensor(z) for z in measure(row.numpy())]) for row in rows])
-
-
-def inverted(gates: Sequence[Gate]) -> list[Gate]:
-    """The gates in reverse order; with the angles negated this undoes them (CNOT, CZ and Hadamard undo themselves)."""
-    return list(reversed(gates))

@@ -95,14 +95,14 @@ def _load(work: Workspace, features: Tensor, scale: Tensor, rows: Tensor) -> tup
     unit[width] = 0  # what padded amplitudes fetch
     unit[:width, :count].copy_(features.t())
     unit.mul_(scale)
-    torch.index_select(unit, 0, rows, out=work.embedded)
+    torch.index_select(unit, 0, rows.clamp(max=width), out=work.embedded)
     for matrices, source, target in work.forwards:
         torch.bmm(matrices, source, out=target)
     return unit[:width], scale
 
 
 def edge_sums(features: Tensor, scale: Tensor, table: Tensor, rows: Tensor) -> Tensor:
-    """z (B, n) of features (B, d) with scales (B,), w · 2/N (n, N/2), and the entry (N,) that each row fetches."""
+    """z (B, n) of features (B, d) with scales (B,), w · 2/N (n, N/2), and the amplitude (N,) that each row fetches."""
     qubits, half = table.shape
     out = features.new_empty(features.shape[0], qubits)
     for part, work in _chunks(features, 2 * half):
@@ -118,7 +118,7 @@ def edge_sums(features: Tensor, scale: Tensor, table: Tensor, rows: Tensor) -> T
 def edge_gradients(
     features: Tensor, scale: Tensor, table: Tensor, rows: Tensor, back: Tensor, along: Tensor, grad: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """(dL/dx (B, d), dL/d(table) (n, N/2)) from dL/dz (B, n), along = 2 Σ_k z_k dL/dz_k and each entry's row (d,)."""
+    """(dL/dx (B, d), dL/d(table) (n, N/2)) from dL/dz (B, n), along = 2 Σ_k z_k dL/dz_k and each amplitude's row."""
     d_features, d_table = torch.empty_like(features), torch.zeros_like(table)
     weights, d_weights = list(table.unsqueeze(2).unbind()), list(d_table.unbind())
     for part, work in _chunks(features, 2 * table.shape[1]):
@@ -140,6 +140,10 @@ def edge_gradients(
         for matrices, source, target in work.backwards:
             torch.bmm(matrices, source, out=target)
         unit[:, :count].mul_(along[part])
-        d_unit = torch.index_select(work.d_embedded, 0, back, out=work.free[: unit.shape[0]]).sub_(unit).mul_(scaled)
+        d_unit = (
+            torch.index_select(work.d_embedded, 0, back[: unit.shape[0]], out=work.free[: unit.shape[0]])
+            .sub_(unit)
+            .mul_(scaled)
+        )
         d_features[part] = d_unit[:, :count].t()
     return d_features, d_table

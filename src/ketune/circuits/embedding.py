@@ -4,6 +4,8 @@ A row of zeros has no state: its scale is 0, hence its features are 0 and so is 
 largest entry is below the smallest normal number.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -30,3 +32,19 @@ def scales(features: Tensor) -> Tensor:
     zero = largest < torch.finfo(features.dtype).tiny
     norm = torch.linalg.vector_norm(features / torch.where(zero, 1, largest)[:, None], dim=1)
     return torch.where(zero, 0, 1 / norm / largest)
+
+
+class Normalise(torch.autograd.Function):
+    """Rows of norm 1 (B, d), or of zeros, from features (B, d); the gradient is orthogonal to the row."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        scale = scales(features)[:, None]
+        unit = features * scale
+        ctx.save_for_backward(unit, scale)
+        return unit
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        unit, scale = ctx.saved_tensors
+        return (grad - (grad * unit).sum(1, keepdim=True) * unit) * scale

@@ -1,18 +1,18 @@
-"""How states lie in memory: batch last, (2**n, B), so that every gate is a product of contiguous rows.
+"""How states lie in memory: batch last, (2**n, B), so that every gate is a product of contiguous rows; and constants.
 
 A layer of one-qubit gates on n wires is a Kronecker product; it is applied as two or three small dense matrices, one
 for each group of neighbouring wires, which is where a CPU or a GPU is fastest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
-from ketune.circuits.ansatz import Circuit
-from ketune.circuits.parity import generators, permutation
+from ketune.circuits.gates import Gates
+from ketune.circuits.parity import permutation, strings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,26 +40,35 @@ def groups(qubits: int) -> tuple[int, ...]:
     return tuple(qubits // count + (index < qubits % count) for index in range(count))
 
 
-def apply_factors(state: Tensor, factors: list[Tensor]) -> Tensor:
+def apply_factors(state: Tensor, factors: Sequence[Tensor]) -> Tensor:
     """(F_1 ⊗ F_2 ⊗ …) state for a state (N, B) and square factors; the first acts on the first wires."""
-    rest, before = state.shape[0], 1
-    batch = state.shape[1]
+    before, batch = 1, state.shape[1]
     for factor in factors:
         size = factor.shape[-1]
-        rest //= size
-        state = torch.matmul(factor, state.reshape(before, size, rest * batch))
+        state = torch.matmul(factor, state.reshape(before, size, -1))
         before *= size
     return state.reshape(-1, batch)
 
 
 @constant
+def signs(qubits: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(n, N): +1 where the bit of the wire is 0, -1 where it is 1 — the diagonals of Z."""
+    return parities(tuple(1 << wire for wire in reversed(range(qubits))), qubits, dtype, device)
+
+
+@constant
+def parities(masks: tuple[int, ...], qubits: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(m, N): (-1)^(mask · a) for every mask and every basis state a."""
+    common = torch.tensor(masks, device=device)[:, None] & torch.arange(1 << qubits, device=device)
+    for shift in (16, 8, 4, 2, 1):
+        common ^= common >> shift
+    return (1 - 2 * (common & 1)).to(dtype)
+
+
+@constant
 def hadamard(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The ±1 Hadamard matrix (size, size), not normalised."""
-    index = torch.arange(size, device=device)
-    parity = torch.zeros(size, size, dtype=torch.long, device=device)
-    for shift in range(size.bit_length()):
-        parity ^= (index[:, None] & index[None, :]) >> shift
-    return (1 - 2 * (parity & 1)).to(dtype)
+    return parities(tuple(range(size)), size.bit_length() - 1, dtype, device)
 
 
 def walsh_hadamard(state: Tensor) -> Tensor:
@@ -69,35 +78,18 @@ def walsh_hadamard(state: Tensor) -> Tensor:
 
 
 @constant
-def entangled_rows(circuit: Circuit, times: int, device: torch.device) -> Tensor:
-    """(N,) positions to which `times` entanglers send the basis states."""
-    return torch.tensor(permutation(circuit, times), device=device)
+def string_signs(circuit: Gates, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(m, N): (-1)^(T · a) for the X string T of every angle of a circuit of RX and CNOT."""
+    return parities(strings(circuit), circuit.qubits, dtype, device)
 
 
 @constant
-def disentangled_rows(circuit: Circuit, times: int, device: torch.device) -> Tensor:
-    """(N,) positions from which `times` entanglers fetch: the inverse of `entangled_rows`."""
-    return torch.argsort(entangled_rows(circuit, times, device))
+def entangled_rows(circuit: Gates, device: torch.device) -> Tensor:
+    """(N,) where all CNOTs of a circuit, without its rotations, send every basis state."""
+    return torch.tensor(permutation(circuit), device=device)
 
 
 @constant
-def generator_rows(circuit: Circuit, device: torch.device) -> Tensor:
-    """(L n,) the X string of every angle, as a position."""
-    return torch.tensor(generators(circuit), device=device)
-
-
-@constant
-def edge_rows(qubits: int, device: torch.device) -> Tensor:
-    """(2 · n · N/2,): for every wire the basis states with that bit 0, then, in the same order, their partners."""
-    states = torch.arange(1 << qubits, device=device)
-    bits = [1 << (qubits - 1 - wire) for wire in range(qubits)]
-    low = torch.stack([states[(states & b) == 0] for b in bits])
-    return torch.cat([low, low + torch.tensor(bits, device=device)[:, None]]).view(-1)
-
-
-@constant
-def signs(qubits: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(n, N): +1 where the bit of the wire is 0, -1 where it is 1 — the diagonals of Z."""
-    states = torch.arange(1 << qubits, device=device)
-    shifts = torch.arange(qubits - 1, -1, -1, device=device)
-    return (1 - 2 * ((states[None, :] >> shifts[:, None]) & 1)).to(dtype)
+def disentangled_rows(circuit: Gates, device: torch.device) -> Tensor:
+    """(N,) where they fetch every basis state from: the inverse of `entangled_rows`."""
+    return torch.argsort(entangled_rows(circuit, device))

@@ -1,15 +1,15 @@
 """Columns of the two-design circuit: the orthogonal factors of Quantum-PEFT (arXiv:2503.05431).
 
 RY and CZ are real, so the circuit is an orthogonal matrix; its first K columns are the states |0>, …, |K-1> run
-through it. Cost O(K N n L). The pattern of gates is ketune.circuits.ansatz.TwoDesign.
+through it. Cost O(K N n L).
 """
 
 import torch
 from torch import Tensor
 
 from ketune.circuits.ansatz import TwoDesign
-from ketune.circuits.layout import apply_factors, constant
-from ketune.circuits.statevector import kronecker, rotation_matrices
+from ketune.circuits.layout import apply_factors, constant, signs
+from ketune.circuits.statevector import kronecker, segment_matrices
 from ketune.ground.errors import InputError
 
 
@@ -19,21 +19,14 @@ def two_design_angles(qubits: int, layers: int) -> int:
 
 
 @constant
-def _schedule(qubits: int, layers: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """((2L + 1, n) positions of each half layer's angles, where idle wires point past the end; (2L, N) CZ signs)."""
-    design = TwoDesign(qubits, layers)
-    idle = design.angle_shape[0]
-    states, positions, diagonals, angle = torch.arange(1 << qubits), [list(range(qubits))], [], qubits
-    for pairs in design.half_layers():
-        row, diagonal = [idle] * qubits, torch.ones(1 << qubits)
-        for a, b in pairs:
-            row[a], row[b] = angle, angle + 1
-            angle += 2
-            both = (states >> (qubits - 1 - a)) & (states >> (qubits - 1 - b)) & 1
-            diagonal *= 1 - 2 * both
-        positions.append(row)
-        diagonals.append(diagonal)
-    return torch.tensor(positions, device=device), torch.stack(diagonals or [torch.ones(1)]).to(device)
+def _flips(circuit: TwoDesign, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(S, N, 1): the signs that the CZ gates after every segment's rotations give the basis states."""
+    ones = signs(circuit.qubits, dtype, device) < 0
+    found = torch.ones(len(circuit.segments), 1 << circuit.qubits, 1, dtype=dtype, device=device)
+    for row, segment in enumerate(circuit.segments):
+        for gate in segment.fixed:
+            found[row, ones[gate.wires[0]] & ones[gate.wires[1]]] *= -1
+    return found
 
 
 def two_design_columns(angles: Tensor, qubits: int, layers: int, columns: int) -> Tensor:
@@ -51,10 +44,11 @@ def two_design_columns(angles: Tensor, qubits: int, layers: int, columns: int) -
     Raises:
         InputError: another number of angles, or more columns than the matrix has.
     """
-    expected = two_design_angles(qubits, layers)
-    if angles.shape != (expected,):
+    circuit = TwoDesign(qubits, layers)
+    if angles.shape != circuit.angle_shape:
         raise InputError(
-            f"angles: shape {tuple(angles.shape)}, but {layers} layers of {qubits} qubits need ({expected},); give it."
+            f"angles: shape {tuple(angles.shape)}, but {layers} layers of {qubits} qubits need {circuit.angle_shape}; "
+            "give it."
         )
     if not 1 <= columns <= 1 << qubits:
         raise InputError(
@@ -62,12 +56,9 @@ def two_design_columns(angles: Tensor, qubits: int, layers: int, columns: int) -
         )
     with torch.autocast(angles.device.type, enabled=False):
         work = angles.to(torch.promote_types(angles.dtype, torch.float32))
-        positions, diagonals = _schedule(qubits, layers, angles.device)
-        padded = torch.cat([work, work.new_zeros(1)])[positions]  # (2L + 1, n)
-        factors = kronecker(rotation_matrices("RY", padded))
+        factors, flips = kronecker(segment_matrices(work, circuit)), _flips(circuit, work.dtype, work.device)
         state = torch.eye(1 << qubits, columns, dtype=work.dtype, device=work.device)
-        state = apply_factors(state, [factor[0] for factor in factors])
-        for half in range(1, positions.shape[0]):
-            state = diagonals[half - 1].to(work.dtype)[:, None] * state
-            state = apply_factors(state, [factor[half] for factor in factors])
+        for segment in range(len(circuit.segments)):
+            state = flips[segment - 1] * state if segment else state
+            state = apply_factors(state, [factor[segment] for factor in factors])
         return state.to(angles.dtype)

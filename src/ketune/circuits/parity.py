@@ -1,17 +1,30 @@
-"""The algebra of CNOTs over GF(2): basis states as integers, entanglers as invertible linear maps. Pure integers.
+"""The algebra of RX and CNOT over GF(2): basis states as integers, CNOTs as invertible linear maps. Integers alone.
 
-An entangler C maps basis states linearly, C|i> = |G i>. Moving every entangler of L layers to the left leaves
+A sequence of CNOTs maps basis states linearly, C|i> = |G i>. All CNOTs can be moved to the front of the circuit,
 
-    U = C^L R_L' … R_1',    R_l' rotates about the Pauli-X strings T_lk = G^{-(l-1)} e_k,
+    U = R_m … R_1 C,    where each RX on wire k has become a rotation about the Pauli-X string G' e_k,
 
-and the entanglers left over turn Z_k into the parity string S_k = (G^T)^L e_k (Heisenberg picture; with RX rotations
-this makes the circuit an IQP circuit, arXiv:1504.07999). Applied to the data instead, C^L only permutes amplitudes,
-every S_k becomes a single bit, and the strings become G^{L-l+1} e_k. That is the form used here.
+with G' the map of the CNOTs that came after it. C then only permutes the amplitudes of the data, every read-out stays a
+single Z, and all rotations commute: the circuit is of IQP type (arXiv:1504.07999).
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import ParamSpec, TypeVar
 
-from ketune.circuits.ansatz import Circuit
+from torch.compiler import assume_constant_result
+
+from ketune.circuits.gates import Gates
+from ketune.ground.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def fact(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep the results, Python data, of a function of hashable arguments; to torch.compile they are constants."""
+    kept = lru_cache(maxsize=64)(function)
+    return assume_constant_result(wraps(function)(lambda *args: kept(*args)))
 
 
 def bit(wire: int, qubits: int) -> int:
@@ -19,35 +32,44 @@ def bit(wire: int, qubits: int) -> int:
     return 1 << (qubits - 1 - wire)
 
 
-def entangle(state: int, circuit: Circuit, times: int = 1) -> int:
-    """G^times i: where the basis state i goes under `times` entanglers."""
-    n = circuit.qubits
-    for _ in range(times):
-        for control, target in circuit.cnots:
-            if state & bit(control, n):
-                state ^= bit(target, n)
-    return state
+@fact
+def beyond(circuit: Gates) -> str:
+    """The names of the circuit's gates other than RX and CNOT, for a refusal; empty where there are none."""
+    return circuit.beyond(lambda gate: gate.name == "CNOT" or (gate.name == "RX" and gate.angle is not None))
 
 
-@lru_cache(maxsize=64)
-def permutation(circuit: Circuit, times: int) -> tuple[int, ...]:
-    """G^times i for every basis state i, built from the images of the single bits."""
-    images = [0]
-    for wire in reversed(range(circuit.qubits)):
-        image = entangle(bit(wire, circuit.qubits), circuit, times)
-        images += [image ^ other for other in images]
-    return tuple(images)
+@fact
+def strings(circuit: Gates) -> tuple[int, ...]:
+    """G' e_k of every angle, in the angles' order, of a circuit of RX and CNOT.
+
+    Raises:
+        InputError: another gate.
+    """
+    if beyond(circuit):
+        raise InputError(
+            f"mode: the closed form covers RX and CNOT, but the circuit has {beyond(circuit)}; "
+            "use 'statevector', or 'register' on a device."
+        )
+    images = [bit(wire, circuit.qubits) for wire in range(circuit.qubits)]
+    found: dict[int, int] = {}
+    for gate in reversed(circuit.gates()):
+        if gate.angle is None:
+            control, target = gate.wires
+            images[control] ^= images[target]
+        else:
+            found[gate.angle] = images[gate.wires[0]]
+    return tuple(found[angle] for angle in sorted(found))
 
 
-@lru_cache(maxsize=64)
-def generators(circuit: Circuit) -> tuple[int, ...]:
-    """G^{L-l+1} e_k for l = 1…L, k = 0…n-1: the X string of every RX angle, after C^L was moved to the data."""
-    n, layers = circuit.qubits, circuit.layers
-    return tuple(entangle(bit(wire, n), circuit, layers - layer) for layer in range(layers) for wire in range(n))
-
-
-def read_out(circuit: Circuit) -> tuple[int, ...]:
-    """S_k = (G^T)^L e_k: the Z-parity string that the read-out of qubit k becomes before the entanglers."""
-    n = circuit.qubits
-    images = [entangle(bit(wire, n), circuit, circuit.layers) for wire in range(n)]
-    return tuple(sum(bit(w, n) for w in range(n) if images[w] & bit(wire, n)) for wire in range(n))
+@fact
+def permutation(circuit: Gates, segment: int | None = None) -> tuple[int, ...]:
+    """G i: where a circuit's CNOTs, or those of one segment, send every basis state i; built from single bits."""
+    images = [bit(wire, circuit.qubits) for wire in range(circuit.qubits)]
+    for gate in reversed(circuit.gates() if segment is None else circuit.segments[segment].fixed):
+        if gate.name == "CNOT":
+            control, target = gate.wires
+            images[control] ^= images[target]
+    states = [0]
+    for image in reversed(images):
+        states += [image ^ other for other in states]
+    return tuple(states)

@@ -35,8 +35,8 @@ class QAAConfig(ResidualConfig):
 
     Args:
         layers: repetitions of rotations and CNOTs.
-        rotation: the trained gate on every qubit, "RX" or "RY".
-        entangler: how the CNOTs are wired, "ring", "chain" or "none".
+        rotation: the trained gates on every qubit, a key of `ketune.circuits.ROTATIONS`.
+        entangler: how the CNOTs are wired, a key of `ketune.circuits.WIRINGS`.
         up_projection: "exact" has one row per hidden unit; "padded" has the paper's 2**n rows, of which those beyond
             the hidden width never receive a gradient.
         angle_init: "uniform" draws from U(-π, π), "small" from U(-0.01, 0.01), "zero" starts at 0.
@@ -54,8 +54,8 @@ class QAAConfig(ResidualConfig):
     kind = "qaa"
 
     layers: Count = 1
-    rotation: Literal["RX", "RY"] = "RX"
-    entangler: Literal["ring", "chain", "none"] = "ring"
+    rotation: str = "RX"
+    entangler: str = "ring"
     up_projection: Literal["exact", "padded"] = "exact"
     angle_init: Literal["uniform", "small", "zero"] = "uniform"
     train_angles: bool = True
@@ -65,7 +65,10 @@ class QAAConfig(ResidualConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        resolve(self.device, self.circuit(2))
+        try:
+            resolve(self.device, self.circuit(2))
+        except InputError as error:
+            raise InputError(f"qaa.{error}") from error
         if self.train_angles and self.angle_init == "zero" and self.rotation == "RX":
             raise InputError(
                 "qaa.angle_init: 'zero' with RX never trains the angles, whose gradient is exactly 0 there; "
@@ -81,8 +84,8 @@ class QAAConfig(ResidualConfig):
         return 1 << qubits(width) if self.up_projection == "padded" else width
 
     def parameters(self, inputs: int, outputs: int) -> int:
-        """W_up and, where they are trained, L angles for each qubit."""
-        return qubits(outputs) * (self.rows(outputs) + self.layers * self.train_angles)
+        """W_up and, where they are trained, the angles."""
+        return qubits(outputs) * self.rows(outputs) + self.train_angles * math.prod(self.circuit(outputs).angle_shape)
 
     def feature_map(self, width: int) -> nn.Module:
         """The circuit with its angles."""

@@ -1,0 +1,85 @@
+"""Gate and read-out errors as random Pauli gates between a circuit's own.
+
+After every gate, on each of its wires, PennyLane's `DepolarizingChannel(p)`: X, Y or Z with p/3 each; at the read-out
+every bit flips with probability q. The state preparation is taken as free of errors, which flatters hardware.
+
+A Pauli error passes through rotations, CNOT and CZ as a Pauli error that turns the sign of the angles that it
+anticommutes with. So one random pattern of errors is the same circuit with some angles and some read-outs negated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ketune.circuits.gates import Gate, Gates
+from ketune.ground.errors import InputError
+
+PARTS = {"X": (True, False), "Y": (True, True), "Z": (False, True)}
+"""Whether a Pauli matrix flips the bit, and whether it turns the sign of 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Gate and read-out errors.
+
+    Attributes:
+        depolarizing: p, probability of a Pauli error on each wire of each gate.
+        readout: q, probability that a measured bit is read wrongly.
+        patterns: number of random fault patterns averaged over; with shots, each gets its share of them.
+    """
+
+    depolarizing: float = 0.0
+    readout: float = 0.0
+    patterns: int = 64
+
+    def __post_init__(self) -> None:
+        for name, value in (("depolarizing", self.depolarizing), ("readout", self.readout)):
+            if not 0 <= value <= 1:
+                raise InputError(f"noise.{name}: {value!r} is not a probability; give a number from 0 to 1.")
+        if self.patterns < 1:
+            raise InputError(f"noise.patterns: {self.patterns!r}; at least 1 is needed, for instance 64.")
+
+
+def faulty(gates: Sequence[Gate], probability: float, generator: torch.Generator) -> list[Gate]:
+    """The gates with a random Pauli gate behind some of them, on each of their wires with `probability`."""
+    slots = sum(len(gate.wires) for gate in gates)
+    hit = iter((torch.rand(slots, generator=generator) < probability).tolist())
+    which = iter(torch.randint(3, (slots,), generator=generator).tolist())
+    found: list[Gate] = []
+    for gate in gates:
+        faults = [
+            Gate(f"Pauli{'XYZ'[index]}", (w,)) for w, index, hits in zip(gate.wires, which, hit, strict=False) if hits
+        ]
+        found += [gate, *faults]
+    return found
+
+
+def negated(gates: Sequence[Gate], circuit: Gates) -> tuple[Tensor, Tensor]:
+    """Pauli gates among `gates` as signs: (of every angle, in the angles' shape; of every read-out (n,)).
+
+    Args:
+        gates: the gates of `circuit` with Pauli gates between them.
+        circuit: without those.
+
+    Raises:
+        InputError: a gate through which a Pauli error does not pass as a sign, for instance CRZ.
+    """
+    flips, turns = [False] * circuit.qubits, [False] * circuit.qubits  # the X and the Z part carried on each wire
+    angle_signs = torch.ones(circuit.angle_shape).view(-1)
+    for gate in gates:
+        kind, target = gate.kind, gate.wires[-1]
+        if kind.matrix not in PARTS or (kind.turned and (kind.controlled or gate.angle is None)):
+            raise InputError(f"noise: errors do not pass through {gate.name} as signs; simulate the faulty gates.")
+        flip, turn = PARTS[kind.matrix]
+        anticommutes = (flips[target] and turn) ^ (turns[target] and flip)
+        if kind.turned:
+            angle_signs[gate.angle] *= -1 if anticommutes else 1
+            continue
+        if kind.controlled:
+            turns[gate.wires[0]] ^= anticommutes
+            flip, turn = flip and flips[gate.wires[0]], turn and flips[gate.wires[0]]
+        flips[target] ^= flip
+        turns[target] ^= turn
+    return angle_signs.view(circuit.angle_shape), torch.tensor([-1.0 if flip else 1.0 for flip in flips])
