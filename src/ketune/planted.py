@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from ketune import language_model
-from ketune.ground import records
+from ketune.ground import files
 from ketune.ground.checks import Count, Positive, Seed
 from ketune.ground.errors import InputError
 from ketune.methods import ConfiguredMethod
@@ -70,7 +70,7 @@ def write(folder: Path, settings: Planted, method: ConfiguredMethod, spreads: Ma
     tokenizer, model = make_tokenizer(settings.words), make_model(settings)
     passages = continuations(model, draw(settings.passages, 1, settings), settings.answer_words)
     instructions = draw(settings.records, settings.prompt_words, settings)
-    with records.replacing(folder) as scratch:
+    with files.replacing(folder) as scratch:
         model.save_pretrained(scratch / "model")
         tokenizer.save_pretrained(scratch / "model")
         teacher = taught(method.attach(model), spreads)
@@ -83,7 +83,7 @@ def write(folder: Path, settings: Planted, method: ConfiguredMethod, spreads: Ma
 
 
 def _write_lines(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    records.write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    files.write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def make_tokenizer(words: int) -> PreTrainedTokenizerFast:
