@@ -28,7 +28,7 @@ FLOORS = [
     {"ketune.movement"},
     {"ketune.records"},
     {"ketune.ground.params", "ketune.ground.layout", "ketune.ground.files", "ketune.ground.process"},
-    {"ketune.ground"},
+    {"ketune.ground", "ketune.waiting"},
 ]
 WITHOUT_TORCH = (
     "ketune.ground", "ketune.records", "ketune.methods", "ketune.statistics", "ketune.report", "ketune.tuning",

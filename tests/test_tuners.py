@@ -234,7 +234,7 @@ def test_fresh_process_loads_what_the_card_says(tmp_path: Path) -> None:
     torch.save((ids(), logits(model)), tmp_path / "expected.pt")
     card = (tmp_path / "adapter/README.md").read_text()
     snippet = card.split("```python\n")[-1].split("```")[0]
-    assert "QTHAConfig" in snippet and "ketune" in card
+    assert "QTHA" in card and "ketune" in card
     script = (
         "import sys, torch\nfrom transformers import AutoModelForCausalLM\n"
         "base_model, folder = AutoModelForCausalLM.from_pretrained('base'), 'adapter'\n" + snippet

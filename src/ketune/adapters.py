@@ -1,25 +1,42 @@
 """Trained weights on disk: saved and restored in the same way for every method.
 
 A folder holds `method.json` (which method, with which values) and, as the case may be, a PEFT adapter, a whole model,
-or nothing (the untuned base). All weights are safetensors.
+or nothing (the untuned base). All weights are safetensors. What is loaded fits to the last tensor or is refused; no
+pickle is read and no code that comes with a model is run.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peft import AutoPeftModelForCausalLM, PeftConfig, PeftModel, PeftType
-from safetensors import SafetensorError
+import peft
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from peft import PeftConfig, PeftModel, PeftType, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune import tuners
+import ketune.tuners  # noqa: F401  (peft then knows ketune's kinds of adapters)
 from ketune.ground import files
 from ketune.ground.errors import InputError
 
 WHOLE = "model.safetensors"
-PEFT = "adapter_config.json"
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+AUTO = {
+    "CAUSAL_LM": peft.AutoPeftModelForCausalLM,
+    "FEATURE_EXTRACTION": peft.AutoPeftModelForFeatureExtraction,
+    "QUESTION_ANS": peft.AutoPeftModelForQuestionAnswering,
+    "SEQ_2_SEQ_LM": peft.AutoPeftModelForSeq2SeqLM,
+    "SEQ_CLS": peft.AutoPeftModelForSequenceClassification,
+    "TOKEN_CLS": peft.AutoPeftModelForTokenClassification,
+    None: peft.AutoPeftModel,
+}
 
 
 def save(model: nn.Module, folder: Path, name: str, section: dict[str, Any]) -> None:
@@ -28,15 +45,15 @@ def save(model: nn.Module, folder: Path, name: str, section: dict[str, Any]) -> 
         scratch.mkdir()
         if isinstance(model, PeftModel):
             for config in model.peft_config.values():
-                _order(config)
+                _sort_sets(config)
             model.save_pretrained(scratch)
         elif any(p.requires_grad for p in model.parameters()):
             save_model(model, str(scratch / WHOLE))
         files.write_json(scratch / "method.json", {"method": name, "values": section})
 
 
-def _order(config: PeftConfig) -> None:
-    """Sort the sets of a configuration, which peft would write in hash order."""
+def _sort_sets(config: PeftConfig) -> None:
+    """Sort what peft holds in sets and would write in hash order."""
     for name, value in vars(config).items():
         if isinstance(value, set):
             setattr(config, name, sorted(value))
@@ -50,38 +67,113 @@ def restore(folder: Path, model: PreTrainedModel) -> nn.Module:
     """
     if not (folder / "method.json").is_file():
         raise InputError(f"{folder}: no trained run; `dvc repro` makes it.")
-    tuners.register_all()
-    pickles = [file.name for kind in ("*.bin", "*.pt", "*.pth", "*.pkl") for file in folder.glob(kind)]
-    if pickles:
-        raise InputError(f"{folder}: {pickles[0]} is a pickle, which can run code; only safetensors are loaded.")
-    try:
-        if (folder / PEFT).is_file():
-            model = PeftModel.from_pretrained(model, str(folder))
-        elif (folder / WHOLE).is_file():
-            model = model.float()
+    if (folder / CONFIG).is_file():
+        return load(folder, model)
+    _refuse_pickles(folder)
+    if (folder / WHOLE).is_file():
+        model = model.float()
+        with _one_sentence(folder):
             load_model(model, str(folder / WHOLE))
-    except (SafetensorError, RuntimeError, KeyError) as error:
-        raise InputError(f"{folder}: its weights cannot be loaded ({' '.join(str(error).split())[:200]}).") from error
     return model.eval()
 
 
-def load(folder: str | Path, base: PreTrainedModel | None = None) -> PeftModel:
+def load(
+    source: str | Path,
+    base: PreTrainedModel | None = None,
+    *,
+    revision: str | None = None,
+    dtype: str | torch.dtype = "auto",
+    is_trainable: bool = False,
+) -> PeftModel:
     """A trained PEFT adapter, ketune's own kinds included, on its base model.
 
     Args:
-        folder: what `save_pretrained` or the pipeline wrote.
-        base: the base model; by default the one that the adapter names, from the hub or a folder.
+        source: a folder that `save_pretrained` or the pipeline wrote, or the name of a repository on the hub.
+        base: the base model; by default the one that the adapter names, from the hub or a folder, of the class that the
+            adapter's task type asks for.
+        revision: of the repository on the hub.
+        dtype: of the base model that is loaded; "auto" is that of its weights.
+        is_trainable: True to train the adapter further, False for inference.
 
     Raises:
-        InputError: no adapter there, or of a kind that neither PEFT nor ketune knows.
+        InputError: no adapter there; one of a kind that neither PEFT nor ketune knows; a malformed configuration;
+            weights that are missing, damaged, a pickle, or of other names or shapes than configuration and model ask
+            for; a base model that cannot be found or that comes with code of its own.
     """
-    folder = Path(folder)
-    if not (folder / PEFT).is_file():
-        raise InputError(f"{folder}: no {PEFT}; give a folder that save_pretrained wrote.")
-    kind = json.loads((folder / PEFT).read_text(encoding="utf-8"))["peft_type"]
-    tuners.register_all()
-    if kind not in PeftType.__members__:
-        raise InputError(f"{folder}: adapters of kind {kind!r} are known neither to peft nor to ketune.")
-    if base is None:
-        return AutoPeftModelForCausalLM.from_pretrained(str(folder)).eval()
-    return PeftModel.from_pretrained(base, str(folder)).eval()
+    folder = Path(source) if Path(source).is_dir() else _download(str(source), revision)
+    _refuse_pickles(folder)
+    config = _config(folder)
+    with _one_sentence(folder):
+        if base is None:
+            model = AUTO[config.task_type].from_pretrained(
+                str(folder), dtype=dtype, is_trainable=is_trainable, trust_remote_code=False
+            )
+        else:
+            model = PeftModel.from_pretrained(base, str(folder), is_trainable=is_trainable)
+    _compare(folder, model)
+    return model.train() if is_trainable else model.eval()
+
+
+def _download(name: str, revision: str | None) -> Path:
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.model"]))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise InputError(f"{name}: neither a folder nor an adapter that the hub gives ({_short(error)}).") from error
+
+
+def _refuse_pickles(folder: Path) -> None:
+    pickles = [file.name for kind in ("*.bin", "*.pt", "*.pth", "*.pkl") for file in folder.glob(kind)]
+    if pickles:
+        raise InputError(f"{folder}: {pickles[0]} is a pickle, which can run code; only safetensors are loaded.")
+
+
+def _config(folder: Path) -> PeftConfig:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(f"{folder}: no {CONFIG}; give a folder that save_pretrained wrote.")
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8"))["peft_type"]
+        if kind not in list(PeftType):
+            raise InputError(f"{folder}: adapters of kind {kind!r} are known neither to peft nor to ketune.")
+        config = PeftConfig.from_pretrained(str(folder))
+        if config.task_type not in AUTO:
+            raise ValueError(f"task_type {config.task_type!r}")
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{folder}: ')}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{path}: no configuration of an adapter ({_short(error)}); save the adapter again."
+        ) from error
+    if not (folder / WEIGHTS).is_file():
+        raise InputError(f"{folder}: no {WEIGHTS} beside {CONFIG}; save the adapter again.")
+    return config
+
+
+@contextmanager
+def _one_sentence(folder: Path) -> Iterator[None]:
+    """Whatever the libraries raise over weights or a base model that do not fit, as one sentence."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError, KeyError, OSError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}: cannot be loaded on this model ({_short(error)}).") from error
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text if len(text) <= 200 else text[:199] + '…'}"
+
+
+def _compare(folder: Path, model: PeftModel) -> None:
+    """Names in the file against names in the model; peft itself passes over those that only one of them has."""
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        given = set(file.keys())
+    wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    saved_along = {
+        key for key in given - wanted if "embed" in key or "lm_head" in key
+    }  # of a model whose vocabulary grew
+    for what, names in (("lacks", wanted - given), ("has, for this model, unknown", given - wanted - saved_along)):
+        if names:
+            raise InputError(
+                f"{folder}: {WEIGHTS} {what} {len(names)} tensors ({min(names)}); it belongs to another configuration "
+                "or model."
+            )

@@ -98,20 +98,20 @@ class AdapterConfig(Adapter, PeftConfig):
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
         """Save `adapter_config.json` and say in the model card beside it how the adapter is loaded."""
         super().save_pretrained(save_directory, **kwargs)
-        _write_card(Path(save_directory), type(self))
+        _write_card(Path(save_directory), self.kind)
 
 
-def _write_card(folder: Path, config: type[AdapterConfig]) -> None:
-    heading, kind = "## Loading this adapter", config.kind.upper()
+def _write_card(folder: Path, kind: str) -> None:
+    heading = "## Loading this adapter"
     path = folder / "README.md"
     text = path.read_text(encoding="utf-8") if path.exists() else "---\nlibrary_name: peft\n---\n"
     if heading not in text:
         path.write_text(
-            f"{text.rstrip()}\n\n{heading}\n\nThis is a `{kind}` adapter of the package `ketune` "
-            f"{importlib.metadata.version('ketune')}. Importing its configuration makes peft know the type; without "
-            f"that peft stops with `KeyError: '{kind}'`.\n\n```python\nfrom peft import PeftModel\n\n"
-            f"from {config.__module__} import {config.__name__}\n\n"
-            "model = PeftModel.from_pretrained(base_model, folder)\n```\n",
+            f"{text.rstrip()}\n\n{heading}\n\nThis is a `{kind.upper()}` adapter of the package `ketune` "
+            f"{importlib.metadata.version('ketune')}, which makes peft know it; without ketune peft stops with "
+            f"`KeyError: '{kind.upper()}'`.\n\n```python\nimport ketune\n\n"
+            "model = ketune.load(folder, base_model)  # or peft's PeftModel.from_pretrained(base_model, folder)\n"
+            "```\n",
             encoding="utf-8",
         )
 

@@ -1,0 +1,317 @@
+"""The life of every method, found by discovery, from the frozen model to the folder and back; and folders that lie."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModelForSequenceClassification
+
+import architectures
+import ketune
+from architectures import ids
+from ketune import adapters, methods
+from ketune.circuits import backends
+from ketune.ground.errors import InputError
+from ketune.waiting import after_import
+
+every_method = pytest.mark.parametrize("name", methods.names())
+EVERYWHERE = {"initialisation": "random"}  # these models have no tokenizer for a prefix to start from a text
+
+
+def section(name: str) -> dict:
+    """The method's defaults, on any model."""
+    given = methods.defaults(name)
+    return given | {key: value for key, value in EVERYWHERE.items() if key in given}
+
+
+def attach(name: str, architecture: str = "llama") -> nn.Module:
+    torch.manual_seed(1)
+    return methods.load(name, section(name)).attach(architectures.model(architecture))
+
+
+def logits(model: nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(input_ids=ids()).logits
+
+
+def trained(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def train(model: nn.Module) -> set[str]:
+    """Three steps; the trained tensors that never received a gradient."""
+    waiting = {name for name, p in model.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.AdamW(trained(model), lr=0.02) if waiting else None
+    model.train()
+    for _ in range(3 if optimizer else 0):
+        optimizer.zero_grad()
+        model(input_ids=ids(), labels=ids()).loss.backward()
+        waiting -= {n for n, p in model.named_parameters() if p.grad is not None and p.grad.count_nonzero()}
+        optimizer.step()
+    return waiting
+
+
+@every_method
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_life_of_a_method(name: str, architecture: str, tmp_path: Path) -> None:
+    before = architectures.model(architecture)
+    model = attach(name, architecture)
+    frozen = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
+    assert not train(model), "some trained tensors never received a gradient"
+    assert all(torch.equal(p, frozen[n]) for n, p in model.named_parameters() if n in frozen)
+    adapters.save(model, tmp_path / "run", name, section(name))
+    restored = adapters.restore(tmp_path / "run", architectures.model(architecture))
+    assert torch.equal(logits(restored), logits(model))
+    if isinstance(model, PeftModel):
+        with model.disable_adapter():
+            assert torch.equal(logits(model), logits(before))
+        further = ketune.load(tmp_path / "run", architectures.model(architecture), is_trainable=not prefix(model))
+        assert torch.equal(logits(further), logits(model))
+        if not prefix(model):
+            assert [p.shape for p in further.parameters() if p.requires_grad] == [p.shape for p in trained(model)]
+        further.add_adapter("second", model.peft_config["default"])
+        further.set_adapter("second")
+        further.delete_adapter("default")
+        assert list(further.peft_config) == ["second"]
+
+
+def prefix(model: PeftModel) -> bool:
+    """Whether peft treats it as a prompt, which it does not train further from a file."""
+    return model.active_peft_config.is_prompt_learning
+
+
+@every_method
+def test_the_start_is_the_untuned_model(name: str) -> None:
+    model = attach(name)
+    start, untuned = logits(model), logits(architectures.model("llama"))
+    if not (isinstance(model, PeftModel) and prefix(model)):
+        assert torch.allclose(start, untuned, atol=1e-6)
+
+
+def test_every_kind_of_adapter_is_some_methods() -> None:
+    used = {methods.declared(name).adapter for name in methods.names()}
+    modules = {
+        name.rpartition(".")[2]: module for name, module in sys.modules.items() if name.startswith("ketune.tuners.")
+    }
+    assert {name for name, module in modules.items() if "ADAPTER" in vars(module)} == used
+
+
+SAVE_ALL = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import test_adapters as t
+for name in t.methods.names():
+    t.adapters.save(t.attach(name), t.Path(sys.argv[1]) / name, name, t.section(name))
+"""
+
+
+def test_equal_runs_are_equal_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
+    running = [
+        subprocess.Popen([sys.executable, "-c", SAVE_ALL, str(tmp_path / seed), str(Path(__file__).parent)],
+                         env=os.environ | {"PYTHONHASHSEED": seed})
+        for seed in ("1", "3")
+    ]  # fmt: skip
+    assert [process.wait(timeout=300) for process in running] == [0, 0]
+    first, second = (
+        {
+            file.relative_to(tmp_path / seed): file.read_bytes()
+            for file in (tmp_path / seed).rglob("*")
+            if file.is_file()
+        }
+        for seed in ("1", "3")
+    )
+    assert len(first) > 2 * len(methods.names())
+    assert [name for name in first if first[name] != second[name]] == [] and set(first) == set(second)
+
+
+def test_where_a_circuit_runs_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An adapter made for a device answers where that device is not."""
+    with monkeypatch.context() as there:
+        there.setattr(backends, "_decide", lambda *_: ("torch", "closed_form", "a machine with the device"))
+        device = section("qaa") | {"device": "lightning.gpu", "gradient": "parameter_shift"}
+        model = methods.load("qaa", device).attach(architectures.model("llama"))
+        train(model)
+        expected = logits(model)
+        adapters.save(model, tmp_path / "run", "qaa", device)
+    saved = json.loads((tmp_path / "run" / adapters.CONFIG).read_text())
+    assert not {"device", "gradient"} & set(saved)
+    with pytest.raises(InputError, match=r"qaa.device: .*lightning.gpu"):
+        methods.adapter("qaa", device)
+    restored = adapters.restore(tmp_path / "run", architectures.model("llama"))
+    assert torch.equal(logits(restored), expected)
+    elsewhere = methods.adapter("qaa", section("qaa") | {"device": "lightning.qubit"})
+    elsewhere.set_runtime(restored)
+    assert "lightning.qubit" in elsewhere.card(restored)["backend"]["name"]
+    assert torch.allclose(logits(restored), expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Trained folders of a ketune adapter, a peft adapter and a whole model, with their base on disk."""
+    home = tmp_path_factory.mktemp("saved")
+    architectures.model("llama").save_pretrained(home / "base")
+    for name in ("qaa", "lora", "full"):
+        model = architectures.model("llama")
+        model.config.name_or_path = model.name_or_path = str(home / "base")
+        model = methods.load(name, section(name)).attach(model)
+        train(model)
+        adapters.save(model, home / name, name, section(name))
+    return {name: home / name for name in ("base", "qaa", "lora", "full")}
+
+
+def rewritten(change: Callable[[dict], object]) -> Callable[[Path], None]:
+    """A change of adapter_config.json."""
+
+    def apply(folder: Path) -> None:
+        config = json.loads((folder / adapters.CONFIG).read_text())
+        config = change(config) or config
+        (folder / adapters.CONFIG).write_text(json.dumps(config))
+
+    return apply
+
+
+def reweighed(change: Callable[[dict], object]) -> Callable[[Path], None]:
+    """A change of the weights."""
+
+    def apply(folder: Path) -> None:
+        [file] = folder.glob("*.safetensors")
+        weights = load_file(file)
+        change(weights)
+        save_file(weights, file, metadata={"format": "pt"})
+
+    return apply
+
+
+def truncated(folder: Path) -> None:
+    [file] = folder.glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-40])
+
+
+def pickled(folder: Path) -> None:
+    [file] = folder.glob("*.safetensors")
+    torch.save(load_file(file), folder / "adapter_model.bin")
+    file.unlink()
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a tensor is missing": (reweighed(lambda w: w.pop(min(w))), "lacks 1 tensors|Missing key"),
+    "a foreign tensor": (
+        reweighed(lambda w: w.update(other=torch.ones(2))),
+        r"unknown 1 tensors \(other\)|Unexpected key",
+    ),
+    "another shape": (reweighed(lambda w: w.update({max(w): torch.ones(3, 3)})), "size mismatch"),
+    "truncated": (truncated, "SafetensorError"),
+    "no weights": (lambda f: next(f.glob("*.safetensors")).unlink(), "no adapter_model.safetensors"),
+    "a pickle": (pickled, "adapter_model.bin is a pickle"),
+    "another rank": (rewritten(lambda c: c.update(r=3, layers=2)), "size mismatch"),
+    "no JSON": (lambda f: (f / adapters.CONFIG).write_text("{"), "adapter_config.json: no configuration"),
+    "a list": (rewritten(lambda c: [c]), "adapter_config.json: no configuration"),
+    "no kind": (rewritten(lambda c: c.pop("peft_type") and None), "adapter_config.json: no configuration"),
+    "an unknown kind": (rewritten(lambda c: c.update(peft_type="FLYING")), "'FLYING' are known neither"),
+    "a kind that is no text": (rewritten(lambda c: c.update(peft_type=[])), "known neither"),
+    "a value out of range": (rewritten(lambda c: c.update(r=-1, layers=-1)), "adapter_config.json: |cannot be loaded"),
+    "a value of another type": (
+        rewritten(lambda c: c.update(r="x", layers="x")),
+        "adapter_config.json: |cannot be loaded",
+    ),
+    "an unknown task": (rewritten(lambda c: c.update(task_type="FLY")), "adapter_config.json: no configuration"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["qaa", "lora"])
+def test_a_damaged_adapter_is_one_sentence(name: str, damage: str, saved: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(saved[name], tmp_path / "run")
+    change, message = DAMAGES[damage]
+    change(folder)
+    for attempt in (adapters.restore, ketune.load):
+        with pytest.raises(InputError, match=message) as error:
+            attempt(folder, architectures.model("llama"))
+        assert "\n" not in str(error.value) and str(folder) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "damage", ["a tensor is missing", "a foreign tensor", "another shape", "truncated", "a pickle"]
+)
+def test_a_damaged_model_is_one_sentence(damage: str, saved: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(saved["full"], tmp_path / "run")
+    DAMAGES[damage][0](folder)
+    with pytest.raises(InputError, match=DAMAGES[damage][1]) as error:
+        adapters.restore(folder, architectures.model("llama"))
+    assert "\n" not in str(error.value)
+
+
+def test_an_adapter_of_another_model_is_refused(saved: dict[str, Path]) -> None:
+    other = architectures.model("gpt2")
+    for name in ("qaa", "lora"):
+        with pytest.raises(InputError, match="cannot be loaded on this model"):
+            ketune.load(saved[name], other)
+
+
+def test_load_finds_the_base_model_by_itself(saved: dict[str, Path]) -> None:
+    expected = logits(ketune.load(saved["qaa"], architectures.model("llama")))
+    assert torch.equal(logits(ketune.load(saved["qaa"])), expected)
+    half = ketune.load(str(saved["lora"]), dtype=torch.bfloat16, is_trainable=True)
+    assert half.dtype == torch.bfloat16 and half.training and any(p.requires_grad for p in half.parameters())
+    with pytest.raises(InputError, match=r"nowhere/nothing: neither a folder nor an adapter"):
+        ketune.load("nowhere/nothing")
+    with pytest.raises(InputError, match=r"a b c: neither a folder nor an adapter"):
+        ketune.load("a b c")
+
+
+def test_the_task_decides_the_class_of_the_base_model(saved: dict[str, Path], tmp_path: Path) -> None:
+    classifier = AutoModelForSequenceClassification.from_pretrained(saved["base"])
+    get_peft_model(classifier, LoraConfig(task_type="SEQ_CLS")).save_pretrained(tmp_path)
+    assert type(ketune.load(tmp_path).get_base_model()).__name__ == "LlamaForSequenceClassification"
+
+
+def test_code_of_a_base_model_is_neither_run_nor_asked_for(
+    saved: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = shutil.copytree(saved["base"], tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}}
+    (base / "config.json").write_text(json.dumps(config))
+    (base / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    folder = shutil.copytree(saved["lora"], tmp_path / "run")
+    rewritten(lambda c: c.update(base_model_name_or_path=str(base)))(folder)
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("it asks"))
+    with pytest.raises(InputError, match="cannot be loaded"):
+        ketune.load(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+KNOWN = """
+import sys, ketune
+assert not {"torch", "peft"} & set(sys.modules)
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING as kinds
+assert {"QAA", "SORA", "QTHA", "QUANTUM_PEFT", "FEATURE_MAP"} <= {kind.name for kind in kinds}
+"""
+
+
+def test_import_ketune_imports_nothing_heavy_and_makes_peft_know_its_kinds() -> None:
+    subprocess.run([sys.executable, "-c", KNOWN], check=True, timeout=300)
+
+
+def test_a_module_is_imported_right_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "awaited.py").write_text("import builtins\n")
+    (tmp_path / "follower.py").write_text("import awaited\nassert awaited.builtins\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    finders = list(sys.meta_path)
+    after_import("awaited", "follower")
+    assert "follower" not in sys.modules and len(sys.meta_path) == len(finders) + 1
+    importlib.import_module("awaited")
+    assert "follower" in sys.modules and sys.meta_path == finders
+    del sys.modules["follower"]
+    after_import("awaited", "follower")
+    assert "follower" in sys.modules and sys.meta_path == finders
