@@ -15,10 +15,13 @@ PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revisio
 MODEL_REVISION ?= 21def0189f5705e2521767faed922f1f15e7d7db
 DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
 
-# Every method with every control of it; samples stay out of the page, so that data under any licence can be used.
+# The methods that are compared, with every control that is declared of them; samples stay out of the page, so that data
+# under any licence can be used.
 DATA ?= data/starter.jsonl
-STUDY = -S data.source=$(DATA) -S 'seeds=[0,1,2]' -S report.show_samples=false \
-	-S 'methods=[base,full,lora,lora_matched,sora,prefix,qaa,quantum_peft,qtha,qaa_frozen,qaa_zero,qaa_product,bias_only,random_linear,random_quadratic,silu_bottleneck,qtha_none,qtha_silu]'
+COMPARED = full lora sora prefix qaa quantum_peft qtha
+METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune import methods; \
+	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
+STUDY = -S data.source=$(DATA) -S 'seeds=[0,1,2]' -S report.show_samples=false -S 'methods=[$(METHODS)]'
 
 .PHONY: help setup check repro test lint audit lock lock-check compare publish paper study clean
 

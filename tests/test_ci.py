@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, environment
+from ketune import methods
 
 LOADER = SourceFileLoader("compare", str(ROOT / ".ci/compare"))
 compare = module_from_spec(spec_from_loader("compare", LOADER))
@@ -74,3 +75,10 @@ def test_the_paper_setting_names_keys_that_params_has() -> None:
     assert all(key in params[section] for section, key in keys)
     assert re.search(r"data\.revision=[0-9a-f]{40} ", printed.stdout), "the data set is pinned by a commit"
     assert re.search(r"language_model\.revision=[0-9a-f]{40} ", printed.stdout)
+
+
+def test_the_study_has_every_declared_control_of_what_it_compares() -> None:
+    printed = subprocess.run(["make", "-n", "study"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = re.search(r"'methods=\[([a-z0-9_,]+)\]'", printed).group(1).split(",")
+    assert len(set(listed)) == len(listed) and {"base", "qaa", "qaa_frozen"} <= set(listed) <= set(methods.names())
+    assert {control for method in listed for control in methods.controls(method)} <= set(listed)

@@ -133,6 +133,7 @@ def test_tuned_rates_come_from_outside() -> None:
     section = PARAMS["qaa"] | {"learning_rates": {"projection": 0.002, "angles": "tuned"}}
     with pytest.raises(InputError, match=r"qaa.learning_rates.angles: 'tuned', but no rate has been tuned"):
         methods.load("qaa", section)
+    assert methods.rates("qaa", section) == {"projection": 0.002, "angles": None}
     tuned = methods.load("qaa", section, {"projection": 9.0, "angles": 0.03})
     assert tuned.learning_rates == {"projection": 0.002, "angles": 0.03}
 

@@ -13,7 +13,8 @@ def check() -> None:
     """Read params.yaml and build every listed method from its section."""
     settings = params.load()
     for name, section in settings.sections.items():
-        methods.load(name, section)
+        methods.adapter(name, section)
+        methods.rates(name, section)
     print(f"params.yaml: every value is allowed; {len(settings.runs)} runs of {len(settings.methods)} methods")
 
 

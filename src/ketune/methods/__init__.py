@@ -129,6 +129,11 @@ def controls(of: str) -> tuple[str, ...]:
     return tuple(name for name in names() if of in declared(name).control_of)
 
 
+def with_controls(*chosen: str) -> list[str]:
+    """The methods `chosen` and every declared control of them, each once."""
+    return list(dict.fromkeys([*chosen, *(control for name in chosen for control in controls(name))]))
+
+
 def load(name: str, section: Mapping[str, Any], tuned: Mapping[str, float] | None = None) -> ConfiguredMethod:
     """The method `name` with the values of its params section.
 
@@ -139,8 +144,13 @@ def load(name: str, section: Mapping[str, Any], tuned: Mapping[str, float] | Non
     Raises:
         InputError: unknown method, unknown or missing key, or a value that the adapter refuses.
     """
-    made = adapter(name, section)
-    return ConfiguredMethod(declared(name), made, learning_rates(name, section.get("learning_rates", {}), tuned))
+    made, found = adapter(name, section), rates(name, section)
+    for rate in [rate for rate, value in found.items() if value is None]:
+        key = f"{name}.learning_rates.{rate}"
+        if tuned is None or rate not in tuned:
+            raise InputError(f"{key}: {TUNED!r}, but no rate has been tuned; give a number, or tune {name} first.")
+        found[rate] = checked(tuned[rate], Positive, key)
+    return ConfiguredMethod(declared(name), made, found)
 
 
 def adapter(name: str, section: Mapping[str, Any]) -> Adapter:
@@ -150,8 +160,7 @@ def adapter(name: str, section: Mapping[str, Any]) -> Adapter:
         InputError: as `load`.
     """
     method = declared(name)
-    rates = {"learning_rates": Any} if method.rates else {}
-    values = entries(section, method.settings | rates, name)
+    values = entries(section, method.settings | ({"learning_rates": Any} if method.rates else {}), name)
     values.pop("learning_rates", None)
     try:
         return method.kind.configured({**values, **method.fixed})
@@ -159,21 +168,17 @@ def adapter(name: str, section: Mapping[str, Any]) -> Adapter:
         raise InputError(f"{name}.{str(error).removeprefix(f'{method.adapter}.')}") from error
 
 
-def learning_rates(name: str, given: Any, tuned: Mapping[str, float] | None) -> dict[str, float]:
-    """The rate of each part of the method `name`, from its section's `learning_rates` and the tuned ones.
+def rates(name: str, section: Mapping[str, Any]) -> dict[str, Any]:
+    """The learning rate of each part as the section of the method `name` gives it, None where it says "tuned".
 
     Raises:
-        InputError: a rate is unknown, missing or not positive, or none was tuned for it.
+        InputError: a rate is unknown, missing or not positive.
     """
-    rates = declared(name).rates
-    values = entries(given, dict.fromkeys(rates, Any), f"{name}.learning_rates")
-    found = {}
-    for rate in rates:
-        key = f"{name}.learning_rates.{rate}"
-        if values[rate] == TUNED and (tuned is None or rate not in tuned):
-            raise InputError(f"{key}: {TUNED!r}, but no rate has been tuned; give a number, or tune {name} first.")
-        found[rate] = checked(tuned[rate] if tuned and values[rate] == TUNED else values[rate], Positive, key)
-    return found
+    prefix = f"{name}.learning_rates"
+    given = entries(section.get("learning_rates", {}), dict.fromkeys(declared(name).rates, Any), prefix)
+    return {
+        rate: None if value == TUNED else checked(value, Positive, f"{prefix}.{rate}") for rate, value in given.items()
+    }
 
 
 def defaults(name: str) -> dict[str, Any]:
@@ -181,5 +186,5 @@ def defaults(name: str) -> dict[str, Any]:
     method = declared(name)
     standard = method.kind.defaults()
     section = {setting: standard[setting] for setting in method.settings}
-    rates = {rate: (searched.low * searched.high) ** 0.5 for rate, searched in method.rates.items()}
-    return section | ({"learning_rates": rates} if rates else {})
+    middle = {rate: (searched.low * searched.high) ** 0.5 for rate, searched in method.rates.items()}
+    return section | ({"learning_rates": middle} if middle else {})
