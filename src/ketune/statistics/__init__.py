@@ -4,9 +4,11 @@ Arrays in, numbers out: this room knows seeds and prompts, and no method, file o
 not a mean. Every random number comes from the seed of a `Resampling`: same input, same output.
 """
 
+from ketune.statistics.decisions import Contrast, Decisions, decide
 from ketune.statistics.intervals import Interval, Resampling, detectable, difference, interval
 from ketune.statistics.measures import Measure, bleu, corpus_bleu, mean, ratio
 from ketune.statistics.paired import approximate_randomisation, paired_bootstrap, probability_of_improvement
+from ketune.statistics.panel import Panel
 from ketune.statistics.verdicts import (
     Attribution,
     Equivalence,
@@ -20,15 +22,19 @@ from ketune.statistics.verdicts import (
 
 __all__ = [
     "Attribution",
+    "Contrast",
+    "Decisions",
     "Equivalence",
     "Interval",
     "Measure",
+    "Panel",
     "Resampling",
     "Verdict",
     "approximate_randomisation",
     "attribution",
     "bleu",
     "corpus_bleu",
+    "decide",
     "detectable",
     "difference",
     "equivalence",

@@ -1,0 +1,157 @@
+"""Words that are computed, by one rule: better, worse, comparable, not distinguishable, too few seeds.
+
+A comparison plays one of three roles, and its role sets the level at which its word is given:
+- *planned*: declared before the run. Together the planned ones are wrong with probability `alpha` at most (Holm 1979).
+- *control*: one of those that a claim of attribution needs. The claim is made only where all of them are beaten, an
+  intersection-union test (Berger 1982), so each stands at `alpha` without correction, and more of them make it harder.
+- *exploratory*: everything else, at `alpha` without correction. It suggests what to plan next and is no claim.
+
+The interval, "detectable" and the word of a comparison are all at that one level, so an interval excludes 0 exactly
+where the word is better or worse. "Comparable" is equivalence within the margin, two one-sided tests (Schuirmann 1987)
+at the same level.
+
+What the words need of seeds. Three for any word at all: with fewer, nothing here is known of how runs differ. Those
+words may lean on the variance of other arms. *Confirmed* is said beside better or worse where the sign-flip test over
+seeds agrees at the same level, which leans on nothing: 6 seeds can reach 0.05, and 8 can reach it over four planned
+comparisons; three never can (so also arXiv:2511.19794). That a part of a method contributes, the strongest sentence,
+needs every control beaten and confirmed, hence six seeds.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from ketune.statistics.estimates import SEEDS_NEEDED, Estimate
+from ketune.statistics.holm import holm, holm_levels
+from ketune.statistics.panel import Panel
+
+Word = Literal["better", "worse", "comparable", "not distinguishable", "too few seeds"]
+Role = Literal["planned", "control", "exploratory"]
+OPPOSITE: dict[Word, Word] = {"better": "worse", "worse": "better"}
+
+
+class Contrast(NamedTuple):
+    """A difference that is asked for: method - other, on a metric."""
+
+    metric: str
+    method: str
+    other: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One method against another on one metric.
+
+    Attributes:
+        word: what may be said.
+        confirmed: better or worse, and the seeds say so on their own.
+        difference, low, high: method - other with its interval at `level`, in the metric's own units and sign.
+        level: the error at which this word is given.
+        p, adjusted_p: two-sided, of no difference; adjusted over the planned comparisons, if it is one.
+        p_seeds: of the sign-flip test over seeds.
+        margin: within which methods count as comparable; None where the study cannot tell one.
+        detectable: the true difference that such a study finds four times in five, at `level`.
+        borrowed: the seeds' variance leans on other comparisons.
+    """
+
+    word: Word
+    role: Role
+    confirmed: bool
+    difference: float
+    low: float
+    high: float
+    level: float
+    p: float
+    adjusted_p: float
+    p_seeds: float
+    margin: float | None
+    detectable: float
+    lower_is_better: bool
+    seeds: int
+    prompts: int
+    borrowed: bool
+
+    @property
+    def seeds_missing(self) -> bool:
+        """Fewer than three seeds: the interval covers references only."""
+        return self.seeds < SEEDS_NEEDED
+
+    def reversed(self) -> "Verdict":
+        """The same verdict, told of the other method."""
+        word = OPPOSITE.get(self.word, self.word)
+        return replace(self, word=word, difference=-self.difference, low=-self.high, high=-self.low)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Every verdict of a study; no pair has two."""
+
+    verdicts: Mapping[Contrast, Verdict]
+
+    def between(self, metric: str, method: str, other: str) -> Verdict | None:
+        """The verdict on a pair, whichever way it was asked for; None where it was not."""
+        backwards = self.verdicts.get(Contrast(metric, other, method))
+        return self.verdicts.get(Contrast(metric, method, other)) or (backwards and backwards.reversed())
+
+
+def decide(
+    panels: Mapping[str, Panel],
+    planned: Sequence[Contrast],
+    controls: Collection[Contrast] = (),
+    exploratory: Collection[Contrast] = (),
+    alpha: float = 0.05,
+) -> Decisions:
+    """Verdicts on all contrasts; one that is named twice keeps its stricter role, planned before control.
+
+    Args:
+        panels: metric → its panel.
+        planned: what was declared before the run.
+        controls: what attributions need.
+        exploratory: what else the reader may look at.
+    """
+    roles: dict[Contrast, Role] = dict.fromkeys(exploratory, "exploratory")
+    roles |= dict.fromkeys(controls, "control")
+    roles |= dict.fromkeys(planned, "planned")
+    estimates = {one: panels[one.metric].estimate(one.method, one.other) for one in roles}
+    family = list(dict.fromkeys(planned))
+    p_values = [estimates[one].p_value() for one in family]
+    levels = dict(zip(family, holm_levels(p_values, alpha), strict=True))
+    adjusted = dict(zip(family, holm(p_values), strict=True))
+    return Decisions({
+        one: _verdict(estimate, panels[one.metric], roles[one], levels.get(one, alpha), adjusted.get(one))
+        for one, estimate in estimates.items()
+    })  # fmt: skip
+
+
+def _verdict(estimate: Estimate, panel: Panel, role: Role, level: float, adjusted_p: float | None) -> Verdict:
+    found = estimate.interval(1.0 - level)
+    p = estimate.p_value()
+    word = _word(estimate, panel, level)
+    return Verdict(
+        word=word,
+        role=role,
+        confirmed=word in OPPOSITE and estimate.p_seeds <= level,
+        difference=found.value,
+        low=found.low,
+        high=found.high,
+        level=level,
+        p=p,
+        adjusted_p=p if adjusted_p is None else adjusted_p,
+        p_seeds=estimate.p_seeds,
+        margin=panel.margin,
+        detectable=estimate.detectable(level),
+        lower_is_better=panel.lower_is_better,
+        seeds=found.seeds,
+        prompts=found.prompts,
+        borrowed=estimate.borrowed,
+    )
+
+
+def _word(estimate: Estimate, panel: Panel, level: float) -> Word:
+    if estimate.seeds_missing:
+        return "too few seeds"
+    if estimate.p_value() <= level:
+        return "better" if (estimate.value < 0) == panel.lower_is_better else "worse"
+    if panel.margin is not None and estimate.within(panel.margin, level):
+        return "comparable"
+    return "not distinguishable"

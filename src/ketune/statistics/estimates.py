@@ -1,0 +1,144 @@
+"""A score or a difference of two, and all that follows from its standard error and degrees of freedom.
+
+The seeds' own testimony stands beside it: the sign-flip test, which borrows nothing from other arms and assumes only
+that two like methods are as likely to differ up as down in a seed.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from ketune.ground.errors import InputError
+from ketune.statistics.measures import Array
+
+SEEDS_NEEDED = 3
+POWER = 0.8  # of `detectable`: found four times in five
+_EXACT = 16  # seeds whose 2**S sign patterns are all counted; of more, as many are drawn
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A score or difference with its interval. `seeds_missing`: too few seeds, so it covers references only."""
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+    prompts: int
+    seeds_missing: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A score, or the difference of two paired by seed and reference.
+
+    Attributes:
+        by_seed: its value in each seed (S,).
+        prompts: number of references.
+        standard_error: of the mean over seeds and references.
+        degrees: its degrees of freedom.
+        scatter: the degrees of freedom by which the standard error itself varies from study to study.
+        borrowed: the seeds' variance was moderated by that of other comparisons.
+    """
+
+    by_seed: Array
+    prompts: int
+    standard_error: float
+    degrees: float
+    scatter: float
+    borrowed: bool
+
+    @property
+    def value(self) -> float:
+        """Mean over seeds."""
+        return float(self.by_seed.mean())
+
+    @property
+    def seeds(self) -> int:
+        """S."""
+        return self.by_seed.size
+
+    @property
+    def seeds_missing(self) -> bool:
+        """Fewer than three seeds: everything speaks of these very runs."""
+        return self.seeds < SEEDS_NEEDED
+
+    def interval(self, confidence: float) -> Interval:
+        """Equal-tailed interval by Student's t."""
+        reach = self.reach(1.0 - confidence)
+        return Interval(
+            self.value, self.value - reach, self.value + reach, self.seeds, self.prompts, self.seeds_missing
+        )
+
+    def reach(self, alpha: float) -> float:
+        """Half-width of the interval that misses with probability `alpha`."""
+        return 0.0 if self.standard_error == 0 else -_quantile(self.degrees, alpha / 2) * self.standard_error
+
+    def p_value(self) -> float:
+        """Two-sided, of no difference. Equal outputs have p = 1."""
+        if self.standard_error == 0:
+            return float(self.value == 0)
+        return float(2.0 * stdtr(self.degrees, -abs(self.value) / self.standard_error))
+
+    def within(self, margin: float, alpha: float) -> bool:
+        """Two one-sided tests at `alpha` (Schuirmann 1987): the difference lies within ±margin."""
+        return abs(self.value) + self.reach(2.0 * alpha) < margin
+
+    def detectable(self, alpha: float, power: float = POWER) -> float:
+        """The true difference that a study like this one finds at level `alpha` with probability `power`.
+
+        The next study has a standard error of its own, so both scatter: with c the mean of a standard error in units of
+        the true one, a difference k standard errors large is found where k·s₁ + noise > t·s₂, and k solves
+            (k - t) c = z √(1 + (k² + t²)(1 - c²))
+        with z the normal quantile of `power`. For many degrees of freedom that is k = t + z.
+
+        Raises:
+            InputError: `power` is not above 0.5 and below 1.
+        """
+        if not 0.5 < power < 1:
+            raise InputError(f"power: {power} is given, it must lie above 0.5 and below 1; 0.8 is usual.")
+        return self.standard_error * standard_errors_needed(self.degrees, self.scatter, alpha, power)
+
+    @cached_property
+    def p_seeds(self) -> float:
+        """Sign-flip test over seeds (Fisher 1935), two-sided: never below 2**(1 - S)."""
+        sums = _flipped_sums(self.by_seed)
+        observed = abs(float(self.by_seed.sum()))
+        slack = 1e-12 * float(np.abs(self.by_seed).sum())  # equal but for rounding counts as equal
+        return float(np.mean(np.abs(sums) >= observed - slack))
+
+
+def seeds_to_confirm(alpha: float) -> int:
+    """The fewest seeds with which the sign-flip test can reach `alpha`: 6 for 0.05, 8 for 0.05 over four."""
+    return 1 + int(np.ceil(np.log2(1.0 / alpha)))
+
+
+def standard_errors_needed(degrees: float, scatter: float, alpha: float, power: float) -> float:
+    """`Estimate.detectable` in standard errors; infinite where the scatter of standard errors leaves no solution."""
+    critical, quantile = -_quantile(degrees, alpha / 2), _quantile(np.inf, power)
+    ratio = 1.0 - 1.0 / (4.0 * scatter)  # mean of s/σ, to order 1/scatter
+    spread = quantile**2 * (1.0 - ratio**2)
+    square = ratio**2 - spread  # of k
+    if square <= 0:
+        return np.inf
+    constant = ratio**2 * critical**2 - quantile**2 - spread * critical**2
+    half = ratio**2 * critical
+    return float((half + np.sqrt(half**2 - square * constant)) / square)
+
+
+def _quantile(degrees: float, level: float) -> float:
+    return float(stdtrit(min(degrees, 1e10), level))
+
+
+def _flipped_sums(by_seed: Array) -> Array:
+    """Sums over seeds under sign flips: all 2**S, or 2**16 drawn from a fixed start, the observed among them."""
+    if by_seed.size > _EXACT:
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(2**_EXACT, by_seed.size))
+        signs[0] = 1.0
+        return signs @ by_seed
+    sums = np.zeros(1)
+    for value in by_seed:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums

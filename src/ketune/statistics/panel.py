@@ -1,0 +1,123 @@
+"""All arms of a study on one metric: the ground on which any two of them are compared.
+
+An arm is a method with its seeds. Every difference is paired by seed and by reference, and its variance over seeds is
+moderated by that of the study's other differences (`ketune.statistics.moderation`).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ketune.ground.errors import InputError
+from ketune.statistics.crossed import Crossed, crossed, influence, satterthwaite
+from ketune.statistics.estimates import SEEDS_NEEDED, Estimate
+from ketune.statistics.measures import Array, Measure
+from ketune.statistics.moderation import Moderated, Prior, moderated, prior
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One metric of all arms.
+
+    Attributes:
+        measures: arm → its metric, all over the same seeds and references; an arm that ran once, because no seed
+            changes it, may have a single seed.
+        apart: arms whose seed also draws something that training keeps, such as a circuit's angles. Their comparisons
+            keep their own variance, and no other comparison learns from them.
+    """
+
+    measures: Mapping[str, Measure]
+    apart: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        _check(self.measures)
+
+    @property
+    def lower_is_better(self) -> bool:
+        """True of a loss."""
+        return next(iter(self.measures.values())).lower_is_better
+
+    @cached_property
+    def values(self) -> dict[str, Array]:
+        """Arm → jackknife values (S, P)."""
+        seeds = max(measure.seeds for measure in self.measures.values())
+        found = {arm: influence(measure) for arm, measure in self.measures.items()}
+        return {arm: np.broadcast_to(rows, (seeds, rows.shape[1])) for arm, rows in found.items()}
+
+    @cached_property
+    def by_seed(self) -> dict[str, Array]:
+        """Arm → scores of its runs (S,)."""
+        return {arm: rows.mean(axis=1) for arm, rows in self.values.items()}
+
+    def estimate(self, arm: str, other: str | None = None) -> Estimate:
+        """An arm's score or, with `other`, the difference arm - other, in the metric's own units and sign."""
+        values = self.values[arm] if other is None else self.values[arm] - self.values[other]
+        table = crossed(values)
+        seeds = self._between_seeds(table, arm, other)
+        parts = table.prompt_parts()
+        if seeds is None:
+            variance, degrees = satterthwaite(parts[:1])
+            return Estimate(table.by_seed, table.prompts, float(np.sqrt(variance)), degrees, degrees, borrowed=False)
+        share = seeds.variance / table.seeds
+        variance, degrees = satterthwaite([(share, seeds.degrees), *parts])
+        _, scatter = satterthwaite([(share, seeds.scatter), *parts])
+        return Estimate(table.by_seed, table.prompts, float(np.sqrt(variance)), degrees, scatter, seeds.borrowed)
+
+    @cached_property
+    def margin(self) -> float | None:
+        """What two runs of one arm differ by, as the standard deviation of that difference: √2 times a typical arm's.
+
+        Arms that differ by less than a repeated run does are alike for every practical end: the choice of a seed
+        matters as much. A share of what tuning gains would need a number that nobody measured, and would be nothing
+        where nothing is gained. The typical arm is that of `ketune.statistics.moderation`, not the two compared; the
+        repeatability limit of ISO 5725 is twice as wide (1.96 √2). None where fewer than three arms or seeds tell it.
+        """
+        found = self._priors.get(1)
+        return float(np.sqrt(2.0 * found.variance)) if found else None
+
+    def _between_seeds(self, table: Crossed, arm: str, other: str | None) -> Moderated | None:
+        """The variance over seeds to work with; None where there are too few seeds to speak of it."""
+        if table.seeds < SEEDS_NEEDED:
+            return None
+        sides = {side for side in (arm, other) if side is not None}
+        lent = None if sides & set(self.apart) else self._priors.get(len(sides & self._varying))
+        # the runs' scores vary by what neither seed nor reference explains, whatever a few of them happen to show
+        own = max(table.between_seeds, table.rest / table.prompts)
+        return moderated(own, table.seeds - 1, lent if table.between_seeds > 0 else None)
+
+    @cached_property
+    def _varying(self) -> set[str]:
+        """Arms that a seed changes."""
+        return {arm for arm, scores in self.by_seed.items() if np.ptp(scores) > 0}
+
+    @cached_property
+    def _priors(self) -> dict[int, Prior]:
+        """How many of the two sides vary → the prior of such comparisons: of single arms, and of pairs of them."""
+        lenders = [scores for arm, scores in self.by_seed.items() if arm in self._varying and arm not in self.apart]
+        if not lenders or lenders[0].size < SEEDS_NEEDED:
+            return {}
+        covariance = np.atleast_2d(np.cov(lenders))  # (M, M)
+        singles = covariance.diagonal()
+        pairs = (singles[:, None] + singles - 2.0 * covariance)[np.triu_indices(singles.size, k=1)]
+        degrees, arms = lenders[0].size - 1, singles.size
+        found = {1: prior(singles, degrees, arms * degrees), 2: prior(pairs, degrees, (arms - 1) * degrees)}
+        return {varying: one for varying, one in found.items() if one is not None}
+
+
+def _check(measures: Mapping[str, Measure]) -> None:
+    """All arms over the same seeds and references, by the same metric."""
+    if not measures:
+        raise InputError("no arm is given; give at least one method's measure.")
+    first = next(iter(measures.values()))
+    seeds = max(measure.seeds for measure in measures.values())
+    for arm, measure in measures.items():
+        if measure.seeds not in (1, seeds) or measure.sums.shape[1:] != first.sums.shape[1:]:
+            wanted = (seeds, *first.sums.shape[1:])
+            raise InputError(
+                f"{arm}: (seeds, prompts, numbers) {measure.sums.shape} is given beside {wanted}; give all arms "
+                "the same seeds and prompts in the same order, and the same metric."
+            )
+        if (measure.score, measure.lower_is_better) != (first.score, first.lower_is_better):
+            raise InputError(f"{arm}: another metric than the other arms'; give one metric of all arms.")
