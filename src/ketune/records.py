@@ -159,3 +159,65 @@ class Likelihood:
     id: str
     negative_log_likelihood: float
     tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedDifference:
+    """Held-out loss of a judged method minus that of a control, in nats per token, with its interval and word."""
+
+    control: str
+    difference: float
+    low: float
+    high: float
+    word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedVerdict:
+    """What was said of one method in a planted study.
+
+    Attributes:
+        expected, contributes: what had to be said, and what was said, of the part that its controls lack.
+        sentence: the report's own.
+        loss: mean held-out loss of its runs, in nats per token.
+        angle_errors: for each seed, the median distance of its angles from the teacher's in radians, up to what no
+            feature tells; None where either has none.
+    """
+
+    method: str
+    expected: bool
+    contributes: bool
+    sentence: str
+    loss: float
+    differences: tuple[PlantedDifference, ...]
+    angle_errors: tuple[float, ...] | None
+
+    @property
+    def right(self) -> bool:
+        """What was said is what had to be said."""
+        return self.contributes == self.expected
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedStudy:
+    """The pipeline on records whose maker is known.
+
+    Attributes:
+        name: of the study.
+        teacher: the method that made the records.
+        teacher_loss, base_loss: held-out loss of the teacher and of the untuned model, in nats per token.
+        date: of the run, ISO 8601.
+    """
+
+    name: str
+    teacher: str
+    teacher_loss: float
+    base_loss: float
+    verdicts: tuple[PlantedVerdict, ...]
+    seeds: tuple[int, ...]
+    steps: int
+    training_records: int
+    test_records: int
+    date: str
+    wall_seconds: float
+    packages: dict[str, str]

@@ -7,6 +7,7 @@ PREPARED = Path("data/prepared")
 LANGUAGE_MODEL = Path("data/model")
 REPORTS = Path("reports")
 METRICS = REPORTS / "metrics"
+PLANTED = REPORTS / "planted"
 
 
 def split(name: str) -> Path:
@@ -17,6 +18,11 @@ def split(name: str) -> Path:
 def source_folder() -> Path:
     """The folder of ketune's own code."""
     return Path(__file__).parents[1]
+
+
+def planted(study: str) -> Path:
+    """What was said in a planted study, which git keeps and the report shows."""
+    return PLANTED / f"{study}.json"
 
 
 RETENTION = PREPARED / "retention.jsonl"
