@@ -10,7 +10,7 @@ PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revisio
 	-S train.steps=1000 -S train.warmup_steps=50 -S train.checkpoint_every=200 \
 	-S generate.prompts=100 -S generate.likelihood_records=500 -S score.bert_model=roberta-large \
 	-S lora.r=4 -S sora.r=4 -S sora.target_ranks=0.85 -S prefix.virtual_tokens=30 -S qaa.layers=1 -S qaa.rotation=RX \
-	-S qaa.up_projection=padded -S qaa.unit_features=false \
+	-S qaa.up_projection=padded -S qaa.unit_features=false -S tune.all=true \
 	-S 'methods=[base,full,lora,sora,prefix,qaa]' -S 'seeds=[0,1,2,3,4]'
 MODEL_REVISION ?= 21def0189f5705e2521767faed922f1f15e7d7db
 DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
@@ -21,9 +21,9 @@ DATA ?= data/starter.jsonl
 COMPARED = full lora sora prefix qaa quantum_peft qtha
 METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune import methods; \
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
-STUDY = -S data.source=$(DATA) -S 'seeds=[0,1,2]' -S report.show_samples=false -S 'methods=[$(METHODS)]'
+STUDY = -S data.source=$(DATA) -S 'seeds=[0,1,2]' -S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro test lint audit lock lock-check compare publish paper study clean
+.PHONY: help setup check repro test lint audit lock lock-check compare tuned publish paper study clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -62,14 +62,17 @@ lock-check: $(VENV)/.ready  ## does dvc.lock belong to this code and these param
 compare: $(VENV)/.ready  ## metrics beside those of BASE; fails on a regression
 	.ci/compare $(BASE)
 
+tuned: $(VENV)/.ready  ## find every learning rate again, for params.yaml's own setting, into reports/tuned
+	dvc exp run -S tune.all=true tune
+	cp data/tuned/*.json reports/tuned/
+	@echo "Write the rates above into params.yaml, with tune.all: false."
+
 NAME ?= default
 publish: $(VENV)/.ready  ## put the report of this state into git, as reports/published/NAME.html
 	mkdir -p reports/published && cp reports/index.html reports/published/$(NAME).html
 
 # ARGS="--dry --force" lists the stages; without --force DVC looks results up for data that a dry run never makes.
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
-	@echo "make paper: the learning rates are not tuned for this setting; those in params.yaml were found on SmolLM2-135M" \
-		"and the starter instructions, QAA's for features 32 times as large (unit_features true)." >&2
 	dvc exp run $(PAPER) $(ARGS)
 
 study: $(VENV)/.ready  ## every method and every control, three seeds, on the records in DATA

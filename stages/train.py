@@ -1,6 +1,6 @@
 """One run: a method and a seed, from the frozen model to an adapter.
 
-reads:  data/prepared, data/model
+reads:  data/prepared, data/model, data/tuned/<method>.json
 params: language_model, train, the method's own section
 writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 """
@@ -9,14 +9,16 @@ from ketune.ground import process  # isort: skip  (threads are set before torch 
 
 from ketune import adapters, language_model, methods, tokens
 from ketune.ground import files, layout, params
-from ketune.records import CurvePoint, Example, MethodFacts, TrainingRecord
+from ketune.records import CurvePoint, Example, MethodFacts, TrainingRecord, Tuning
 from ketune.training import checkpoints, cost, distribution, loop
 
 
 def train(name: str, seed: int) -> None:
     """Attach the method to the frozen model, train it, and write what came of it."""
     settings = params.load()
-    method = methods.load(name, settings.section(name))
+    rates = files.read_json(layout.tuned(name), Tuning).rates
+    section = settings.section(name) | ({"learning_rates": rates} if rates else {})
+    method = methods.load(name, section)
     distribution.spread(settings.train)
     run = layout.Run(name, seed)
     device = language_model.device(settings.train.device)
@@ -28,11 +30,11 @@ def train(name: str, seed: int) -> None:
     language_model.fix_randomness(seed)
     model = method.attach(model)
     decisive = [layout.PREPARED, layout.LANGUAGE_MODEL, layout.source_folder()]
-    folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, settings.section(name))
+    folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, section)
     result = loop.train(method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder)
     if not distribution.is_main():
         return
-    adapters.save(model, run.adapter, name, settings.section(name))
+    adapters.save(model, run.adapter, name, section)
     files.write_csv(run.curve, CurvePoint, result.curve)
     about = TrainingRecord(
         method=MethodFacts(
@@ -44,6 +46,7 @@ def train(name: str, seed: int) -> None:
         device=device,
         adapter_bytes=cost.folder_bytes(run.adapter),
         card=method.card(model),
+        moved=result.moved,
         resumed_from=result.resumed_from,
         prompts_too_long=too_long,
     )

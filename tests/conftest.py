@@ -78,6 +78,7 @@ def tiny_params(model: Path, methods: list[str], seeds: list[int]) -> dict:
     params["language_model"] = {"name": str(model), "revision": None}
     params["train"] |= {"steps": 4, "batch_size": 2, "warmup_steps": 1, "checkpoint_every": 2, "precision": "fp32"}
     params["train"] |= {"max_tokens": 320, "device": "cpu"}
+    params["tune"] |= {"trials": 2, "refined": 0, "confirmed": 2, "validation_records": 4}
     params["generate"] |= {"prompts": 4, "likelihood_records": 4, "max_new_tokens": 8, "device": "cpu"}
     params["report"] |= {"resamples": 200}
     return params | {"methods": methods, "seeds": seeds}
@@ -97,8 +98,9 @@ class Project:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(ROOT / name, folder / name)
-        shutil.copytree(ROOT / "reports/search", folder / "reports/search")
-        (folder / "data").mkdir()
+        for name in ("data", "reports/tuned"):
+            (folder / name).mkdir(parents=True)
+        (folder / "reports/tuned/README.md").touch()
         lines = "".join(json.dumps(record) + "\n" for record in records(60))
         (folder / "data/tiny.jsonl").write_text(lines)
         passages = [{"text": f"The river number {i} flows from the hills to the sea."} for i in range(3)]

@@ -19,10 +19,12 @@ from ketune.records import (
     Example,
     Machine,
     MethodFacts,
+    Movement,
     ParameterCounts,
     Preparation,
     TrainingCost,
     TrainingRecord,
+    Tuning,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +68,7 @@ class Study:
         answers: (method, seed) → text that every prediction of the run begins with.
         instruction: the instruction of every prompt, in place of the usual ones.
         machines: seed → processor, where it is another one.
+        still: (method, part) that did not move.
     """
 
     methods: list[str]
@@ -78,6 +81,7 @@ class Study:
     answers: dict[tuple[str, int], str] = field(default_factory=dict)
     instruction: str = ""
     machines: dict[int, str] = field(default_factory=dict)
+    still: set[tuple[str, str]] = field(default_factory=set)
 
     def effect(self, method: str) -> float:
         """Shift of a method's mean loss against the base."""
@@ -102,12 +106,14 @@ def write(folder: Path, study: Study, **report: object) -> Path:
     sizes = {"train": 640, "validation": 80, "test": 80}
     files.write_json(folder / layout.SUMMARY, Preparation(read=800, dropped={"duplicate": 3}, sizes=sizes, passages=5))
     for method in study.methods:
+        rates = params[method].get("learning_rates", {})
+        files.write_json(folder / layout.tuned(method), Tuning(rates=rates, search=None))
         for number, seed in enumerate(study.seeds):
             random = np.random.default_rng([seed, *method.encode()])
             run = layout.Run(method, seed)
             _scores(folder, study, run, examples, difficulty, random)
             files.write_csv(folder / run.curve, CurvePoint, _curve(study, method, batches[number], random))
-            files.write_json(folder / run.cost, _training(study, run))
+            files.write_json(folder / run.cost, _training(study, run, list(rates)))
     return folder
 
 
@@ -174,7 +180,7 @@ def _curve(study: Study, method: str, batches: np.ndarray, random: np.random.Gen
     ]
 
 
-def _training(study: Study, run: layout.Run) -> TrainingRecord:
+def _training(study: Study, run: layout.Run, parts: list[str]) -> TrainingRecord:
     title, family, parameters, _ = ABOUT[run.method]
     trained = run.method != "base"
     added = 0 if run.method == "full" else parameters
@@ -193,9 +199,17 @@ def _training(study: Study, run: layout.Run) -> TrainingRecord:
         device="cpu",
         adapter_bytes=4 * parameters,
         card=CARD if family == "quantum" else {},
+        moved=tuple(_movement(part, (run.method, part) in study.still) for part in parts),
         resumed_from=0,
         prompts_too_long=0,
     )
+
+
+def _movement(part: str, still: bool) -> Movement:
+    distance = 1e-4 if still else 0.2
+    if part == "angles":
+        return Movement(part=part, unit="radians", distance=distance, largest=3 * distance)
+    return Movement(part=part, unit="relative", distance=distance, largest=None)
 
 
 def _scored(answer: Answer) -> dict:

@@ -32,7 +32,7 @@ def test_a_second_repro_runs_nothing(project: Project) -> None:
 
 
 def test_one_hyperparameter_reruns_its_branch_and_setting_it_back_runs_nothing(project: Project) -> None:
-    assert project.stages_run("dvc", "exp", "run", "-S", "qaa.layers=4") == branch("qaa")
+    assert project.stages_run("dvc", "exp", "run", "-S", "qaa.layers=4") == branch("qaa") | {"tune@qaa"}
     changed = json.loads(project.run("dvc", "metrics", "diff", "--json"))
     assert changed and all("qaa" in path for path in changed)
     assert list(json.loads(project.run("dvc", "params", "diff", "--json"))["params.yaml"]) == ["qaa.layers"]
@@ -40,10 +40,27 @@ def test_one_hyperparameter_reruns_its_branch_and_setting_it_back_runs_nothing(p
     assert project.run("git", "status", "--porcelain") == ""
 
 
+def test_a_rate_that_is_to_be_tuned_is_found_again_only_where_something_that_decides_it_changed(
+    project: Project,
+) -> None:
+    def runs(*settings: str, target: str = "tune@qaa") -> set[str]:
+        return project.stages_run("dvc", "exp", "run", *(word for s in settings for word in ("-S", s)), target)
+
+    assert runs("qaa.learning_rates.angles=tuned", target="train@qaa-0") == {"tune@qaa", "train@qaa-0"}
+    assert "up to date" in project.run("dvc", "status", "tune@qaa", "train@qaa-0")
+    found = json.loads((project.folder / "data/tuned/qaa.json").read_text())
+    used = json.loads((project.folder / "data/adapters/qaa-0/method.json").read_text())["values"]["learning_rates"]
+    assert used == found["rates"] and len(found["search"]["trials"]) == 4
+    assert used["projection"] == project.params()["qaa"]["learning_rates"]["projection"]
+    assert list(found["search"]["ranges"]) == ["angles"]
+    assert runs("train.checkpoint_every=1", "train.device=auto", "generate.max_new_tokens=5", "seeds=[0,1]") == set()
+    assert runs("train.batch_size=3") == {"tune@qaa"}
+
+
 def test_editing_a_method_reruns_its_branch(project: Project) -> None:
     source = project.folder / "src/ketune/methods/qaa.py"
     source.write_text(source.read_text() + "# a remark\n")
-    assert project.stages_run("dvc", "repro") <= branch("qaa")
+    assert project.stages_run("dvc", "repro") <= branch("qaa") | {"tune@qaa"}
     source.write_text(source.read_text().removesuffix("# a remark\n"))
     assert project.stages_run("dvc", "repro") == set()
 
@@ -53,7 +70,7 @@ def test_a_new_seed_and_a_new_method_run_their_branches_only(project: Project) -
     project.write_params(params | {"seeds": [0, 1]})
     assert project.stages_run("dvc", "repro") == {s for m in METHODS for s in branch(m, (1,))}
     project.write_params(params | {"methods": [*METHODS, "bias_only"]})
-    assert project.stages_run("dvc", "repro") == branch("bias_only")
+    assert project.stages_run("dvc", "repro") == branch("bias_only") | {"tune@bias_only"}
     assert (project.folder / "reports/metrics/bias_only.json").is_file()
     project.write_params(params)
     assert project.stages_run("dvc", "repro") <= {"report"}
@@ -100,8 +117,9 @@ def test_no_value_reaches_a_shell(project: Project) -> None:
     (project.folder / f"src/ketune/methods/{method}.py").touch()
     project.write_params(project.params() | {method: {}, "methods": ["base", method], "seeds": PLANTED})
     output = project.run("dvc", "repro", "--keep-going", "train", fails=True)
-    assert output.count("Running stage 'train@") == 2 * len(PLANTED) and "Traceback" not in output
-    assert output.count("a method and a seed are expected") == 2 * len(PLANTED)
+    assert output.count("Running stage 'train@") == len(PLANTED) and "Traceback" not in output
+    assert output.count("a method and a seed are expected") == len(PLANTED)
+    assert f"Running stage 'tune@{method}'" in output  # what would train that method waits for it
     assert not (project.folder / "planted").exists()
 
 
@@ -129,5 +147,5 @@ def test_the_paper_setting_lists_its_stages_and_changes_nothing(project: Project
     listed = project.stages_run(*shlex.split(command))
     runs = [f"{method}-{seed}" for method in ("base", "full", "lora", "sora", "prefix", "qaa") for seed in range(5)]
     stages = {f"{stage}@{run}" for stage in ("train", "generate", "score") for run in runs}
-    assert listed == stages | {"prepare", "report"}
+    assert listed == stages | {f"tune@{run.partition('-')[0]}" for run in runs} | {"prepare", "report"}
     assert project.run("git", "status", "--porcelain") == ""

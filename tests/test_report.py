@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ketune import report
-from ketune.ground import files, params
+from ketune import report, tuning
+from ketune.ground import files, layout, params
+from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
-from ketune.report import caveats, comparisons, ledger, opening, results
+from ketune.records import Trial, Tuning
+from ketune.report import caveats, comparisons, ledger, moved, opening, rates, results
 from ketune.report.metrics import METRICS
 from report_project import ABOUT, ROOT, Study, write
 
@@ -367,24 +369,49 @@ def test_costs_of_different_machines_are_not_drawn(tmp_path: Path) -> None:
     assert "2 different machines" in page.text
 
 
+def searched(found: dict[str, float], settings: Params, **changes: object) -> Tuning:
+    """A search of one rate, whose winner is the smallest that was tried."""
+    (name, rate), *_ = found.items()
+    tried = ((rate, 1.8, 0), (10 * rate, None, 0), (3 * rate, 1.7, 0), (rate, 1.9, 1), (3 * rate, 2.1, 1))
+    trials = [Trial(rates=found | {name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
+    span = {name: Range(rate / 100, rate * 100)}
+    return tuning.result("lora", trials, 2.0, span, tuning.described(settings) | changes)
+
+
 def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, Study(["base", "lora"], [0]))
-    points = [
-        {"learning_rate": rate, "validation_loss": loss} for rate, loss in ((0.001, 1.9), (0.01, 1.8), (0.1, None))
-    ]
-    (tmp_path / "reports/search").mkdir(parents=True)
-    found = {"points": points, "best": 0.01, "at_edge": True, "steps": 20, "seed": 1000,
-             "data": "data/other.jsonl", "language_model": "smollm2-135m"}  # fmt: skip
-    (tmp_path / "reports/search/lora.json").write_text(json.dumps(found))
+    plain = read(tmp_path, monkeypatch)
+    assert rates.gate(plain) == (False, "no recorded search: LoRA")
+    assert "no recorded search found: LoRA." in " ".join(rates.sentences(plain))
+    used = plain.tunings["lora"].rates
+    recorded = tmp_path / layout.recorded_tuning("lora")
+    files.write_json(recorded, searched(used, plain.settings))
     told = read(tmp_path, monkeypatch)
-    row = ledger.search_table(told).cells.loc[0]
-    assert [row[name].text for name in ("Tried", "Steps each", "From, to")] == ["3", "20", "0.001 to 0.1"]
+    row = rates.table(told).cells.loc[0]
+    assert [row[name].text for name in ("Trials", "Validation loss", "Untrained")] == ["5", "1.8500", "2.0000"]
+    assert rates.gate(told) == (False, "at the edge of a range: LoRA")
     said = " ".join(caveats.caveats(told, comparisons.judge(told)))
-    assert "edge of the searched range" in said and "its search found 0.01" in said
-    assert "searched elsewhere (data/other.jsonl, smollm2-135m): LoRA." in said
-    (tmp_path / "reports/search/lora.json").write_text(json.dumps(found | {"best": None, "at_edge": False}))
-    said = " ".join(caveats.caveats(told, comparisons.judge(told)))
-    assert "LoRA: no searched learning rate was better than no training." in said and "edge of" not in said
+    assert "smallest rate that was tried" in said and "1.7000, set aside, because" in said
+    assert "no recorded search" not in said and "another setting" not in said
+    files.write_json(recorded, searched(used, plain.settings, data="data/other.jsonl", steps=7))
+    said = " ".join(rates.sentences(read(tmp_path, monkeypatch)))
+    assert "searched for another setting (data data/other.jsonl, steps 7): LoRA." in said
+    files.write_json(recorded, searched({"weights": 0.5}, plain.settings))
+    assert read(tmp_path, monkeypatch).tunings["lora"].search is None, "another rate's search proves nothing"
+
+
+def test_a_part_that_stood_still_voids_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(["base", "lora", "qaa"], [0, 1, 2], still={("qaa", "angles")})
+    found = read(write(tmp_path, study), monkeypatch)
+    told = moved.table(found).cells
+    assert [cell.text for cell in told["Moved"]] == ["yes", "yes", "no"]
+    assert told["Measured as"].iloc[2].text == "median |Δθ|, rad"
+    (sentence,) = moved.void(found).values()
+    assert sentence.startswith("QAA: no verdict") and "angles moved 0.0001 rad" in sentence and "3 of 3" in sentence
+    assert moved.gate(found) == (False, sentence)
+    assert sentence in caveats.caveats(found, comparisons.judge(found))
+    quiet = read(write(tmp_path, replace(study, still=set())), monkeypatch)
+    assert moved.void(quiet) == {} and moved.gate(quiet) == (True, "3 parts")
 
 
 def test_too_few_resamples_are_a_caveat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,6 +433,6 @@ def test_a_base_that_differs_between_seeds_is_an_alarm(tmp_path: Path, monkeypat
 
 def test_every_parameter_that_was_equal_is_in_the_ledger(study: Path) -> None:
     listed = {row["Parameter"] for row in table(study, "ledger_equal")}
-    blocks = {name for name in Params.__annotations__ if name not in ("methods", "seeds", "sections", "search")}
+    blocks = {name for name in Params.__annotations__ if name not in ("methods", "seeds", "sections")}
     assert {name.split(".")[0] for name in listed} == blocks
     assert {"train.steps", "train.batch_size", "generate.temperature", "report.margin"} <= listed

@@ -5,29 +5,13 @@ evidence about it: an adapter whose angles never moved is an adapter with frozen
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+
+from ketune.records import Movement
 
 # Below this a part stood still. Radians: the median angle changed by less than a hundredth of the ±π that angles are
 # drawn from, and no expectation value by more than 0.03 of its range of 2 for each gate. Relative: less than bfloat16
 # can hold of a weight (its unit roundoff is 2**-9). From a start at 0 any step away is a change.
 BOUNDS = {"radians": 0.03, "relative": 1e-3, "norm": 0.0}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Movement:
-    """How far a part of a method travelled in training from where it began.
-
-    Attributes:
-        part: the name of its learning rate.
-        unit: "radians": `distance` is the median of |Δθ| over the part's angles, `largest` its maximum. "relative":
-            `distance` is ‖Δ‖ over the norm of the start. "norm": the part began at 0 and `distance` is ‖Δ‖.
-    """
-
-    part: str
-    unit: Literal["radians", "relative", "norm"]
-    distance: float
-    largest: float | None = None
 
 
 def stood_still(movement: Movement) -> bool:

@@ -1,11 +1,12 @@
 """What the stages hand to one another: each file under `data/` holds one of these records, or rows of them.
 
-`prepare` writes Example, Passage and Preparation; `train` CurvePoint and TrainingRecord; `generate` Answer and
-Likelihood. Reading checks every field, so that no stage meets a record of another shape than it was made for. How
-records are laid out in files is the business of `ketune.ground.files`.
+`prepare` writes Example, Passage and Preparation; `tune` Tuning; `train` CurvePoint and TrainingRecord; `generate`
+Answer and Likelihood. Reading checks every field, so that no stage meets a record of another shape than it was made
+for. How records are laid out in files is the business of `ketune.ground.files`.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from typing_extensions import TypeAliasType
 
@@ -46,6 +47,69 @@ class Preparation:
     dropped: dict[str, int]
     sizes: dict[str, int]
     passages: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movement:
+    """How far a part of a method, the weights that share a learning rate, travelled in training from its start.
+
+    Attributes:
+        part: the name of its learning rate.
+        unit: "radians": `distance` is the median of |Δθ| over the part's angles, and `largest` the largest. "relative":
+            `distance` is ‖Δ‖ over the norm of the start. "norm": the part began at 0 and `distance` is ‖Δ‖.
+    """
+
+    part: str
+    unit: Literal["radians", "relative", "norm"]
+    distance: float
+    largest: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training run at given learning rates.
+
+    Attributes:
+        loss: on validation records, in nats per token; None where training diverged.
+        moved: of each part; empty where training diverged.
+    """
+
+    rates: dict[str, float]
+    seed: int
+    loss: float | None
+    moved: tuple[Movement, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How learning rates were found.
+
+    Attributes:
+        ranges: searched rate → its lowest and highest value.
+        trials: in the order in which they were run.
+        untrained: the validation loss of the model without training.
+        noise: standard error of the difference between two candidates' mean losses, in nats per token; None where fewer
+            than two candidates were run on both seeds.
+        edges: searched rate → "lower" or "upper", where the winner's is the smallest or the largest that was tried.
+        remarks: sentences on what was set aside, and why.
+        setting: what the rates were searched for: data, model, records, steps, batch, precision.
+    """
+
+    ranges: dict[str, tuple[float, float]]
+    trials: tuple[Trial, ...]
+    untrained: float
+    noise: float | None
+    edges: dict[str, Literal["lower", "upper"]]
+    remarks: tuple[str, ...]
+    setting: dict[str, Fact]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """The learning rates that a method is trained with; `search` is None where all of them were given."""
+
+    rates: dict[str, float]
+    search: Search | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +183,7 @@ class TrainingRecord:
     Attributes:
         adapter_bytes: size of the saved weights.
         card: the method's own facts about what was trained, such as qubits or ranks left.
+        moved: of each part of the method; empty where nothing was trained.
         resumed_from: the step that a checkpoint took over from, 0 for an undisturbed run.
         prompts_too_long: training records that were left out because their prompt fills `train.max_tokens`.
     """
@@ -130,6 +195,7 @@ class TrainingRecord:
     device: str
     adapter_bytes: int
     card: dict[str, Fact]
+    moved: tuple[Movement, ...]
     resumed_from: int
     prompts_too_long: int
 
@@ -159,65 +225,3 @@ class Likelihood:
     id: str
     negative_log_likelihood: float
     tokens: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlantedDifference:
-    """Held-out loss of a judged method minus that of a control, in nats per token, with its interval and word."""
-
-    control: str
-    difference: float
-    low: float
-    high: float
-    word: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlantedVerdict:
-    """What was said of one method in a planted study.
-
-    Attributes:
-        expected, contributes: what had to be said, and what was said, of the part that its controls lack.
-        sentence: the report's own.
-        loss: mean held-out loss of its runs, in nats per token.
-        angle_errors: for each seed, the median distance of its angles from the teacher's in radians, up to what no
-            feature tells; None where either has none.
-    """
-
-    method: str
-    expected: bool
-    contributes: bool
-    sentence: str
-    loss: float
-    differences: tuple[PlantedDifference, ...]
-    angle_errors: tuple[float, ...] | None
-
-    @property
-    def right(self) -> bool:
-        """What was said is what had to be said."""
-        return self.contributes == self.expected
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlantedStudy:
-    """The pipeline on records whose maker is known.
-
-    Attributes:
-        name: of the study.
-        teacher: the method that made the records.
-        teacher_loss, base_loss: held-out loss of the teacher and of the untuned model, in nats per token.
-        date: of the run, ISO 8601.
-    """
-
-    name: str
-    teacher: str
-    teacher_loss: float
-    base_loss: float
-    verdicts: tuple[PlantedVerdict, ...]
-    seeds: tuple[int, ...]
-    steps: int
-    training_records: int
-    test_records: int
-    date: str
-    wall_seconds: float
-    packages: dict[str, str]

@@ -7,7 +7,6 @@ PREPARED = Path("data/prepared")
 LANGUAGE_MODEL = Path("data/model")
 REPORTS = Path("reports")
 METRICS = REPORTS / "metrics"
-PLANTED = REPORTS / "planted"
 
 
 def split(name: str) -> Path:
@@ -20,9 +19,14 @@ def source_folder() -> Path:
     return Path(__file__).parents[1]
 
 
-def planted(study: str) -> Path:
-    """What was said in a planted study, which git keeps and the report shows."""
-    return PLANTED / f"{study}.json"
+def tuned(method: str) -> Path:
+    """The learning rates that a method is trained with, and how they were found."""
+    return Path("data/tuned") / f"{method}.json"
+
+
+def recorded_tuning(method: str) -> Path:
+    """The search that found the learning rates which params.yaml gives as numbers; git keeps it."""
+    return REPORTS / "tuned" / f"{method}.json"
 
 
 RETENTION = PREPARED / "retention.jsonl"

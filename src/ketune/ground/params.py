@@ -1,8 +1,8 @@
 """`params.yaml` as frozen dataclasses: every key known, typed and within its range, or one sentence that says why not.
 
-The file has three kinds of keys. *Fixed* ones (data, language_model, train, generate, score, report) are the same for
-every method. Each method has a section of its own with its *scientific* keys and its *nuisance* keys (learning rates).
-Last come the lists `methods` and `seeds`. No default hides in code: a missing key is an error.
+The file has three kinds of keys. *Fixed* ones (data, language_model, train, tune, generate, score, report) are the same
+for every method. Each method has a section of its own with its *scientific* keys and its *nuisance* keys (learning
+rates). Last come the lists `methods` and `seeds`. No default hides in code: a missing key is an error.
 
 The file is read as DVC reads it (YAML 1.2): `010` is ten for both, `1e-05` a number, `1:30` a text. This module checks
 values. It does not know what they do, and it does not know any method.
@@ -78,14 +78,21 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
-    """The budget of the search for learning rates, equal for every method."""
+class Tune:
+    """The budget of the search for learning rates, equal for every method whatever the number of its rates."""
 
-    points: Annotated[int, Range(low=3)]
-    ratio: Annotated[float, Range(above=1)]
-    steps: Count
-    seed: Seed
+    all: bool
+    trials: Literal[2, 4, 8, 16, 32]
+    refined: Literal[0, 2, 4, 8, 16]
+    confirmed: Annotated[int, Range(low=2)]
+    horizon: Annotated[float, Range(above=0, high=1)]
     validation_records: Count
+    seed: Seed
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """That of all trials, and that on which the best are run again."""
+        return self.seed, self.seed + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +116,7 @@ class Params:
     train: Train
     generate: Generate
     score: Score
-    search: Search
+    tune: Tune
     report: Report
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -137,7 +144,7 @@ BLOCKS = {
     "train": Train,
     "generate": Generate,
     "score": Score,
-    "search": Search,
+    "tune": Tune,
     "report": Report,
 }
 
@@ -208,4 +215,9 @@ def _check_together(params: Params) -> None:
         raise InputError(
             f"train.warmup_steps: {params.train.warmup_steps} is out of range; "
             f"allowed is a number below train.steps, {params.train.steps}."
+        )
+    if clash := set(params.tune.seeds) & set(params.seeds):
+        raise InputError(
+            f"tune.seed: {params.tune.seed} is not allowed; neither it nor the next number may be one of seeds, which "
+            f"lists {min(clash)}: rates would be judged by the runs that chose them."
         )

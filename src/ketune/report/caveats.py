@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ketune import methods
-from ketune.report import ledger, paper
+from ketune.report import ledger, moved, paper, rates
 from ketune.report.cells import number
 from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
@@ -92,23 +92,7 @@ def _sizes(results: Results, judgement: Judgement) -> list[str]:
 
 
 def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
-    searches = ledger.searches(results)
-    having = [m for m in results.methods if "learning_rates" in results.settings.sections[m]]
-    missing = [method for method in having if method not in searches]
-    found = []
-    if missing:
-        found.append(f"Learning rates that no recorded search found: {results.named(missing)}.")
-    for method, search in searches.items():
-        used = ledger.first_rate(results, method)
-        if search["best"] is None:
-            found.append(f"{results.title(method)}: no searched learning rate was better than no training.")
-        if search["at_edge"]:
-            found.append(f"{results.title(method)}: the best learning rate lies at the edge of the searched range.")
-        if search["best"] is not None and search["best"] != used:
-            found.append(f"{results.title(method)}: trained at {used:g}, while its search found {search['best']:g}.")
-    for place, searched in ledger.searched_elsewhere(results).items():
-        found.append(f"Learning rates that were searched elsewhere ({place}): {results.named(searched)}.")
-    return found
+    return [*moved.void(results).values(), *rates.sentences(results)]
 
 
 def _answers(results: Results, judgement: Judgement) -> list[str]:

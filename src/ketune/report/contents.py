@@ -8,7 +8,6 @@ import pandas as pd
 
 from ketune.report import (
     buckets,
-    calibration,
     cards,
     caveats,
     claims,
@@ -16,8 +15,10 @@ from ketune.report import (
     effects,
     figures,
     ledger,
+    moved,
     opening,
     paper,
+    rates,
     tables,
 )
 from ketune.report.cells import Table
@@ -40,6 +41,7 @@ class Contents:
     signatures: list[tuple[str, str]]
     tradeoffs: list[Drawing]
     costs: Table
+    moved: Table | None
     learning_curves: Drawing | None
     claims: Table | None
     forgetting: Drawing | None
@@ -48,8 +50,6 @@ class Contents:
     paper_warning: str
     paper: list[Table]
     cards: list[cards.Card]
-    calibration_sentence: str
-    calibration: Table | None
     ledger: list[Table]
     machines: list[tuple[list[tuple[str, str]], list[str]]]
     digests: Table
@@ -75,10 +75,9 @@ def compute(results: Results, looks: Mapping[str, Look], intervals: pd.DataFrame
     judgement = comparisons.judge(results)
     machines = ledger.machines(results)
     drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in figures.shown(len(machines) == 1)]
-    planted = calibration.read()
     several = len(results.methods) > 1
     by_bucket = [buckets.losses(results), buckets.differences(results)]
-    ledgers = [ledger.equal(results), ledger.differing(results), ledger.search_table(results)]
+    ledgers = [ledger.equal(results), ledger.differing(results), rates.table(results)]
     return Contents(
         opening=opening.opening(results),
         statements=opening.statements(results, judgement),
@@ -90,6 +89,7 @@ def compute(results: Results, looks: Mapping[str, Look], intervals: pd.DataFrame
         signatures=tables.signatures(results),
         tradeoffs=[drawing for drawing in drawn if drawing is not None],
         costs=tables.costs(results, len(machines) == 1),
+        moved=moved.table(results),
         learning_curves=figures.learning_curves(results, looks),
         claims=claims.table(results),
         forgetting=effects.forgetting(results, looks),
@@ -98,8 +98,6 @@ def compute(results: Results, looks: Mapping[str, Look], intervals: pd.DataFrame
         paper_warning=paper.warning(results),
         paper=[table for table in paper.tables(results) if table is not None],
         cards=cards.cards(results),
-        calibration_sentence=calibration.sentence(planted),
-        calibration=calibration.table(planted),
         ledger=[table for table in ledgers if table is not None],
         machines=[(ledger.machine_facts(machine), runs) for machine, runs in machines],
         digests=ledger.digests(results),

@@ -1,6 +1,6 @@
-"""The fairness ledger: what was equal for all methods, what differed, how learning rates were found, on which machine.
+"""The fairness ledger: what was equal for all methods, what differed, and on which machine.
 
-It reads params, the searches in reports/search, and what each run wrote about itself.
+It reads params and what each run wrote about itself.
 """
 
 import hashlib
@@ -9,13 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ketune.ground import files, layout
+from ketune.ground import layout
 from ketune.records import Machine
 from ketune.report import cells
-from ketune.report.cells import ABSENT, Cell, Table, number, numeral
+from ketune.report.cells import ABSENT, Cell, Table, number
 from ketune.report.results import Results
 
-FIXED = ("data", "language_model", "train", "generate", "score", "report")
+FIXED = ("data", "language_model", "train", "tune", "generate", "score", "report")
 
 
 def equal(results: Results) -> Table | None:
@@ -45,58 +45,6 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{key} {item}" for key, item in value.items())
     text = "none" if value is None else "yes" if value is True else "no" if value is False else str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def first_rate(results: Results, method: str) -> float:
-    """The learning rate that the search was for; a method's other rates keep their ratio to it."""
-    return next(iter(results.settings.sections[method]["learning_rates"].values()))
-
-
-def searches(results: Results) -> dict[str, dict[str, Any]]:
-    """method → its learning-rate search, of those that were searched."""
-    found = {}
-    for method in results.methods:
-        path = layout.REPORTS / "search" / f"{method}.json"
-        if path.is_file():
-            search = files.read_json(path, dict)
-            if search["points"]:
-                found[method] = search
-    return found
-
-
-def searched_elsewhere(results: Results) -> dict[str, list[str]]:
-    """data and language model of a search → the methods that were searched there and not where they were run."""
-    settings = results.settings
-    here = (settings.data.hub or settings.data.source, settings.language_model.name)
-    found: dict[str, list[str]] = {}
-    for method, search in searches(results).items():
-        there = (search["data"], search["language_model"])
-        if there != here:
-            found.setdefault(", ".join(there), []).append(method)
-    return found
-
-
-def search_table(results: Results) -> Table | None:
-    """What each method's search tried and found, beside the learning rate that was used."""
-    rows = []
-    for method, search in searches(results).items():
-        used = first_rate(results, method)
-        points = search["points"]
-        finite = [p["validation_loss"] for p in points if p["validation_loss"] is not None]
-        lies = Cell("at the edge", mark="worse") if search["at_edge"] else Cell("inside")
-        rows.append({
-            "Method": Cell(results.title(method), method=method),
-            "Tried": numeral(len(points), 0), "Steps each": numeral(search["steps"], 0),
-            "From, to": Cell(f"{points[0]['learning_rate']:g} to {points[-1]['learning_rate']:g}"),
-            "Best": Cell(ABSENT) if search["best"] is None else Cell(f"{search['best']:g}", search["best"]),
-            "Used": Cell(f"{used:g}", used),
-            "Validation loss": numeral(min(finite) if finite else None, 4), "Best lies": lies,
-            "On": Cell(f"{search['data']}, {search['language_model']}"),
-        })  # fmt: skip
-    caption = (
-        "The search for learning rates: the same grid, steps and seed for every method, chosen on validation loss."
-    )
-    return cells.table("ledger_search", caption, rows)
 
 
 def machines(results: Results) -> list[tuple[Machine, list[str]]]:

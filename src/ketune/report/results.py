@@ -15,7 +15,7 @@ import pandas as pd
 from ketune.ground import files, layout
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
-from ketune.records import Answer, CurvePoint, Example, MethodFacts, Preparation, TrainingRecord
+from ketune.records import Answer, CurvePoint, Example, MethodFacts, Preparation, TrainingRecord, Tuning
 
 Array = np.ndarray
 
@@ -49,12 +49,14 @@ class Results:
     Attributes:
         settings: the params.
         runs: (method, seed) → what it left behind.
+        tunings: method → its learning rates, and the search that found them.
         summary: what `prepare` says of the data.
         test: the test records by id, for buckets and the sample browser.
     """
 
     settings: Params
     runs: dict[tuple[str, int], RunResult]
+    tunings: dict[str, Tuning]
     summary: Preparation
     test: dict[str, Example] = field(default_factory=dict)
 
@@ -149,7 +151,17 @@ def read(settings: Params) -> Results:
     _check_titles(runs)
     _check_pairing(runs)
     test = {row.id: row for row in files.read_rows(layout.split("test"), Example)}
-    return Results(settings, runs, files.read_json(layout.SUMMARY, Preparation), test)
+    tunings = {method: _tuning(method) for method in settings.methods}
+    return Results(settings, runs, tunings, files.read_json(layout.SUMMARY, Preparation), test)
+
+
+def _tuning(method: str) -> Tuning:
+    """A method's rates; numbers that params.yaml gives come with the search kept in git that found them, if any."""
+    used, recorded = files.read_json(layout.tuned(method), Tuning), layout.recorded_tuning(method)
+    if used.search is None and recorded.exists():
+        found = files.read_json(recorded, Tuning)
+        return found if found.rates == used.rates else used
+    return used
 
 
 def _read_run(run: layout.Run) -> RunResult:

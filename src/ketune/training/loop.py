@@ -22,11 +22,16 @@ from ketune import language_model
 from ketune.ground.errors import InputError
 from ketune.ground.params import Train
 from ketune.methods import ConfiguredMethod
-from ketune.records import CurvePoint, ParameterCounts, TrainingCost
+from ketune.records import CurvePoint, Movement, ParameterCounts, TrainingCost
 from ketune.tokens import Tokens
 from ketune.training import checkpoints, cost, distribution
+from ketune.training.travel import Start
 
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+
+
+class Diverged(InputError):
+    """The loss of a step is not finite."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,14 @@ class Trained:
 
     Attributes:
         curve: one point a step.
+        moved: the distance that each part of the method travelled.
         resumed_from: the step that a checkpoint took over from, 0 for an undisturbed run.
     """
 
     curve: list[CurvePoint]
     parameters: ParameterCounts
     cost: TrainingCost
+    moved: tuple[Movement, ...]
     resumed_from: int
 
 
@@ -57,12 +64,12 @@ def train(
     """Train what `method` attached to `model`, in place; checkpoints go to `folder` and are removed at the end.
 
     Raises:
-        InputError: a loss that is not finite (the step and the records are named).
+        Diverged: a loss that is not finite (the step and the records are named).
     """
     device = language_model.device(settings.device)
     trainable = [p for p in model.parameters() if p.requires_grad]
     if not trainable:
-        return Trained([], cost.count(model), cost.nothing_trained(device), 0)
+        return Trained([], cost.count(model), cost.nothing_trained(device), (), 0)
     for parameter in trainable:  # the frozen weights may be bf16; what is trained is fp32
         parameter.data = parameter.data.float()
     groups = method.parameter_groups(model)
@@ -76,7 +83,7 @@ def train(
         callbacks=[_MethodStep(method), _Progress(), checkpoints.Sealer()],
     )
     trainer.remove_callback(PrinterCallback)
-    start = checkpoints.last_whole(folder)
+    start, before = checkpoints.last_whole(folder), Start(groups)
     with cost.Meter(device) as meter:
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     if distribution.is_main():
@@ -85,6 +92,7 @@ def train(
         curve=_curve(trainer.state.log_history),
         parameters=cost.count(model, trainer.optimizer),
         cost=meter.reading(trainer.tokens),
+        moved=before.movements(),
         resumed_from=int(start.name.rpartition("-")[2]) if start else 0,
     )
 
@@ -200,7 +208,7 @@ class _ResponseTrainer(Trainer):
         self.tokens += int(inputs["attention_mask"].sum())
         loss = losses.sum() / (num_items_in_batch if num_items_in_batch is not None else losses.numel())
         if not math.isfinite(loss.item()):
-            raise InputError(
+            raise Diverged(
                 f"training diverged: the loss of step {self.state.global_step + 1} is {loss.item()}, on records "
                 f"{', '.join(inputs['ids'])}; lower the method's learning_rates or train.gradient_clip."
             )

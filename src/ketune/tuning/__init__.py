@@ -1,8 +1,7 @@
 """Learning rates found on validation records, with the same number of trials for every method. No torch here."""
 
-from ketune.tuning.choice import Choice, choose
-from ketune.tuning.record import Trial
-from ketune.tuning.remarks import edges, remarks
-from ketune.tuning.search import search
+from ketune.tuning.choice import shown
+from ketune.tuning.search import result, search
+from ketune.tuning.setting import described, of_a_trial
 
-__all__ = ["Choice", "Trial", "choose", "edges", "remarks", "search"]
+__all__ = ["described", "of_a_trial", "result", "search", "shown"]

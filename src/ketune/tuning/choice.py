@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ketune import movement
-from ketune.ground.errors import InputError
-from ketune.tuning.record import Trial
+from ketune.records import Trial
 
 MARGIN = 2.5  # about the step between eight trials of a range of three decades: the next larger rate must not fail
 FREE, BESIDE_FAILURE, STANDING_STILL, WORSE, DIVERGED = range(5)
@@ -72,10 +71,13 @@ def objection(trial: Trial, trials: Collection[Trial], untrained: float) -> Obje
 
 
 def candidates(trials: Collection[Trial], untrained: float, count: int) -> list[Trial]:
-    """Up to `count` trials, the best first, to be run again on a second seed."""
-    severity = {id(trial): objection(trial, trials, untrained).severity for trial in trials}
-    standing = [trial for trial in trials if severity[id(trial)] == min(severity.values())]
-    return sorted(standing, key=lambda trial: (_loss(trial), size(trial.rates)))[:count]
+    """The first `count` trials in the order in which they should win, to be run again on a second seed."""
+
+    def order(trial: Trial) -> tuple[int, float, float]:
+        loss = math.inf if trial.loss is None else trial.loss
+        return objection(trial, trials, untrained).severity, loss, size(trial.rates)
+
+    return sorted(trials, key=order)[:count]
 
 
 def noise(losses: NDArray[np.float64]) -> float | None:
@@ -92,26 +94,33 @@ def noise(losses: NDArray[np.float64]) -> float | None:
     return math.sqrt(2 * variance / seeds)
 
 
-def choose(trials: Collection[Trial], untrained: float) -> Choice:
-    """The winner among the trials whose rates were tried on the most seeds.
-
-    Raises:
-        InputError: every trial diverged.
-    """
-    groups: dict[tuple, list[Trial]] = {}
-    for trial in sorted(trials, key=lambda trial: trial.seed):
-        groups.setdefault(tuple(trial.rates.items()), []).append(trial)
-    most = max(map(len, groups.values()))
-    repeated = [group for group in groups.values() if len(group) == most]
-    severities = [objection(group[0], trials, untrained).severity for group in repeated]
-    if min(severities) == DIVERGED:
-        raise InputError("training diverged in every trial")
-    standing = [group for group, severity in zip(repeated, severities, strict=True) if severity == min(severities)]
-    losses = np.array([[trial.loss for trial in group] for group in standing])
-    spread, means = noise(losses), losses.mean(axis=1)
+def choose(trials: Collection[Trial], untrained: float) -> Choice | None:
+    """The winner among the trials whose rates were tried on the most seeds; None where each of them diverged."""
+    groups = {severity: _repeated(trials, untrained, severity) for severity in range(DIVERGED)}
+    severity = next((severity for severity, found in groups.items() if found), None)
+    if severity is None:
+        return None
+    sound = [group for mild in range(max(STANDING_STILL, severity) + 1) for group in groups[mild]]
+    spread, standing = noise(_losses(sound)), groups[severity]
+    means = _losses(standing).mean(axis=1)
     tied = [i for i in range(len(means)) if means[i] <= means.min() + (spread or 0.0)]
     winner = min(tied, key=lambda i: (size(standing[i][0].rates), means[i]))
     return Choice(standing[winner][0], standing[int(means.argmin())][0], spread)
+
+
+def _repeated(trials: Collection[Trial], untrained: float, severity: int) -> list[list[Trial]]:
+    """The trials of each rates that were tried on the most seeds, in the order of the seeds, of one severity."""
+    groups: dict[tuple, list[Trial]] = {}
+    for trial in sorted(trials, key=lambda trial: trial.seed):
+        groups.setdefault(tuple(sorted(trial.rates.items())), []).append(trial)
+    most = max(map(len, groups.values()))
+    repeated = [group for group in groups.values() if len(group) == most]
+    return [group for group in repeated if objection(group[0], trials, untrained).severity == severity]
+
+
+def _losses(groups: list[list[Trial]]) -> NDArray[np.float64]:
+    """(candidates, seeds)."""
+    return np.array([[trial.loss for trial in group] for group in groups], dtype=np.float64)
 
 
 def _failed(trial: Trial, untrained: float) -> bool:
@@ -120,10 +129,6 @@ def _failed(trial: Trial, untrained: float) -> bool:
 
 def _failure(trial: Trial) -> str:
     return "training diverged" if trial.loss is None else "the model was no better than untrained"
-
-
-def _loss(trial: Trial) -> float:
-    return math.inf if trial.loss is None else trial.loss
 
 
 def _largest_ratio(rates: Mapping[str, float], over: Mapping[str, float]) -> float:

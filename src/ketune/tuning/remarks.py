@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
+from ketune.records import Trial
 from ketune.tuning.choice import FREE, Choice, objection, shown
-from ketune.tuning.record import Trial
 
 
 def edges(rates: Mapping[str, float], trials: Collection[Trial], searched: Collection[str]) -> dict[str, str]:
@@ -35,8 +35,8 @@ def _set_aside(choice: Choice, trials: Collection[Trial], untrained: float) -> l
     sentences = []
     for trial in trials:
         against = objection(trial, trials, untrained)
-        better = trial.loss is not None and trial.seed == choice.winner.seed and trial.loss < choice.winner.loss
-        if better and against.severity != FREE:
+        other = trial.rates != choice.winner.rates and trial.seed == choice.winner.seed and trial.loss is not None
+        if other and trial.loss <= choice.winner.loss and against.severity != FREE:
             sentences.append(f"{shown(trial.rates)}: loss {trial.loss:.4f}, set aside, because {against.words}.")
     return sentences
 

@@ -1,11 +1,13 @@
 """The search for a method's learning rates, with the same number of trials for every method."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ketune.ground.checks import Range
+from ketune.ground.errors import InputError
+from ketune.records import Fact, Search, Trial, Tuning
 from ketune.tuning import points
-from ketune.tuning.choice import candidates
-from ketune.tuning.record import Trial
+from ketune.tuning.choice import candidates, choose
+from ketune.tuning.remarks import edges, remarks
 
 Run = Callable[[dict[str, float], int], Trial]  # rates and seed → one training run and its loss
 
@@ -38,3 +40,29 @@ def search(
         centre = candidates(found, untrained, 1)[0].rates
         found += [run({**given, **rates}, first) for rates in points.around(centre, ranges, reach, refined // 2)]
     return found + [run(trial.rates, second) for trial in candidates(found, untrained, confirmed)]
+
+
+def result(
+    method: str, trials: Sequence[Trial], untrained: float, ranges: Mapping[str, Range], setting: dict[str, Fact]
+) -> Tuning:
+    """The rates that won, with the whole record of how.
+
+    Raises:
+        InputError: training diverged in every trial.
+    """
+    choice = choose(trials, untrained)
+    if choice is None:
+        raise InputError(
+            f"{method}.learning_rates: training diverged at every rate tried; give numbers, or lower the ranges in "
+            f"src/ketune/methods/{method}.py."
+        )
+    search = Search(
+        ranges={rate: (bounds.low, bounds.high) for rate, bounds in ranges.items()},
+        trials=tuple(trials),
+        untrained=untrained,
+        noise=choice.noise,
+        edges=edges(choice.winner.rates, trials, ranges),
+        remarks=tuple(remarks(choice, trials, untrained, ranges)),
+        setting=setting,
+    )
+    return Tuning(rates=choice.winner.rates, search=search)

@@ -1,0 +1,132 @@
+"""Trials of learning rates on the language model: each trains a fresh copy of it and is judged on validation records.
+
+It knows the contract of a method and never a method's name. It reads no test record. A trial that ended is remembered
+in a file, keyed by all that decides it, so that a search that was killed goes on with the next one.
+"""
+
+import copy
+import dataclasses
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from ketune import generation, language_model, methods, tokens, tuning
+from ketune.ground import files, layout
+from ketune.ground.checks import Range
+from ketune.ground.params import Params, Train
+from ketune.methods import ConfiguredMethod
+from ketune.records import Example, Trial, Tuning
+from ketune.tokens import Tokens
+from ketune.training import checkpoints, loop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What the trials of a method share.
+
+    Attributes:
+        method: with some rates; each trial brings its own.
+        base: the frozen model, on the CPU; a trial works on a copy.
+        settings: those of training, with the steps of a trial.
+        padding: the token that fills up a batch.
+        folder: where trials that ended are remembered.
+    """
+
+    method: ConfiguredMethod
+    base: PreTrainedModel
+    training: Sequence[Tokens]
+    validation: Sequence[Tokens]
+    settings: Train
+    padding: int
+    folder: Path
+
+    def untrained(self) -> float:
+        """The validation loss of the model as it is."""
+        return self._loss(self._copy())
+
+    def trial(self, rates: dict[str, float], seed: int) -> Trial:
+        """Train at `rates` from `seed`, or read what came of it when that was done before."""
+        name = "-".join([str(seed), *(f"{part}={rate:g}" for part, rate in rates.items())])
+        file = self.folder / f"{name}.json"
+        if not file.exists():
+            trial = self._train(rates, seed, self.folder / name)
+            files.write_json(file, trial)
+            loss = "training diverged" if trial.loss is None else f"validation loss {trial.loss:.4f}"
+            print(f"seed {seed}, {tuning.shown(rates)}: {loss}", flush=True)
+        return files.read_json(file, Trial)
+
+    def _train(self, rates: dict[str, float], seed: int, folder: Path) -> Trial:
+        method = dataclasses.replace(
+            self.method, learning_rates={part: rates[part] for part in self.method.learning_rates}
+        )
+        model = self._copy()
+        language_model.fix_randomness(seed)
+        model = method.attach(model)
+        try:
+            moved = loop.train(
+                method, model, self.training, self.settings, seed=seed, padding=self.padding, folder=folder
+            ).moved
+        except loop.Diverged:
+            shutil.rmtree(folder, ignore_errors=True)
+            return Trial(rates=rates, seed=seed, loss=None, moved=())
+        loss = self._loss(model)
+        return Trial(rates=rates, seed=seed, loss=loss if math.isfinite(loss) else None, moved=moved)
+
+    def _copy(self) -> PreTrainedModel:
+        return copy.deepcopy(self.base).to(language_model.device(self.settings.device))
+
+    def _loss(self, model: nn.Module) -> float:
+        """Mean negative log-likelihood of a validation token, in nats, at the precision of training."""
+        device = next(model.parameters()).device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.settings.precision == "bf16"):
+            found = generation.likelihoods(model.eval(), self.validation, self.padding, self.settings.batch_size)
+        return sum(row.negative_log_likelihood for row in found) / sum(row.tokens for row in found)
+
+
+def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[str, Range]) -> Tuning:
+    """Search the `ranges` of the method `name`; its other rates stay as they are given.
+
+    Raises:
+        InputError: training diverged in every trial.
+    """
+    section = params.section(name) | {"learning_rates": {**given, **{rate: span.low for rate, span in ranges.items()}}}
+    settings, budget = tuning.of_a_trial(params), params.tune
+    decisive = [layout.PREPARED, layout.LANGUAGE_MODEL, layout.source_folder()]
+    key = checkpoints.key(decisive, name, section, settings, budget.validation_records)
+    bench = _bench(name, params, section, settings, checkpoints.root() / f"tune-{key}")
+    untrained = bench.untrained()
+    trials = tuning.search(
+        bench.trial,
+        ranges,
+        given,
+        untrained,
+        trials=budget.trials,
+        refined=budget.refined,
+        confirmed=budget.confirmed,
+        seeds=budget.seeds,
+    )
+    sizes = {"training_records": len(bench.training), "validation_records": len(bench.validation)}
+    result = tuning.result(name, trials, untrained, ranges, tuning.described(params) | sizes)
+    shutil.rmtree(bench.folder, ignore_errors=True)
+    return result
+
+
+def _bench(name: str, params: Params, section: dict[str, Any], settings: Train, folder: Path) -> Bench:
+    with language_model.quiet():
+        base, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.precision, "cpu")
+    training, validation = (
+        tokens.tokenize(tokenizer, files.read_rows(layout.split(split), Example), settings.max_tokens)[0]
+        for split in ("train", "validation")
+    )
+    return Bench(
+        method=methods.load(name, section), base=base, training=training,
+        validation=validation[: params.tune.validation_records], settings=settings, padding=tokenizer.pad_token_id,
+        folder=folder,
+    )  # fmt: skip

@@ -1,0 +1,28 @@
+"""What rates are searched for: the study's own setting, over the horizon of a trial."""
+
+import dataclasses
+
+from ketune.ground.params import Params, Train
+from ketune.records import Fact
+
+
+def of_a_trial(params: Params) -> Train:
+    """Training over a trial's horizon, by one process, without checkpoints on the way."""
+    steps = max(1, round(params.tune.horizon * params.train.steps))
+    warmup = min(steps - 1, round(params.tune.horizon * params.train.warmup_steps))
+    return dataclasses.replace(params.train, steps=steps, warmup_steps=warmup, processes=1, checkpoint_every=steps)
+
+
+def described(params: Params) -> dict[str, Fact]:
+    """Data, model, steps, batch and precision: rates that were found for others need not suit."""
+    trial = of_a_trial(params)
+    return {
+        "data": params.data.hub or params.data.source,
+        "data_revision": params.data.revision,
+        "language_model": params.language_model.name,
+        "language_model_revision": params.language_model.revision,
+        "steps": trial.steps,
+        "batch_size": trial.batch_size * trial.accumulation,
+        "max_tokens": trial.max_tokens,
+        "precision": trial.precision,
+    }

@@ -1,0 +1,156 @@
+"""Trials of learning rates on a tiny model: what decides them, what a kill leaves, how far parts travel."""
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from conftest import ROOT, environment, records, tiny_params
+from ketune import methods, movement, trials
+from ketune.ground import files, params
+from ketune.records import Example, Trial, Tuning
+from ketune.training import loop, travel
+
+METHODS = ["base", "full", "lora", "qaa", "qaa_frozen"]
+Parameters = params.Params
+
+
+@pytest.fixture
+def settings(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parameters:
+    """Parameters of a project in the working folder, with data and model prepared."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(tiny_params(tiny_folder, METHODS, [0]), sort_keys=False))
+    shutil.copytree(tiny_folder, "data/model")
+    examples = [Example(id=f"{i:02d}", **record) for i, record in enumerate(records(24))]
+    files.write_rows(Path("data/prepared/train.jsonl"), examples[:16])
+    files.write_rows(Path("data/prepared/validation.jsonl"), examples[16:])
+    return params.load()
+
+
+def find(name: str, settings: Parameters, **given: float) -> Tuning:
+    """The rates of a method, all searched but the given ones."""
+    ranges = {rate: span for rate, span in methods.declared(name).rates.items() if rate not in given}
+    return trials.find(name, settings, given, ranges)
+
+
+def bench(name: str, settings: Parameters, seen: list[trials.Bench], monkeypatch: pytest.MonkeyPatch) -> trials.Bench:
+    """What the trials of a method share; nothing is run."""
+    with monkeypatch.context() as patch:
+        patch.setattr(trials.Bench, "untrained", lambda self: seen.append(self) or 1.0)
+        patch.setattr(trials.tuning, "search", lambda *_, **__: [])
+        patch.setattr(trials.tuning, "result", lambda *_: None)
+        find(name, settings)
+    return seen[-1]
+
+
+def test_a_killed_search_goes_on_with_the_next_trial(settings: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
+    undisturbed = find("qaa", settings)
+    assert not list(Path(".cache/checkpoints").iterdir()), "nothing is left of a search that ended"
+    trained: list[dict[str, float]] = []
+    train, left = loop.train, [2]
+
+    def counted(method: methods.ConfiguredMethod, *rest: Any, **named: Any) -> Any:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        trained.append(method.learning_rates)
+        return train(method, *rest, **named)
+
+    monkeypatch.setattr(loop, "train", counted)
+    with pytest.raises(KeyboardInterrupt):
+        find("qaa", settings)
+    left[0] = 99
+    assert find("qaa", settings) == undisturbed
+    assert trained == [trial.rates for trial in undisturbed.search.trials] and len(trained) == 4
+
+
+def test_what_decides_a_trial_decides_where_it_is_remembered(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[trials.Bench] = []
+
+    def place(**changes: Any) -> Path:
+        changed = dataclasses.replace(settings.train, **changes)
+        return bench("qaa", dataclasses.replace(settings, train=changed), seen, monkeypatch).folder
+
+    assert place() == place(checkpoint_every=1, processes=2)
+    assert len({place(), place(steps=6), place(precision="bf16"), place(batch_size=3), place(schedule="linear")}) == 5
+    sections = settings.sections | {"qaa": settings.sections["qaa"] | {"layers": 2}}
+    deeper = dataclasses.replace(settings, sections=sections)
+    assert bench("qaa", deeper, seen, monkeypatch).folder != place()
+    rows = Path("data/prepared/validation.jsonl")
+    before = place()
+    rows.write_text(rows.read_text().replace("number", "figure"))
+    assert place() != before
+
+
+def test_trials_do_not_see_each_other(settings: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = bench("full", settings, [], monkeypatch)
+    before = {name: weight.clone() for name, weight in shared.base.state_dict().items()}
+    first = shared.trial({"weights": 0.01}, 1000)
+    shutil.rmtree(shared.folder)
+    assert shared.trial({"weights": 0.02}, 1000) != first == shared.trial({"weights": 0.01}, 1000)
+    assert all(torch.equal(before[name], weight) for name, weight in shared.base.state_dict().items())
+    assert first.loss < shared.untrained()
+
+
+def test_a_trial_that_diverges_is_recorded_and_leaves_the_next_alone(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = bench("lora", settings, [], monkeypatch)
+    assert shared.trial({"weights": 1e30}, 7) == Trial(rates={"weights": 1e30}, seed=7, loss=None, moved=())
+    assert shared.trial({"weights": 0.01}, 7).loss < shared.untrained()
+
+
+def test_a_given_rate_stays_and_the_other_is_found(settings: Parameters) -> None:
+    found = find("qaa", settings, projection=0.005)
+    assert found.rates["projection"] == 0.005 and set(found.search.ranges) == {"angles"}
+    assert len({trial.rates["angles"] for trial in found.search.trials}) == 2
+    assert {trial.rates["projection"] for trial in found.search.trials} == {0.005}
+
+
+def test_angles_travel_in_radians_and_a_rate_too_small_leaves_them_standing(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = bench("qaa", settings, [], monkeypatch)
+    far, near = (shared.trial({"projection": 0.01, "angles": rate}, 0).moved for rate in (0.1, 0.001))
+    assert [(m.part, m.unit) for m in far] == [("projection", "norm"), ("angles", "radians")]
+    steps = sum(row for row in (1.0, 1.0, 0.75, 0.25))  # warm-up of one step, then a cosine: a share of the rate each
+    assert 0.05 < far[1].distance <= far[1].largest <= 0.1 * steps
+    assert not any(map(movement.stood_still, far)) and [movement.stood_still(m) for m in near] == [False, True]
+
+
+def test_a_part_too_large_is_measured_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = torch.nn.Parameter(torch.ones(1001))
+    distances = []
+    for most in (10_000, 100):
+        monkeypatch.setattr(travel, "SAMPLED", most)
+        with torch.no_grad():
+            weights.fill_(1.0)
+            start = travel.Start([{"rate": "weights", "params": [weights]}])
+            weights.fill_(1.25)
+        assert len(start.values[0]) <= most
+        distances.append(start.movements()[0].distance)
+    assert distances == pytest.approx([0.25, 0.25])
+
+
+def test_rates_that_are_given_cost_no_torch(settings: Parameters) -> None:
+    script = "import runpy, sys; sys.argv[1:] = ['qaa']; runpy.run_path(%r, run_name='__main__'); "
+    script += "assert not {'torch', 'transformers', 'peft'} & set(sys.modules)"
+    where = environment(cold=True) | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", script % str(ROOT / "stages/tune.py")],
+        env=where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    given = settings.sections["qaa"]["learning_rates"]
+    assert files.read_json(Path("data/tuned/qaa.json"), Tuning) == Tuning(rates=given, search=None)
