@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from benchmarks.decisions import rates
+from benchmarks.studies import MIXES
 from ketune import statistics
 from ketune.ground.errors import InputError
 from ketune.statistics import Contrast, Panel, decide
@@ -178,3 +180,17 @@ def test_a_sentence_counts_a_control_as_beaten_exactly_where_the_table_says_bett
         verdict = decide(panels, family, [arm]).verdicts[arm]
         assert (verdict.word == "better") == beaten
         assert attribution({"ref": verdict}, ["ref"]).not_beaten == (() if beaten else ("ref",))
+
+
+# simulation ----------------------------------------------------------------------------------------------------------
+
+
+def test_simulated_studies_meet_the_rates_that_the_benchmark_prints():
+    """A small run of `python -m tests.benchmarks.decisions`; its page has the precise numbers."""
+    found = rates(MIXES[0], seeds=8, references=40, trials=80, start=1)
+    assert found["wrong"] <= 0.12 and found["wrongly comparable"] <= 0.12
+    assert found["covered, plain"] >= 0.9 and found["covered, circuit"] >= 0.9
+    assert found["detectable, plain"] >= 0.65
+    assert found["found, 0.05"] >= 0.9 > found["found before, 0.05"]
+    assert found["contributes, far"] == 1.0
+    assert max(found["wrongly contributes, frozen"], found["wrongly contributes, plain4"]) <= 0.15

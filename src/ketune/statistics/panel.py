@@ -55,11 +55,11 @@ class Panel:
         """An arm's score or, with `other`, the difference arm - other, in the metric's own units and sign."""
         values = self.values[arm] if other is None else self.values[arm] - self.values[other]
         table = crossed(values)
-        seeds = self._between_seeds(table, arm, other)
         parts = table.prompt_parts()
-        if seeds is None:
+        if table.seeds < SEEDS_NEEDED:
             variance, degrees = satterthwaite(parts[:1])
             return Estimate(table.by_seed, table.prompts, float(np.sqrt(variance)), degrees, degrees, borrowed=False)
+        seeds = self.between_seeds(table, arm, other)
         share = seeds.variance / table.seeds
         variance, degrees = satterthwaite([(share, seeds.degrees), *parts])
         _, scatter = satterthwaite([(share, seeds.scatter), *parts])
@@ -72,20 +72,23 @@ class Panel:
         Arms that differ by less than a repeated run does are alike for every practical end: the choice of a seed
         matters as much. A share of what tuning gains would need a number that nobody measured, and would be nothing
         where nothing is gained. The typical arm is that of `ketune.statistics.moderation`, not the two compared; the
-        repeatability limit of ISO 5725 is twice as wide (1.96 √2). None where fewer than three arms or seeds tell it.
+        repeatability limit of ISO 5725 is twice as wide (1.96 √2). None where fewer than three arms tell it.
         """
         found = self._priors.get(1)
         return float(np.sqrt(2.0 * found.variance)) if found else None
 
-    def _between_seeds(self, table: Crossed, arm: str, other: str | None) -> Moderated | None:
-        """The variance over seeds to work with; None where there are too few seeds to speak of it."""
-        if table.seeds < SEEDS_NEEDED:
-            return None
+    def between_seeds(self, table: Crossed, arm: str, other: str | None) -> Moderated:
+        """The variance over seeds of a comparison whose values are `table`, moderated by the study's others."""
         sides = {side for side in (arm, other) if side is not None}
         lent = None if sides & set(self.apart) else self._priors.get(len(sides & self._varying))
         # the runs' scores vary by what neither seed nor reference explains, whatever a few of them happen to show
         own = max(table.between_seeds, table.rest / table.prompts)
         return moderated(own, table.seeds - 1, lent if table.between_seeds > 0 else None)
+
+    @cached_property
+    def lenders(self) -> list[str]:
+        """Arms whose variance over seeds tells of other arms."""
+        return [arm for arm in self.by_seed if arm in self._varying and arm not in self.apart]
 
     @cached_property
     def _varying(self) -> set[str]:
@@ -95,13 +98,14 @@ class Panel:
     @cached_property
     def _priors(self) -> dict[int, Prior]:
         """How many of the two sides vary → the prior of such comparisons: of single arms, and of pairs of them."""
-        lenders = [scores for arm, scores in self.by_seed.items() if arm in self._varying and arm not in self.apart]
-        if not lenders or lenders[0].size < SEEDS_NEEDED:
+        scores = np.array([self.by_seed[arm] for arm in self.lenders])  # (M, S)
+        arms = len(scores)
+        if not arms or scores.shape[1] < 2:
             return {}
-        covariance = np.atleast_2d(np.cov(lenders))  # (M, M)
+        covariance = np.atleast_2d(np.cov(scores))  # (M, M)
         singles = covariance.diagonal()
-        pairs = (singles[:, None] + singles - 2.0 * covariance)[np.triu_indices(singles.size, k=1)]
-        degrees, arms = lenders[0].size - 1, singles.size
+        pairs = (singles[:, None] + singles - 2.0 * covariance)[np.triu_indices(arms, k=1)]
+        degrees = scores.shape[1] - 1
         found = {1: prior(singles, degrees, arms * degrees), 2: prior(pairs, degrees, (arms - 1) * degrees)}
         return {varying: one for varying, one in found.items() if one is not None}
 
