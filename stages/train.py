@@ -29,7 +29,7 @@ def train(name: str, seed: int) -> None:
     )
     language_model.fix_randomness(seed)
     model = method.attach(model)
-    decisive = [layout.PREPARED, layout.LANGUAGE_MODEL, layout.source_folder()]
+    decisive = layout.dependencies("train", name)
     folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, section)
     result = loop.train(method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder)
     if not distribution.is_main():

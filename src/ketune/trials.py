@@ -98,8 +98,7 @@ def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[
     """
     section = params.section(name) | {"learning_rates": {**given, **{rate: span.low for rate, span in ranges.items()}}}
     settings, budget = tuning.of_a_trial(params), params.tune
-    decisive = [layout.PREPARED, layout.LANGUAGE_MODEL, layout.source_folder()]
-    key = checkpoints.key(decisive, name, section, settings, budget.validation_records)
+    key = checkpoints.key(layout.dependencies("tune", name), name, section, settings, budget.validation_records)
     bench = _bench(name, params, section, settings, checkpoints.root() / f"tune-{key}")
     untrained = bench.untrained()
     trials = tuning.search(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 PREPARED = Path("data/prepared")
 LANGUAGE_MODEL = Path("data/model")
 REPORTS = Path("reports")
@@ -14,9 +16,10 @@ def split(name: str) -> Path:
     return PREPARED / f"{name}.jsonl"
 
 
-def source_folder() -> Path:
-    """The folder of ketune's own code."""
-    return Path(__file__).parents[1]
+def dependencies(stage: str, method: str) -> list[Path]:
+    """The code and data that `dvc.yaml` names for a stage of `method`: what DVC reruns it for."""
+    deps = YAML(typ="safe").load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["deps"]
+    return [Path(dep.replace("${item.method}", method)) for dep in deps]
 
 
 def tuned(method: str) -> Path:
