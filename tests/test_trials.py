@@ -25,6 +25,7 @@ Parameters = params.Params
 def settings(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parameters:
     """Parameters of a project in the working folder, with data and model prepared."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")  # names what a search is keyed by
     Path("params.yaml").write_text(yaml.safe_dump(tiny_params(tiny_folder, METHODS, [0]), sort_keys=False))
     shutil.copytree(tiny_folder, "data/model")
     examples = [Example(id=f"{i:02d}", **record) for i, record in enumerate(records(24))]
