@@ -16,10 +16,10 @@ from ketune.circuits import Circuit, expectations
 from ketune.circuits.devices import make
 from ketune.ground.errors import InputError
 
-MODES = [("torch", "closed_form"), ("torch", "statevector")] + [
+MODES = [("torch", mode) for mode in ("closed_form", "eager", "statevector")] + [
     (device, mode) for device in ("lightning.qubit", "default.qubit") for mode in ("register", "choi", "phase")
 ]
-RX_ONLY = ("closed_form", "phase")
+RX_ONLY = ("closed_form", "eager", "phase")
 KINDS = ("random", "padded", "sparse", "one-hot", "equal")
 
 
@@ -101,7 +101,7 @@ def test_torch_agrees_with_default_qubit_on_any_circuit(qubits, layers, rotation
     width, batch = data.draw(st.integers(1, 1 << qubits)), data.draw(st.integers(1, 5))
     x, angles, weight = case(circuit, kind, batch, data.draw(st.integers(0, 10**6)), width)
     wanted = gradients(default_qubit(circuit), x, angles, weight)
-    for mode in ("closed_form", "statevector") if rotation == "RX" else ("statevector",):
+    for mode in ("closed_form", "eager", "statevector") if rotation == "RX" else ("statevector",):
         assert_close(gradients(ours(circuit, "torch", mode), x, angles, weight), wanted, 1e-10, 1e-8)
 
 
@@ -130,10 +130,9 @@ def test_batches_are_cut_into_chunks_without_a_trace(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("ketune.circuits.edges.CPU_CHUNK", 16)
     monkeypatch.setattr("ketune.circuits.statevector.CHUNK", 16)
     monkeypatch.setattr("ketune.circuits.modes.REGISTER_CHUNK", 16)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     keep = [row for row in range(41) if row != 17]
     wanted = gradients(default_qubit(circuit), x[keep], angles, weight[keep])
-    for device, mode in MODES[:5]:
+    for device, mode in MODES[:6]:
         z, d_x, d_angles = gradients(ours(circuit, device, mode), x, angles, weight)
         assert not z[17].any() and not d_x[17].any()
         assert_close((z[keep], d_x[keep], d_angles), wanted, 1e-10, 1e-8)
@@ -196,7 +195,7 @@ def test_autocast_and_half_precision_keep_the_state_in_fp32(rotation: str) -> No
     assert torch.equal(z, expectations(x.float(), angles, circuit).bfloat16())
 
 
-@pytest.mark.parametrize(("device", "mode"), MODES[:4])
+@pytest.mark.parametrize(("device", "mode"), MODES[:5])
 def test_training_follows_inference_mode(device: str, mode: str) -> None:
     circuit = Circuit(4, 7)  # sizes that no other test has left in a cache
     x, angles, weight = case(circuit, "random", batch=3, width=11)

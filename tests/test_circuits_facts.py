@@ -14,7 +14,7 @@ from ketune.circuits.layout import signs
 from ketune.circuits.parity import bit, permutation, strings
 from ketune.ground.errors import InputError
 
-BACKENDS = [("torch", "closed_form"), ("torch", "statevector"), ("lightning.qubit", "register"),
+BACKENDS = [("torch", "closed_form"), ("torch", "eager"), ("torch", "statevector"), ("lightning.qubit", "register"),
             ("lightning.qubit", "choi"), ("lightning.qubit", "phase")]  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def test_numbers_without_a_state_are_refused(device: str, bad: float) -> None:
         ((torch.ones(2, 8, dtype=torch.long), *GOOD[1:]), {}, "floating point"),
         ((GOOD[0], torch.zeros(3), GOOD[2]), {}, "angles"),
         (GOOD, {"gradient": "adjiont"}, "Did you mean 'adjoint'"),
-        (GOOD, {"device": "torch", "mode": "register"}, "closed_form, statevector"),
+        (GOOD, {"device": "torch", "mode": "register"}, "closed_form, eager, statevector"),
         (GOOD, {"device": "lightning.qubit", "mode": "per_token"}, "NaN for every gradient"),
         (GOOD, {"device": "lightning.qbit"}, "Did you mean 'lightning.qubit'"),
         (GOOD, {"shots": 0}, "shots"),

@@ -72,13 +72,14 @@ def test_every_kind_of_gate_is_pennylanes() -> None:
     ("device", "mode"),
     [
         ("torch", "closed_form"),
+        ("torch", "eager"),
         ("torch", "statevector"),
         *(("lightning.qubit", m) for m in ("register", "choi", "phase")),
     ],
 )
 def test_fast_paths_agree_with_the_simulator_or_refuse(circuit: Circuit, device: str, mode: str) -> None:
     x, angles = numbers(3, 1 << circuit.qubits).requires_grad_(), numbers(*circuit.angle_shape, seed=1).requires_grad_()
-    if mode in ("closed_form", "phase") and circuit.rotation != "RX":
+    if mode in ("closed_form", "eager", "phase") and circuit.rotation != "RX":
         with pytest.raises(InputError, match=r"covers RX and CNOT, but the circuit has .*RY"):
             expectations(x, angles, circuit, device, mode=mode)
         return

@@ -9,18 +9,19 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ketune.circuits import devices, modes
+from ketune.circuits import devices, modes, native
 from ketune.circuits.ansatz import Circuit
-from ketune.circuits.closed_form import closed_form
+from ketune.circuits.closed_form import closed_form, eager
 from ketune.circuits.parity import beyond
 from ketune.circuits.statevector import general
 from ketune.ground.errors import InputError, nearest
 
-TORCH_MODES = {"closed_form": closed_form, "statevector": general}
+TORCH_MODES = {"closed_form": closed_form, "eager": eager, "statevector": general}
 PENNYLANE_MODES = {"register": modes.register, "choi": modes.choi, "phase": modes.phase}
 HOW = {
-    "closed_form": "exact closed form of an RX + CNOT circuit, native and batched",
-    "statevector": "exact statevectors, native and batched",
+    "closed_form": "exact closed form of an RX + CNOT circuit, batched",
+    "eager": "the closed form in torch's operations, without the compiled kernel",
+    "statevector": "exact statevectors, batched",
     "register": "a chunk of tokens is one state, the backward pass one reversed circuit",
     "choi": "the device returns the circuit's unitary, tokens are matrix products",
     "phase": "the device evaluates the circuit's phases, tokens are contracted classically",
@@ -61,8 +62,9 @@ def resolve(device: str, circuit: Circuit, mode: str | None = None, *, batch: in
     Args:
         device: "auto" (lightning.gpu where it works, else torch), "torch", or any device name of PennyLane.
         circuit: decides whether the closed form applies.
-        mode: "closed_form" or "statevector" for torch; "register", "choi" or "phase" for PennyLane; by default the
-            closed form where it applies; choi on lightning.gpu from CHOI_FROM tokens on; register elsewhere.
+        mode: "closed_form", "eager" (the same without the compiled kernel) or "statevector" for torch; "register",
+            "choi" or "phase" for PennyLane; by default the closed form where it applies; choi on lightning.gpu from
+            CHOI_FROM tokens on; register elsewhere.
         batch: number of tokens, or None for a training batch.
 
     Raises:
@@ -88,7 +90,15 @@ def _decide(device: str, circuit: Circuit, mode: str | None, large: bool) -> tup
     _check_mode(mode, name, circuit, known)
     if name != "torch":
         devices.make(name, 1)
-    return name, mode, f"{name}, {mode}: {HOW[mode]}{why}"
+    return name, mode, f"{name}, {mode}: {HOW[mode]}{_kernel(mode)}{why}"
+
+
+def _kernel(mode: str) -> str:
+    """Which form of the closed form a CPU takes, and why not the faster one."""
+    if mode not in ("closed_form", "phase"):
+        return ""
+    reason = native.obstacle(torch.float32)
+    return f"; on a CPU in torch's operations, as {reason}" if reason else "; on a CPU by a compiled kernel"
 
 
 def _choose(device: str, mode: str | None) -> tuple[str, str]:
@@ -117,7 +127,7 @@ def _check_mode(mode: str, name: str, circuit: Circuit, known: dict) -> None:
         )
     if mode not in known:
         raise InputError(f"mode: {mode!r} is none of {', '.join(known)} on {name}; choose one.{nearest(mode, known)}")
-    if mode in ("closed_form", "phase") and beyond(circuit):
+    if mode in ("closed_form", "eager", "phase") and beyond(circuit):
         other = "statevector" if name == "torch" else "register"
         raise InputError(f"mode: {mode!r} covers RX and CNOT, but the circuit has {beyond(circuit)}; use {other!r}.")
     if mode == "choi" and circuit.qubits > CHOI_QUBITS:

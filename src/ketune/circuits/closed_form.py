@@ -10,15 +10,15 @@ The circuit is of IQP type: depth adds phases, not cost. The backward pass is th
 transform, so only x, Φ and z are kept. There is no second derivative; asking for one is an error of torch.
 """
 
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ketune.circuits.edges import edge_gradients, edge_sums
-from ketune.circuits.embedding import scales
+from ketune.circuits import edges, native
 from ketune.circuits.gates import Gates
-from ketune.circuits.layout import constant, disentangled_rows, entangled_rows, string_signs
+from ketune.circuits.layout import entangled_rows, string_signs
 
 
 def phases(angles: Tensor, circuit: Gates) -> Tensor:
@@ -30,54 +30,42 @@ def phases(angles: Tensor, circuit: Gates) -> Tensor:
     return angles.reshape(-1) @ string_signs(circuit, angles.dtype, angles.device) / 2
 
 
-@constant
-def _edges(qubits: int, device: torch.device) -> Tensor:
-    """(2, n, N/2): for every wire the basis states with that bit 0, and, in the same order, their partners."""
-    states = torch.arange(1 << qubits, device=device)
-    bits = [1 << (qubits - 1 - wire) for wire in range(qubits)]
-    low = torch.stack([states[(states & b) == 0] for b in bits])
-    return torch.stack([low, low + torch.tensor(bits, device=device)[:, None]])
-
-
-def _differences(phase: Tensor) -> Tensor:
-    """Φ(a) - Φ(a ⊕ e_k) (n, N/2) for every wire k and every a with bit k 0."""
-    low, high = phase[_edges(phase.shape[0].bit_length() - 1, phase.device)].unbind()
-    return low - high
+def _kernel(features: Tensor, compiled: bool) -> ModuleType:
+    """Where the work is done: the compiled kernel for CPUs that have one, else torch's operations."""
+    if compiled and features.device.type == "cpu" and native.obstacle(features.dtype) is None:
+        return native
+    return edges
 
 
 @torch.library.custom_op("ketune::closed_form", mutates_args=())
-def _contract(features: Tensor, phase: Tensor, fetch: Tensor, send: Tensor) -> Tensor:
-    difference = _differences(phase)
-    return edge_sums(features, scales(features), torch.cos(difference) / difference.shape[1], fetch)
+def _contract(features: Tensor, phase: Tensor, send: Tensor, compiled: bool) -> Tensor:
+    return _kernel(features, compiled).values(features, phase, send)
 
 
 @torch.library.custom_op("ketune::closed_form_backward", mutates_args=())
 def _contract_backward(
-    features: Tensor, phase: Tensor, fetch: Tensor, send: Tensor, z: Tensor, grad: Tensor
+    features: Tensor, phase: Tensor, send: Tensor, z: Tensor, grad: Tensor, compiled: bool
 ) -> tuple[Tensor, Tensor]:
-    difference, along = _differences(phase), 2 * (grad * z).sum(1)
-    half, table = difference.shape[1], torch.cos(difference) / difference.shape[1]
-    d_features, d_table = edge_gradients(features, scales(features), table, fetch, send, along, grad)
-    d_low = (torch.sin(difference) * d_table).view(-1) / -half
-    ends = _edges(difference.shape[0], phase.device).view(-1)
-    return d_features, torch.zeros_like(phase).index_add_(0, ends, torch.cat([d_low, -d_low]))
+    return _kernel(features, compiled).gradients(features, phase, send, z, grad)
 
 
-def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs, output)
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.compiled = inputs
+    ctx.save_for_backward(*tensors, output)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    return *_contract_backward(*ctx.saved_tensors, grad, ctx.compiled), None, None
 
 
 _contract.register_fake(lambda x, phase, *_: x.new_empty(x.shape[0], phase.shape[0].bit_length() - 1))
 _contract_backward.register_fake(lambda x, phase, *_: (torch.empty_like(x), torch.empty_like(phase)))
-_contract.register_autograd(
-    lambda ctx, grad: (*_contract_backward(*ctx.saved_tensors, grad), None, None), setup_context=_keep
-)
+_contract.register_autograd(_backward, setup_context=_keep)
 
 
-def contract(features: Tensor, phase: Tensor, circuit: Gates) -> Tensor:
+def contract(features: Tensor, phase: Tensor, circuit: Gates, *, compiled: bool = True) -> Tensor:
     """z (B, n) of features (B, d) and the circuit's phases Φ (N,), wherever those come from."""
-    device = features.device
-    return _contract(features, phase, disentangled_rows(circuit, device), entangled_rows(circuit, device))
+    return _contract(features, phase, entangled_rows(circuit, features.device), compiled)
 
 
 def closed_form(features: Tensor, angles: Tensor, circuit: Gates) -> Tensor:
@@ -87,3 +75,8 @@ def closed_form(features: Tensor, angles: Tensor, circuit: Gates) -> Tensor:
         InputError: a gate that is neither RX nor CNOT.
     """
     return contract(features, phases(angles, circuit), circuit)
+
+
+def eager(features: Tensor, angles: Tensor, circuit: Gates) -> Tensor:
+    """The same in torch's operations alone."""
+    return contract(features, phases(angles, circuit), circuit, compiled=False)
