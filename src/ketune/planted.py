@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -176,3 +177,21 @@ def angle_error(found: Tensor, planted: Tensor) -> float:
     """
     distances = [(sign * found - planted + math.pi / 2) % math.pi - math.pi / 2 for sign in (1, -1)]
     return min(float(distance.abs().median()) for distance in distances)
+
+
+def recovery(adapter: Path, teacher: Path) -> float | None:
+    """`angle_error` of a saved adapter against a saved teacher; None unless both are circuits of RX gates."""
+    if not all(_config(folder).get("rotation") == "RX" for folder in (adapter, teacher)):
+        return None
+    found, planted = (_angles(folder) for folder in (adapter, teacher))
+    return angle_error(found, planted) if found.shape == planted.shape else None
+
+
+def _config(folder: Path) -> dict:
+    file = folder / "adapter_config.json"
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def _angles(folder: Path) -> Tensor:
+    weights = load_file(folder / "adapter_model.safetensors")
+    return torch.stack([weights[name] for name in sorted(weights) if name.endswith("angles")])

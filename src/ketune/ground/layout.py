@@ -9,6 +9,7 @@ PREPARED = Path("data/prepared")
 LANGUAGE_MODEL = Path("data/model")
 REPORTS = Path("reports")
 METRICS = REPORTS / "metrics"
+PLANTED = REPORTS / "planted"
 
 
 def split(name: str) -> Path:
@@ -30,6 +31,11 @@ def tuned(method: str) -> Path:
 def recorded_tuning(method: str) -> Path:
     """The search that found the learning rates which params.yaml gives as numbers; git keeps it."""
     return REPORTS / "tuned" / f"{method}.json"
+
+
+def planted(study: str) -> Path:
+    """What was said in a planted study, which git keeps and the report shows."""
+    return PLANTED / f"{study}.json"
 
 
 RETENTION = PREPARED / "retention.jsonl"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ketune.report import (
     buckets,
+    calibration,
     cards,
     caveats,
     claims,
@@ -50,6 +51,8 @@ class Contents:
     paper_warning: str
     paper: list[Table]
     cards: list[cards.Card]
+    calibration_sentence: str
+    calibration: Table | None
     ledger: list[Table]
     machines: list[tuple[list[tuple[str, str]], list[str]]]
     digests: Table
@@ -75,6 +78,7 @@ def compute(results: Results, looks: Mapping[str, Look], intervals: pd.DataFrame
     judgement = comparisons.judge(results)
     machines = ledger.machines(results)
     drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in figures.shown(len(machines) == 1)]
+    planted = calibration.read()
     several = len(results.methods) > 1
     by_bucket = [buckets.losses(results), buckets.differences(results)]
     ledgers = [ledger.equal(results), ledger.differing(results), rates.table(results)]
@@ -98,6 +102,8 @@ def compute(results: Results, looks: Mapping[str, Look], intervals: pd.DataFrame
         paper_warning=paper.warning(results),
         paper=[table for table in paper.tables(results) if table is not None],
         cards=cards.cards(results),
+        calibration_sentence=calibration.sentence(planted),
+        calibration=calibration.table(planted),
         ledger=[table for table in ledgers if table is not None],
         machines=[(ledger.machine_facts(machine), runs) for machine, runs in machines],
         digests=ledger.digests(results),

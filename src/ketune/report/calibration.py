@@ -1,0 +1,152 @@
+"""What the pipeline says of records whose maker is known: its calibration.
+
+A planted study leaves a record of what was said and of what had to be said. Whoever reads a verdict can see there
+whether the same rule finds a circuit that is there, and none that is not.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ketune import methods, statistics
+from ketune.ground import files, layout
+from ketune.report import cells, comparisons, opening
+from ketune.report.cells import Cell, Table, interval, numeral
+from ketune.report.results import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """Held-out loss of a judged method minus that of a control, in nats per token, with its interval and word."""
+
+    control: str
+    difference: float
+    low: float
+    high: float
+    word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedVerdict:
+    """What was said of one method in a planted study.
+
+    Attributes:
+        expected, contributes: what had to be said, and what was said, of the part that its controls lack.
+        sentence: the report's own.
+        loss: mean held-out loss of its runs, in nats per token.
+        angle_errors: for each seed, the median distance of its angles from the teacher's in radians, up to what no
+            feature tells; None where either has none.
+    """
+
+    method: str
+    expected: bool
+    contributes: bool
+    sentence: str
+    loss: float
+    differences: tuple[Lead, ...]
+    angle_errors: tuple[float, ...] | None
+
+    @property
+    def right(self) -> bool:
+        """What was said is what had to be said."""
+        return self.contributes == self.expected
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedStudy:
+    """The pipeline on records whose maker is known.
+
+    Attributes:
+        name: of the study.
+        teacher: the method that made the records.
+        teacher_loss, base_loss: held-out loss of the teacher and of the untuned model, in nats per token.
+        date: of the run, ISO 8601.
+    """
+
+    name: str
+    teacher: str
+    teacher_loss: float
+    base_loss: float
+    verdicts: tuple[PlantedVerdict, ...]
+    seeds: tuple[int, ...]
+    steps: int
+    training_records: int
+    test_records: int
+    date: str
+    wall_seconds: float
+    packages: dict[str, str]
+
+
+def controls(method: str) -> tuple[str, ...]:
+    """What a method must beat to contribute; a control in the place of its method must beat that method's others."""
+    own = methods.controls(method)
+    originals = methods.declared(method).control_of
+    return own or tuple(other for original in originals for other in methods.controls(original) if other != method)
+
+
+def judge(results: Results, method: str, expected: bool, angle_errors: tuple[float, ...] | None) -> PlantedVerdict:
+    """What is said of a method of a planted study, by the rule and in the words of every report."""
+    required, settings = controls(method), results.settings.report
+    made = {arm: comparisons.measure(results, arm, "loss") for arm in (method, *required)}
+    pairs = {other: (made[method], made[other]) for other in required}
+    against = statistics.verdicts(pairs, comparisons.resampling(settings), settings.margin)
+    attribution = statistics.attribution(against, required)
+    differences = (
+        Lead(control=other, difference=one.difference, low=one.low, high=one.high, word=one.word)
+        for other, one in against.items()
+    )
+    return PlantedVerdict(
+        method=method,
+        expected=expected,
+        contributes=attribution.contributes,
+        sentence=opening.contribution(results, method, attribution).text,
+        loss=results.mean(method, "loss"),
+        differences=tuple(differences),
+        angle_errors=angle_errors,
+    )
+
+
+def read() -> list[PlantedStudy]:
+    """The recorded planted studies, by name; none where none was run."""
+    return [files.read_json(path, PlantedStudy) for path in sorted(layout.PLANTED.glob("*.json"))]
+
+
+def sentence(studies: list[PlantedStudy]) -> str:
+    """How many of the planted verdicts are right, and of which day and software they are."""
+    if not studies:
+        return "No planted study is recorded; make planted runs them."
+    verdicts = [verdict for study in studies for verdict in study.verdicts]
+    right = sum(verdict.right for verdict in verdicts)
+    oldest = min(studies, key=lambda study: study.date)
+    software = ", ".join(f"{name} {version}" for name, version in sorted(oldest.packages.items()))
+    return f"{right} of {len(verdicts)} planted verdicts are right (run on {oldest.date} with {software})."
+
+
+def table(studies: list[PlantedStudy]) -> Table | None:
+    """A row for each planted verdict: what had to be said, what was said, and by how much."""
+    rows = [_row(study, verdict) for study in studies for verdict in study.verdicts]
+    caption = (
+        "The pipeline of this page, its search for learning rates and its rule of decision included, on a tiny model "
+        "and records that a known teacher made. Held-out loss in nats per token; the hardest control is the one that "
+        "comes closest to the method, or beats it. Angles: median distance from the teacher's, for each seed, up to "
+        "half turns and a common sign, which change no prediction; angles at random are about 0.79 rad off."
+    )
+    return cells.table("calibration", caption, rows)
+
+
+def _row(study: PlantedStudy, verdict: PlantedVerdict) -> dict[str, Cell]:
+    hardest = max(verdict.differences, key=lambda one: one.difference)
+    note = f"{interval(hardest.low, hardest.high, 3, signed=True)} {methods.declared(hardest.control).title}"
+    errors = verdict.angle_errors
+    return {
+        "Records made by": Cell(methods.declared(study.teacher).title),
+        "Judged": Cell(methods.declared(verdict.method).title),
+        "Had to be said": Cell("contributes" if verdict.expected else "not shown"),
+        "Was said": Cell("contributes" if verdict.contributes else "not shown",
+                         mark="better" if verdict.right else "worse", note="right" if verdict.right else "wrong"),
+        "Against the hardest control": numeral(hardest.difference, 3, signed=True, note=note),
+        "Above the teacher": numeral(verdict.loss - study.teacher_loss, 3, signed=True),
+        "Angles off by": numeral(float(np.median(errors)) if errors else None, 3,
+                                 note=f"{min(errors):.3f} to {max(errors):.3f} rad" if errors else ""),
+        "Seeds": numeral(len(study.seeds), 0),
+    }  # fmt: skip
