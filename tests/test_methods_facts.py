@@ -243,8 +243,8 @@ def test_unit_features_only_rescale() -> None:
 
 def test_padded_rows_are_dead_and_change_nothing() -> None:
     torch.manual_seed(0)
-    padded = ResidualAdapter(features(24), 24, 32, 1.0, identity=False)
-    exact = ResidualAdapter(features(24), 24, 24, 1.0, identity=True)
+    padded = ResidualAdapter(features(24), 24, 32, QAAConfig(init_weights=False))
+    exact = ResidualAdapter(features(24), 24, 24, QAAConfig())
     with torch.no_grad():
         exact.up.weight.copy_(padded.up.weight[:24])
     h = torch.randn(3, 5, 24)

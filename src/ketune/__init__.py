@@ -18,6 +18,7 @@ _HOMES = {
     "QTHAConfig": "ketune.tuners.qtha",
     "QuantumPEFTConfig": "ketune.tuners.quantum_peft",
     "load": "ketune.adapters",
+    "measure_features": "ketune.tuners.residual",
 }
 
 

@@ -4,7 +4,7 @@ It knows transformers. It does not know where the folder came from nor what the 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,14 @@ def batch(rows: Sequence[Tokens], padding: int) -> dict[str, Tensor]:
         mask[i, :length] = 1
         labels[i, row.response : length] = ids[i, row.response : length]
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+def batches(rows: Sequence[Tokens], size: int, padding: int, device: str) -> Iterator[dict[str, Any]]:
+    """`rows`, `size` at a time, as the model is called with them where hidden states matter and logits do not."""
+    for start in range(0, len(rows), size):
+        found = batch(rows[start : start + size], padding)
+        yield {"input_ids": found["input_ids"].to(device), "attention_mask": found["attention_mask"].to(device),
+               "logits_to_keep": 1, "use_cache": False}  # fmt: skip
 
 
 def token_losses(model: torch.nn.Module, inputs: dict[str, Tensor]) -> Tensor:

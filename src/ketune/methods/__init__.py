@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +18,7 @@ from ketune.ground.checks import Positive, Range, checked, entries
 from ketune.ground.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import PreTrainedModel
 
     from ketune.tuners.adapter import Adapter
@@ -87,6 +87,10 @@ class ConfiguredMethod:
     def expected_parameters(self, backbone: Backbone) -> int:
         """Number of trainable parameters in closed form."""
         return self.adapter.expected_parameters(backbone)
+
+    def prepare(self, model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Look at a few batches of training data, once, after `attach` and before training."""
+        self.adapter.prepare(model, batches)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Groups for the optimiser, one for each rate: `params`, `rate` (its name) and `lr` (its value)."""

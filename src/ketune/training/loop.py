@@ -27,6 +27,7 @@ from ketune.tokens import Tokens
 from ketune.training import checkpoints, cost, distribution
 from ketune.training.travel import Start
 
+PREPARED_ON = 32  # records that a method may look at before training
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
 
@@ -72,6 +73,8 @@ def train(
         return Trained([], cost.count(model), cost.nothing_trained(device), (), 0)
     for parameter in trainable:  # the frozen weights may be bf16; what is trained is fp32
         parameter.data = parameter.data.float()
+    with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=settings.precision == "bf16"):
+        method.prepare(model, language_model.batches(rows[:PREPARED_ON], settings.batch_size, padding, device))
     groups = method.parameter_groups(model)
     optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
     trainer = _ResponseTrainer(

@@ -3,11 +3,11 @@
 Each file of this folder that says `ADAPTER = …` is a kind of adapter, and the file's name is the kind's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Self, get_type_hints
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ketune.ground.checks import Range
@@ -43,6 +43,9 @@ class Adapter:
     def expected_parameters(self, backbone: Backbone) -> int:
         """Number of trainable parameters in closed form."""
         raise NotImplementedError
+
+    def prepare(self, model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Look at a few batches of training data before training; it must draw nothing at random."""
 
     def set_runtime(self, model: nn.Module) -> None:
         """Give a restored model the settings that say where it runs, which are not saved with it."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ketune.ground.checks import Count
+from ketune.ground.errors import InputError
 from ketune.tuners.registration import register
 from ketune.tuners.residual import ResidualConfig, ResidualTuner, qubits
 
@@ -32,6 +33,14 @@ class FeatureMapConfig(ResidualConfig):
 
     map: Literal["constant", "random_linear", "random_quadratic", "linear", "silu"] = "linear"
     rank: Count | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.map == "constant" and (self.with_bias or self.centre == "data"):
+            raise InputError(
+                "feature_map.map: 'constant' is a bias itself, and nothing once centred; allowed are any other map, or "
+                "with_bias false and centre 'none'."
+            )
 
     def features(self, width: int) -> int:
         """Number of features for hidden vectors of `width`."""
@@ -54,8 +63,8 @@ class FeatureMapConfig(ResidualConfig):
         return kind(width, self.features(width), self.trained)
 
     def parameters(self, inputs: int, outputs: int) -> int:
-        """W_up and, where it is trained, A."""
-        return (1 + self.trained) * self.features(outputs) * outputs
+        """W_up, the bias and, where it is trained, A."""
+        return (1 + self.trained) * self.features(outputs) * outputs + self.with_bias * outputs
 
 
 class ConstantFeature(nn.Module):

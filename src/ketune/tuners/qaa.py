@@ -23,7 +23,7 @@ from ketune.circuits import Circuit, expectations, resolve
 from ketune.ground.checks import Count
 from ketune.ground.errors import InputError
 from ketune.tuners.registration import register
-from ketune.tuners.residual import ResidualAdapter, ResidualConfig, ResidualTuner, qubits
+from ketune.tuners.residual import ResidualConfig, ResidualTuner, qubits, residual_adapters
 
 SPREAD = {"uniform": math.pi, "small": 0.01, "zero": 0.0}
 """Half-width of the interval that angles are drawn from, in radians."""
@@ -84,8 +84,9 @@ class QAAConfig(ResidualConfig):
         return 1 << qubits(width) if self.up_projection == "padded" else width
 
     def parameters(self, inputs: int, outputs: int) -> int:
-        """W_up and, where they are trained, the angles."""
-        return qubits(outputs) * self.rows(outputs) + self.train_angles * math.prod(self.circuit(outputs).angle_shape)
+        """W_up, the bias and, where they are trained, the angles."""
+        angles = math.prod(self.circuit(outputs).angle_shape) if self.train_angles else 0
+        return qubits(outputs) * self.rows(outputs) + self.with_bias * outputs + angles
 
     def feature_map(self, width: int) -> nn.Module:
         """The circuit with its angles."""
@@ -105,12 +106,12 @@ class QAAConfig(ResidualConfig):
         found = circuits_in(model)
         circuit = found[0].circuit
         backend = resolve(found[0].device, circuit)
-        adapters = [module for module in model.modules() if isinstance(module, ResidualAdapter)]
-        return circuits.card(circuit) | {
+        facts = {
             "adapters": len(found),
             "backend": {"name": backend.name, "mode": backend.mode, "description": backend.description},
-            "parameters_without_gradient": sum(adapter.dead_parameters for adapter in adapters),
+            "parameters_without_gradient": sum(adapter.dead_parameters for adapter in residual_adapters(model)),
         }
+        return circuits.card(circuit) | facts | super().card(model)
 
 
 class CircuitFeatures(nn.Module):

@@ -1,20 +1,25 @@
-"""The tuner behind every adapter of the form h + scale · W_up f(h), with h the output of a block.
+"""The tuner behind every adapter of the form h + scale · (W_up (f(h) - m) + b), with h the output of a block.
 
-QAA and its controls are this tuner with different feature maps f; nothing else differs between them. The block is the
-attention or the feed-forward block, and it is adapted by wrapping its last linear map, whose output is the output of
-the block. This module does not know any f.
+QAA and its controls are this tuner with different feature maps f; nothing else differs between them. m is the mean of
+the features over training data and b a bias: with both, controls are nested in QAA and differ from it by f alone. The
+block is the attention or the feed-forward block, and it is adapted by wrapping its last linear map, whose output is the
+output of the block. This module does not know any f.
 
 Source: arXiv:2509.16244, Sec. 3.1-3.3. Shapes: B batch, T positions, d hidden width, n features.
 """
 
+import statistics
 import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from ketune.ground.errors import InputError
 from ketune.tuners.layers import OutputLayer
+from ketune.tuners.moments import Moments
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
 Placement = Literal["attention", "feedforward", "both"]
@@ -44,11 +49,16 @@ class ResidualConfig(AdapterConfig):
 
     Args:
         placement: the blocks to adapt: "attention", "feedforward" or "both".
-        scale: factor before W_up f(h).
+        scale: factor before all that is added to h.
+        centre: "data" subtracts from the features their mean over training data, taken once by `measure_features`;
+            "none" leaves them as they are, as in the paper.
+        with_bias: add a trained vector, so that what the features do beyond it is told apart; the paper has none.
     """
 
     placement: Placement = "attention"
     scale: float = 1.0
+    centre: Literal["data", "none"] = "none"
+    with_bias: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,18 +86,32 @@ class ResidualConfig(AdapterConfig):
         """The adapter of one block whose output is `outputs` wide."""
         if outputs < 2:
             raise InputError(f"{self.kind}: the width {outputs} was given; allowed are maps of at least 2 outputs.")
-        features = self.feature_map(outputs)
-        return ResidualAdapter(features, outputs, self.rows(outputs), self.scale, self.init_weights)  # type: ignore[arg-type]
+        return ResidualAdapter(self.feature_map(outputs), outputs, self.rows(outputs), self)  # type: ignore[arg-type]
+
+    def prepare(self, model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Measure the features of every block, and take their mean where they are to be centred."""
+        measure_features(model, batches)
+
+    def card(self, model: nn.Module) -> dict[str, Any]:
+        """Mean, deviation and effective rank of the features before training: the means over all blocks."""
+        found = [adapter.facts for adapter in residual_adapters(model) if adapter.facts]
+        return {key: float(f"{statistics.fmean(facts[key] for facts in found):.4g}") for key in (found or [{}])[0]}
 
 
 class ResidualAdapter(nn.Module):
-    """scale · W_up f(h), zero at the start because W_up is."""
+    """scale · (W_up (f(h) - m) + b), zero at the start because W_up and b are; m and b are there where asked for."""
 
-    def __init__(self, features: Features, width: int, rows: int, scale: float, identity: bool) -> None:
+    mean: Tensor | None
+
+    def __init__(self, features: Features, width: int, rows: int, config: ResidualConfig) -> None:
         super().__init__()
-        self.feature_map, self.width, self.scale = features, width, scale
+        self.feature_map, self.width, self.scale = features, width, config.scale
         self.up = nn.Linear(features.features, rows, bias=False)
-        if identity:
+        self.bias = nn.Parameter(torch.zeros(width)) if config.with_bias else None
+        self.register_buffer("mean", torch.zeros(features.features) if config.centre == "data" else None)
+        self.moments: tuple[Moments, Tensor] | None = None  # with the mask of the batch, while features are measured
+        self.facts: dict[str, float] = {}
+        if config.init_weights:
             nn.init.zeros_(self.up.weight)
 
     @property
@@ -97,14 +121,59 @@ class ResidualAdapter(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """h (B, T, d) → (B, T, d)."""
-        z = self.feature_map(h).to(self.up.weight.dtype)  # (B, T, n)
-        return self.scale * nn.functional.linear(z, self.up.weight[: self.width])
+        z = self.feature_map(h)  # (B, T, n)
+        if self.moments is not None:
+            self.moments[0].add(z, self.moments[1])
+        if self.mean is not None:
+            z = z - self.mean
+        weight = self.up.weight
+        return self.scale * nn.functional.linear(z.to(weight.dtype), weight[: self.width], self.bias)
+
+
+def residual_adapters(model: nn.Module) -> list[ResidualAdapter]:
+    """Every residual adapter of a model."""
+    return [module for module in model.modules() if isinstance(module, ResidualAdapter)]
+
+
+@torch.no_grad()
+def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> None:
+    """Measure the features of every residual adapter on a few batches; those that are to be centred take the mean.
+
+    To be called once, after the adapters are attached and before they are trained: they then change nothing, so what
+    they see is what the frozen model computes.
+
+    Args:
+        model: with adapters.
+        batches: what the model is called with, `attention_mask` (B, T) among it.
+    """
+    adapters, training = residual_adapters(model), model.training
+    found = [Moments() for _ in adapters]
+    model.eval()
+    for batch in batches:
+        for adapter, moments in zip(adapters, found, strict=True):
+            adapter.moments = moments, batch["attention_mask"]
+        model(**batch)
+    for adapter, moments in zip(adapters, found, strict=True):
+        adapter.moments, adapter.facts = None, moments.facts()
+        if adapter.mean is not None:
+            adapter.mean.copy_(moments.mean)
+    model.train(training)
 
 
 class ResidualTuner(Tuner):
     """Wraps the last linear map of each adapted block; a subclass names its prefix."""
 
     tuner_layer_cls = OutputLayer
+
+    @classmethod
+    def _get_adapter_state_dict(cls, model: nn.Module, **others: Any) -> dict[str, Tensor]:
+        if any(adapter.mean is not None and not adapter.mean.any() for adapter in residual_adapters(model)):
+            warnings.warn(
+                f"{cls.prefix.removesuffix('_')}: no mean was taken, so features are not centred; call "
+                "ketune.measure_features before training, or set centre to 'none'.",
+                stacklevel=2,
+            )
+        return super()._get_adapter_state_dict(model=model, **others)
 
     def _prepare_model(self, peft_config: ResidualConfig, model: nn.Module) -> None:
         config = getattr(model, "config", None)
