@@ -73,16 +73,14 @@ def train(
         return Trained([], cost.count(model), cost.nothing_trained(device), (), 0)
     for parameter in trainable:  # the frozen weights may be bf16; what is trained is fp32
         parameter.data = parameter.data.float()
-    with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=settings.precision == "bf16"):
-        method.prepare(model, language_model.batches(rows[:PREPARED_ON], settings.batch_size, padding, device))
+    method.prepare(model, language_model.batches(rows[:PREPARED_ON], settings.batch_size, padding, device))
     groups = method.parameter_groups(model)
-    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
     trainer = _ResponseTrainer(
         model=model,
         args=_arguments(settings, seed, folder, device),
         train_dataset=_Rows(rows),
         data_collator=_Collator(padding),
-        optimizers=(optimizer, None),
+        optimizers=(torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True), None),
         callbacks=[_MethodStep(method), _Progress(), checkpoints.Sealer()],
     )
     trainer.remove_callback(PrinterCallback)
