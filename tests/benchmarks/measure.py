@@ -1,6 +1,7 @@
 """Time and memory of callables: interleaved, in processor time of one process, medians; peak memory in a child."""
 
 import ctypes
+import gc
 import os
 import platform
 import statistics
@@ -18,18 +19,22 @@ def interleaved(
 ) -> dict[str, list[float]]:
     """Seconds of every call: each round runs every candidate once, so that all see the same machine.
 
-    A candidate leaves the rounds once it has been timed twice and has used up `seconds`.
+    Garbage is collected between the rounds only, so that no candidate pays for another's. One leaves the rounds once
+    it has been timed twice and has used up `seconds`.
     """
     for run in candidates.values():
         run()
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats):
+        gc.collect()
+        gc.disable()
         for name, run in candidates.items():
             if len(times[name]) >= 2 and sum(times[name]) > seconds:
                 continue
             start = clock()
             run()
             times[name].append(clock() - start)
+        gc.enable()
     return times
 
 

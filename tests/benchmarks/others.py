@@ -11,8 +11,32 @@ import torch
 from torch import Tensor
 
 from ketune.circuits import Circuit
+from ketune.circuits.layout import apply_factors, disentangled_rows
+from ketune.circuits.modes import composed
+from ketune.circuits.statevector import layer_factors
 
 Both = Callable[[], object]
+
+
+def dense(circuit: Circuit, features: Tensor, angles: Tensor, grad: Tensor) -> Both:
+    """The circuit composed once into a dense matrix, then one matrix product for all tokens (as fastQML does)."""
+    one_layer = Circuit(circuit.qubits, 1, circuit.rotation, circuit.entangler)
+    fetch = disentangled_rows(one_layer, features.device)
+    identity = torch.eye(1 << circuit.qubits, dtype=torch.complex64, device=features.device)
+
+    def both() -> object:
+        unitary, factors = identity, layer_factors(angles, circuit)
+        for layer in range(circuit.layers):
+            unitary = apply_factors(unitary, [factor[layer] for factor in factors])[fetch]
+        return torch.autograd.grad(composed(features, unitary.t()), (features, angles), grad)
+
+    return both
+
+
+def traffic(circuit: Circuit, features: Tensor, angles: Tensor, grad: Tensor) -> Both:
+    """No circuit: only the memory that any evaluation must touch, the inputs read twice and their gradient written."""
+    x, written = features.detach(), torch.empty_like(features)
+    return lambda: (x.sum(), written.copy_(x))
 
 
 def tensorcircuit_jax(circuit: Circuit, features: Tensor, angles: Tensor, grad: Tensor) -> Both:

@@ -43,7 +43,7 @@ def steppers(half: bool, device: str = "cpu", batch: int = 4, length: int = 128)
     tokens = torch.randint(49152, (batch, length), generator=torch.Generator().manual_seed(0)).to(device)
     configs = {
         "LoRA r=4 (q, v)": LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"),
-        "QAA, torch closed form": QAAConfig(device="torch", task_type="CAUSAL_LM"),
+        "QAA, closed form": QAAConfig(device="torch", task_type="CAUSAL_LM"),
         "QAA, lightning.qubit register": QAAConfig(device="lightning.qubit", task_type="CAUSAL_LM"),
     }
     if device == "cuda":

@@ -20,13 +20,19 @@ from ketune.ground.errors import InputError
 from . import measure, others, page, step, usual
 
 WIDTH = 576
-BASE = "closed form (torch)"
-OURS = {BASE: ("torch", "closed_form"), "statevector (torch)": ("torch", "statevector")} | {
+BASE = page.CLOSED
+OURS = {
+    BASE: ("torch", "closed_form"),
+    "closed form, without the kernel": ("torch", "eager"),
+    "statevector (torch)": ("torch", "statevector"),
+} | {
     f"{device}, {mode}": (device, mode)
     for device in ("lightning.qubit", "lightning.kokkos", "lightning.gpu")
     for mode in ("register", "choi", "phase")
 }
 OTHERS = {
+    "composed once into a dense matrix (torch)": others.dense,
+    "memory traffic alone: x read twice, dL/dx written": others.traffic,
     "TensorCircuit-NG, jax, vmap + jit": others.tensorcircuit_jax,
     "TensorCircuit-NG, torch, vmap": others.tensorcircuit_torch,
     "TorchQuantum": others.torchquantum,
@@ -90,7 +96,8 @@ def batched(layers: int, batch: int, place: str, *, forkable: bool = False) -> d
     evaluate = usual.default_qubit(circuit)
     found["default.qubit, broadcasting, backprop"] = lambda: torch.autograd.grad(evaluate(x, angles), (x, angles), grad)
     for name, build in OTHERS.items():
-        if place != "cpu" or (forkable and "TensorCircuit" in name):
+        installed = build in (others.dense, others.traffic)
+        if not installed and (place != "cpu" or (forkable and "TensorCircuit" in name)):
             continue
         try:
             found[name] = build(circuit, x, angles, grad)

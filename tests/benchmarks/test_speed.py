@@ -5,7 +5,7 @@ import torch
 
 from ketune.circuits import Circuit, expectations
 
-BACKENDS = [("torch", "closed_form"), ("torch", "statevector"), ("lightning.qubit", "register"),
+BACKENDS = [("torch", "closed_form"), ("torch", "eager"), ("torch", "statevector"), ("lightning.qubit", "register"),
             ("lightning.qubit", "choi"), ("lightning.qubit", "phase")]  # fmt: skip
 
 

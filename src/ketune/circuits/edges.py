@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ketune.circuits.embedding import scales
-from ketune.circuits.layout import constant, walsh_hadamard
+from ketune.circuits.layout import constant, groups, hadamard
 
 CPU_CHUNK = 128  # tokens; a state of 1,024 amplitudes is then half a megabyte and stays in a core's cache
 GPU_AMPLITUDES = 1 << 25  # amplitudes for each chunk on an accelerator
@@ -29,51 +29,74 @@ def _differences(phase: Tensor) -> Tensor:
     return low - high
 
 
-def _ends(state: Tensor, wire: int) -> tuple[Tensor, Tensor]:
-    """Views (2**wire, N / 2**(wire+1) · C) of a state (N, C): bit `wire` 0, and 1."""
-    low, high = state.view(1 << wire, 2, -1).unbind(1)
-    return low, high
-
-
 def _chunks(features: Tensor, size: int) -> list[slice]:
     widest = CPU_CHUNK if features.device.type == "cpu" else max(1, GPU_AMPLITUDES // size)
     return [slice(start, start + widest) for start in range(0, features.shape[0], widest)]
 
 
-def _embed(unit: Tensor, send: Tensor) -> Tensor:
-    """x̂ (N, C) of rows of norm 1 (C, d), whose amplitude i goes to row send[i]."""
-    state = unit.new_zeros(send.shape[0], unit.shape[0])
-    return walsh_hadamard(state.index_copy_(0, send[: unit.shape[1]], unit.t()))
+class Workspace:
+    """Buffers and their views for chunks of C tokens: fresh memory and fresh views cost more than the arithmetic."""
+
+    def __init__(self, size: int, columns: int, like: Tensor) -> None:
+        self.embedded, self.spare, self.d_state = (like.new_zeros(size, columns) for _ in range(3))
+        self.product = like.new_empty(size // 2, columns)
+        wires = range(size.bit_length() - 1)
+        odd = len(groups(len(wires))) % 2  # where the transform ends
+        self.state, self.free = (self.spare, self.embedded) if odd else (self.embedded, self.spare)
+        self.ends = [self.state.view(1 << wire, 2, -1).unbind(1) for wire in wires]
+        self.d_ends = [self.d_state.view(1 << wire, 2, -1).unbind(1) for wire in wires]
+
+    @staticmethod
+    def transform(source: Tensor, target: Tensor) -> Tensor:
+        """The Walsh-Hadamard transform of `source`, which is overwritten; it ends up there or in `target`."""
+        before = 1
+        for group in groups(source.shape[0].bit_length() - 1):
+            size = 1 << group
+            factor = hadamard(size, source.dtype, source.device).expand(before, size, size)
+            torch.bmm(factor, source.view(before, size, -1), out=target.view(before, size, -1))
+            before, source, target = before * size, target, source
+        return source
+
+    def load(self, unit: Tensor, send: Tensor) -> None:
+        """Fill the state with x̂ of rows of norm 1 (C, d), whose amplitude i goes to row send[i]."""
+        self.embedded.zero_()[send[: unit.shape[1]]] = unit.t()
+        self.transform(self.embedded, self.spare)
 
 
 def values(features: Tensor, phase: Tensor, send: Tensor) -> Tensor:
     """z (B, n) of features (B, d), the phases (N,), and the row (N,) that each amplitude goes to."""
-    table, unit = torch.cos(_differences(phase)), features * scales(features)[:, None]
+    difference, unit = _differences(phase), features * scales(features)[:, None]
+    table, work = torch.cos(difference) / difference.shape[1], None
     out = features.new_empty(table.shape[0], features.shape[0])
     for part in _chunks(features, phase.shape[0]):
-        state = _embed(unit[part], send)
-        for wire in range(table.shape[0]):
-            low, high = _ends(state, wire)
-            out[wire, part] = table[wire] @ (low * high).view(table.shape[1], -1)
-    return out.div_(table.shape[1]).t().contiguous()
+        if work is None or work.state.shape[1] != unit[part].shape[0]:
+            work = Workspace(phase.shape[0], unit[part].shape[0], features)
+        work.load(unit[part], send)
+        for wire, (low, high) in enumerate(work.ends):
+            torch.mul(low, high, out=work.product.view(low.shape))
+            out[wire, part] = table[wire] @ work.product
+    return out.t().contiguous()
 
 
 def gradients(features: Tensor, phase: Tensor, send: Tensor, z: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
     """(dL/dx (B, d), dL/dΦ (N,)) from z and dL/dz (B, n)."""
     difference, scale = _differences(phase), scales(features)[:, None]
-    half, unit, along = difference.shape[1], features * scale, 2 * (grad * z).sum(1, keepdim=True)
-    table, d_table, d_unit = torch.cos(difference) / half, torch.zeros_like(difference), torch.empty_like(features)
+    unit, along, d_unit = features * scale, 2 * (grad * z).sum(1, keepdim=True), torch.empty_like(features)
+    table, d_table, work = torch.cos(difference) / difference.shape[1], torch.zeros_like(difference), None
     for part in _chunks(features, phase.shape[0]):
-        state, g = _embed(unit[part], send), grad[part].t().contiguous()
-        d_state = torch.zeros_like(state)
-        for wire in range(table.shape[0]):
-            (low, high), (d_low, d_high) = _ends(state, wire), _ends(d_state, wire)
-            d_table[wire].addmv_((low * high).view(half, -1), g[wire])
-            weights = (table[wire, :, None] * g[wire]).view(low.shape)
-            d_low.addcmul_(weights, high)
-            d_high.addcmul_(weights, low)
-        d_unit[part] = walsh_hadamard(d_state)[send[: features.shape[1]]].t()
-    d_low = (torch.sin(difference) * d_table).view(-1) / -half
-    ends = _edges(difference.shape[0], phase.device).view(-1)
-    d_phase = torch.zeros_like(phase).index_add_(0, ends, torch.cat([d_low, -d_low]))
+        if work is None or work.state.shape[1] != unit[part].shape[0]:
+            work = Workspace(phase.shape[0], unit[part].shape[0], features)
+        work.load(unit[part], send)
+        work.d_state.zero_()
+        for wire, g in enumerate(grad[part].t().contiguous()):
+            (low, high), (d_low, d_high) = work.ends[wire], work.d_ends[wire]
+            product = torch.mul(low, high, out=work.product.view(low.shape))
+            d_table[wire].addmv_(work.product, g)
+            torch.mul(table[wire, :, None], g, out=work.product)
+            d_low.addcmul_(product, high)
+            d_high.addcmul_(product, low)
+        d_unit[part] = work.transform(work.d_state, work.free)[send[: features.shape[1]]].t()
+    d_low = (torch.sin(difference) * d_table).view(-1) / -difference.shape[1]
+    d_phase = torch.zeros_like(phase)
+    d_phase.index_add_(0, _edges(difference.shape[0], phase.device).view(-1), torch.cat([d_low, -d_low]))
     return d_unit.sub_(along * unit).mul_(scale), d_phase

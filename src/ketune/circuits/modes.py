@@ -68,7 +68,7 @@ class Register(torch.autograd.Function):
         for start in range(0, unit.shape[0], REGISTER_CHUNK):
             part = slice(start, start + REGISTER_CHUNK)
             inputs = torch.nn.functional.pad(unit[part], (0, outputs.shape[1] - width))
-            costate = (grad[part] @ diagonals) * outputs[part]
+            costate = torch.view_as_complex((grad[part] @ diagonals)[..., None] * torch.view_as_real(outputs[part]))
             back, d = angle_gradient(run, ctx.circuit, angles, inputs, outputs[part], costate)
             d_angles += d
             d_unit[part] = 2 * back.real[:, :width]

@@ -68,5 +68,6 @@ def embedded(features: Tensor, circuit: Gates) -> Tensor:
 
 def read_out(state: Tensor) -> Tensor:
     """⟨Z⟩ (B, n) on every wire of states (B, N)."""
-    squares = torch.view_as_real(state).square().sum(-1)
-    return squares @ signs(state.shape[1].bit_length() - 1, squares.dtype, squares.device).t()
+    squares = torch.view_as_real(state).flatten(1).square()  # (B, 2N)
+    diagonals = signs(state.shape[1].bit_length() - 1, squares.dtype, squares.device)
+    return squares @ diagonals.repeat_interleave(2, 1).t()
