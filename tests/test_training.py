@@ -241,6 +241,28 @@ def test_answers_do_not_depend_on_the_batch(tiny_folder: Path) -> None:
     assert [answer.id for answer in alone] == [example.id for example in EXAMPLES[:5]]
 
 
+DECODING = {"repetition_penalty": 5.0, "num_beams": 3, "min_new_tokens": 8, "suppress_tokens": list(range(97, 123))}
+
+
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+def test_a_model_folder_does_not_decide_how_answers_are_decoded(tiny_folder: Path, tmp_path: Path, file: str) -> None:
+    willed = shutil.copytree(tiny_folder, tmp_path / "model")
+    (willed / file).write_text(json.dumps(json.loads((willed / file).read_text()) | DECODING))
+    chosen = Generate(**tiny_params(tiny_folder, ["base"], [0])["generate"])
+    plain, other = (generation.answers(fresh(f), TOKENIZER, EXAMPLES[:3], chosen, 400) for f in (tiny_folder, willed))
+    assert plain == other
+
+
+@pytest.mark.parametrize("wish", ["kernels-community/flash-attn2", "flex_attention", "eager"])
+def test_a_model_folder_does_not_choose_the_attention(tiny_folder: Path, tmp_path: Path, wish: str) -> None:
+    willed = shutil.copytree(tiny_folder, tmp_path / "model")
+    config = json.loads((willed / "config.json").read_text())
+    (willed / "config.json").write_text(json.dumps(config | {"attn_implementation": wish}))
+    assert fresh(willed).config._attn_implementation == fresh(tiny_folder).config._attn_implementation == "sdpa"
+    weights.fetch(LanguageModel(name=str(willed), revision=None), tmp_path / "fetched")
+    assert wish not in (tmp_path / "fetched/config.json").read_text()
+
+
 def test_likelihoods_do_not_depend_on_the_batch(tiny_folder: Path) -> None:
     model = fresh(tiny_folder)
     alone = generation.likelihoods(model, ROWS[:5], 256, 1)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from ketune.ground.errors import InputError
 from ketune.tokens import Tokens
@@ -24,12 +24,20 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 def load(folder: Path, precision: str, device: str) -> tuple[PreTrainedModel, Any]:
     """The prepared model in the precision's dtype on the device, every weight frozen, dropout off, and its tokenizer.
 
+    What the folder says about decoding (beams, penalties) and about the attention's implementation, which may be code
+    from a hub, is not followed.
+
     Raises:
         InputError: the folder holds no prepared model.
     """
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: no prepared model; run `dvc repro prepare`.")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[precision], use_safetensors=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=DTYPES[precision], use_safetensors=True, attn_implementation="eager"
+    )
+    if model._supports_sdpa:  # every architecture has "eager", most have torch's own fused attention
+        model.set_attn_implementation("sdpa")
+    model.generation_config = GenerationConfig()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model.requires_grad_(False)
     return model.to(device).eval(), tokenizer

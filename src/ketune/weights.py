@@ -69,8 +69,9 @@ def _load_named(source: LanguageModel) -> tuple[PreTrainedModel, Any]:
             "folder, so it is taken for a hub id, which must be pinned by a commit."
         )
     where = {"trust_remote_code": False, "revision": None if local else source.revision}
+    safe = {"use_safetensors": True, "attn_implementation": "eager"}  # a configuration may ask for a hub's attention
     try:
-        model = AutoModelForCausalLM.from_pretrained(source.name, use_safetensors=True, dtype="auto", **where)
+        model = AutoModelForCausalLM.from_pretrained(source.name, dtype="auto", **safe, **where)
         return model, AutoTokenizer.from_pretrained(source.name, **where)
     except (OSError, ValueError, RuntimeError) as error:  # transformers and the hub client raise these three
         reason = " ".join(str(error).split())[:300]
