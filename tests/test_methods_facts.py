@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -183,11 +184,46 @@ def test_tensor_train_is_the_matrix_that_its_definition_gives() -> None:
     assert sum(p.numel() for p in train.parameters()) == tensor_train.parameters(24, 36, 3)
 
 
-def test_qtha_saves_nothing_at_small_widths_and_the_published_share_at_large_ones() -> None:
-    assert QTHAConfig(r=4, bond=8).parameters(768, 768) == 7_984 > 4 * (768 + 768)
-    config = QTHAConfig(r=10, bond=8)  # query and value maps of a 7-billion-parameter Qwen2.5
-    ours = config.parameters(3584, 3584) + config.parameters(3584, 512)
-    assert ours / (10 * (3584 + 3584 + 3584 + 512)) == pytest.approx(1 - 0.761, abs=0.001)
+QWEN_7B = [(3584, 3584), (3584, 512)]  # query and value maps of a 7-billion-parameter Qwen2.5
+GPT_NEO = [(768, 768)] * 2
+SMOLLM2 = [(576, 576), (576, 192)]
+
+
+def against_lora(maps: list[tuple[int, int]], **settings: Any) -> float:
+    """QTHA's number of parameters over LoRA's of the same rank, on those maps."""
+    config = QTHAConfig(**settings)
+    return sum(config.parameters(i, o) for i, o in maps) / sum(config.r * (i + o) for i, o in maps)
+
+
+@pytest.mark.parametrize(
+    ("maps", "settings", "ratio"),
+    [
+        (QWEN_7B, {"r": 10}, 1 - 0.761),  # "76 % fewer": at this width and this rank
+        (QWEN_7B, {"r": 8}, 1 - 0.726),
+        (QWEN_7B, {"r": 4}, 1 - 0.548),
+        (GPT_NEO, {"r": 4, "inner": 256}, 1.299),  # the released width of 256 at 768 inputs: more than LoRA
+        (SMOLLM2, {"r": 4, "inner": 256}, 1.967),
+        (GPT_NEO, {"r": 4}, 0.862),
+        (SMOLLM2, {"r": 4}, 0.835),
+    ],
+)
+def test_the_published_saving_of_qtha_holds_at_large_widths(maps: list, settings: dict, ratio: float) -> None:
+    assert against_lora(maps, **settings) == pytest.approx(ratio, abs=0.001)
+
+
+@pytest.mark.parametrize(("inputs", "inner"), [(3584, 256), (4096, 256), (1024, 64), (768, 64), (576, 32), (24, 4)])
+def test_the_inner_width_of_qtha_grows_with_the_model(inputs: int, inner: int) -> None:
+    assert QTHAConfig().inner_width(inputs) == inner and QTHAConfig(inner=7).inner_width(inputs) == 7
+
+
+@pytest.mark.parametrize(("init", "a"), [("released", 0), ("torch", math.sqrt(5))])
+def test_maps_of_qtha_start_as_declared(init: str, a: float) -> None:
+    torch.manual_seed(0)
+    adapter = HybridAdapter(3584, 512, QTHAConfig(r=10, map_init=init))  # type: ignore[arg-type]
+    for weight in (adapter.map_in, adapter.map_out, adapter.bypass, adapter.weighting):
+        bound = math.sqrt(6 / ((1 + a**2) * weight.shape[1]))
+        assert 0.8 * bound < weight.abs().max() <= bound
+    assert not adapter.train_out.cores[-1].any() and adapter.network.angles.abs().max() > 2
 
 
 def test_qtha_multiplied_out_is_qtha_step_by_step() -> None:

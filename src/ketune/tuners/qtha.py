@@ -4,11 +4,8 @@ f is a quantum network of r qubits, or, in the siblings, a SiLU network in its p
 linear, and A and B are what saves parameters, so the siblings tell what the network adds.
 
 Source: arXiv:2503.12790, and the flow MPO, map to r, network beside a bypass, map from r, MPO of its group's released
-code. As nothing non-linear stands between a tensor train and the map next to it, the two are multiplied out once a step
-into A (r, i) and B (o, r): a token costs what it costs LoRA, plus the network. Choice of ours: the network's angles
-start uniform over the circle. At small widths the tensor trains save nothing: with width 768, r = 4 and bond 8 a map
-costs 7,984 parameters, where LoRA of that rank costs 6,144; the published 76 % less needs the widths of a
-7-billion-parameter model.
+code, whose start is the default here. As nothing non-linear stands between a tensor train and the map next to it, the
+two are multiplied out once a step into A (r, i) and B (o, r): a token costs what it costs LoRA, plus the network.
 """
 
 import math
@@ -26,8 +23,8 @@ from ketune.tuners.registration import register
 from ketune.tuners.tensor_train import TensorTrain, parameters
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
-MIDDLE = 256
-"""Width between a tensor train and the map to or from r."""
+GAIN = {"released": 0.0, "torch": math.sqrt(5)}
+"""The `a` of Kaiming's uniform draw: a map's entries lie within ±sqrt(6 / ((1 + a²) inputs))."""
 
 
 @dataclass
@@ -36,8 +33,13 @@ class QTHAConfig(AdapterConfig):
 
     Args:
         r: width of the bottleneck, and the number of qubits.
-        bond: bond size χ of the tensor trains; at small widths it decides the number of parameters.
+        bond: bond size χ of the tensor trains.
+        inner: width between a tensor train and the map to or from r; None for the power of two nearest to a fourteenth
+            of the map's inputs, which at the released code's 3,584 is its 256. At small widths it decides the number of
+            parameters: 256 at 576 inputs cost more than all of LoRA.
         layers: layers of the network.
+        map_init: start of the maps that are no tensor trains: "released", as in the released code, or "torch", as torch
+            draws a linear map, which is 2.45 times smaller.
         network: "quantum", or a sibling's "silu" or "none".
         alpha: the adapter is scaled by alpha / r.
         dropout: probability of dropping an input in training.
@@ -47,24 +49,31 @@ class QTHAConfig(AdapterConfig):
 
     r: Count = 4
     bond: Count = 8
+    inner: Count | None = None
     layers: Count = 1
+    map_init: Literal["released", "torch"] = "released"
     network: Literal["quantum", "silu", "none"] = "quantum"
     alpha: Positive = 8.0
     dropout: Dropout = 0.0
+
+    def inner_width(self, inputs: int) -> int:
+        """The width between a tensor train and its map, in the adapter of a map with so many inputs."""
+        return self.inner or max(4, 2 ** round(math.log2(inputs / 14)))
 
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """The adapter beside one map."""
         return HybridAdapter(inputs, outputs, self)
 
     def parameters(self, inputs: int, outputs: int) -> int:
-        """Closed form: two tensor trains, two maps between 256 and r, the bypass, and the network with its map Q."""
-        trains = parameters(inputs, MIDDLE, self.bond) + parameters(MIDDLE, outputs, self.bond)
+        """Closed form: two tensor trains, their two maps from and to r, the bypass, and the network with its map Q."""
+        inner = self.inner_width(inputs)
+        trains = parameters(inputs, inner, self.bond) + parameters(inner, outputs, self.bond)
         network = {
             "quantum": math.prod(Reuploading(self.r, self.layers).angle_shape) + self.r**2,
             "silu": (self.layers + 1) * self.r**2,
             "none": 0,
         }
-        return trains + 2 * MIDDLE * self.r + self.r**2 + network[self.network]
+        return trains + 2 * inner * self.r + self.r**2 + network[self.network]
 
     def part(self, parameter: str) -> str:
         """The network with its map Q apart from all that is linear: the tensor trains, their maps and the bypass."""
@@ -102,9 +111,9 @@ class QuantumNetwork(nn.Module):
 class SiluNetwork(nn.Module):
     """`layers` of an (r, r) map and SiLU; at r = 4 it has as many weights as the quantum network has angles."""
 
-    def __init__(self, r: int, layers: int) -> None:
+    def __init__(self, r: int, layers: int, init: str) -> None:
         super().__init__()
-        self.maps = nn.ParameterList(_map(r, r) for _ in range(layers))
+        self.maps = nn.ParameterList(_map(r, r, init) for _ in range(layers))
 
     def forward(self, z: Tensor) -> Tensor:
         """z (…, r) → (…, r)."""
@@ -118,15 +127,17 @@ class HybridAdapter(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, config: QTHAConfig) -> None:
         super().__init__()
-        r, self.scale = config.r, config.alpha / config.r
+        r, init, self.scale = config.r, config.map_init, config.alpha / config.r
+        inner = config.inner_width(inputs)
         self.dropout = nn.Dropout(config.dropout)
-        self.train_in, self.map_in = TensorTrain(inputs, MIDDLE, config.bond), _map(r, MIDDLE)
-        self.map_out, self.train_out = _map(MIDDLE, r), TensorTrain(MIDDLE, outputs, config.bond)
-        self.bypass = _map(r, r)
+        self.train_in, self.map_in = TensorTrain(inputs, inner, config.bond), _map(r, inner, init)
+        self.map_out, self.train_out = _map(inner, r, init), TensorTrain(inner, outputs, config.bond)
+        self.bypass = _map(r, r, init)
         self.network: nn.Module | None = None
         if config.network != "none":
-            self.network = (QuantumNetwork if config.network == "quantum" else SiluNetwork)(r, config.layers)
-            self.weighting = _map(r, r)
+            quantum = config.network == "quantum"
+            self.network = QuantumNetwork(r, config.layers) if quantum else SiluNetwork(r, config.layers, init)
+            self.weighting = _map(r, r, init)
         if config.init_weights:
             nn.init.zeros_(self.train_out.cores[-1])
 
@@ -142,9 +153,8 @@ class HybridAdapter(nn.Module):
         return self.scale * nn.functional.linear(u, up)
 
 
-def _map(outputs: int, inputs: int) -> nn.Parameter:
-    weight = torch.empty(outputs, inputs)
-    return nn.Parameter(nn.init.kaiming_uniform_(weight, a=math.sqrt(5)))
+def _map(outputs: int, inputs: int, init: str) -> nn.Parameter:
+    return nn.Parameter(nn.init.kaiming_uniform_(torch.empty(outputs, inputs), a=GAIN[init]))
 
 
 class QTHAModel(Tuner):
