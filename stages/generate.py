@@ -35,10 +35,10 @@ def generate(name: str, seed: int) -> None:
     }
     with files.replacing(run.predictions) as folder:
         answers = generation.answers(model, tokenizer, test[: settings.generate.prompts], settings.generate, limit)
-        files.write_rows(folder / "answers.jsonl", answers)
+        files.write_rows(folder / run.rows("answers").name, answers)
         for kind, rows in texts.items():
             values = generation.likelihoods(model, rows, tokenizer.pad_token_id, settings.generate.batch_size)
-            files.write_rows(folder / f"{kind}.jsonl", values)
+            files.write_rows(folder / run.rows(kind).name, values)
     finished = sum(answer.finished for answer in answers)
     print(f"{run.key}: {len(answers)} answers, {finished} of them ended by the model itself")
 

@@ -9,7 +9,7 @@ from ketune.ground import process  # isort: skip  (threads are set before torch 
 
 from ketune import adapters, language_model, methods, tokens
 from ketune.ground import files, layout, params
-from ketune.records import CurvePoint, Example, MethodFacts, TrainingRecord, Tuning
+from ketune.records import CurvePoint, Example, TrainingRecord, Tuning
 from ketune.training import checkpoints, cost, distribution, loop
 
 
@@ -37,9 +37,6 @@ def train(name: str, seed: int) -> None:
     adapters.save(model, run.adapter, name, section)
     files.write_csv(run.curve, CurvePoint, result.curve)
     about = TrainingRecord(
-        method=MethodFacts(
-            title=method.declaration.title, family=method.declaration.family, source=method.declaration.source
-        ),
         parameters=result.parameters,
         cost=result.cost,
         machine=cost.machine(device),

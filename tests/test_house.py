@@ -16,7 +16,7 @@ SOURCE = ROOT / "src"
 FLOORS = [
     {"ketune.report"},
     {"ketune.trials", "ketune.check", "ketune.planted"},
-    {"ketune.training.loop", "ketune.generation", "ketune.scoring", "ketune.counts"},
+    {"ketune.training.loop", "ketune.generation", "ketune.counts"},
     {"ketune.training", "ketune.adapters"},
     {"ketune.methods"},
     {"ketune.tuners"},
@@ -26,13 +26,14 @@ FLOORS = [
     {"ketune.sources"},
     {"ketune.statistics", "ketune.tuning"},
     {"ketune.movement"},
+    {"ketune.metrics"},
     {"ketune.records"},
     {"ketune.ground.params", "ketune.ground.layout", "ketune.ground.files", "ketune.ground.process"},
     {"ketune.ground", "ketune.waiting"},
 ]
 WITHOUT_TORCH = (
-    "ketune.ground", "ketune.records", "ketune.methods", "ketune.statistics", "ketune.report", "ketune.tuning",
-    "ketune.movement",
+    "ketune.ground", "ketune.records", "ketune.metrics", "ketune.methods", "ketune.movement", "ketune.report",
+    "ketune.statistics", "ketune.tuning",
 )  # fmt: skip
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py", "core.py"}
 

@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ketune import report, tuning
+from ketune import methods, metrics, report, tuning
 from ketune.ground import files, layout, params
 from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
-from ketune.records import Trial, Tuning
+from ketune.records import RunScores, Trial, Tuning
 from ketune.report import caveats, comparisons, ledger, moved, opening, rates, results
-from ketune.report.metrics import METRICS
 from report_project import ABOUT, ROOT, Study, write
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u2028 $x_1$ "
@@ -92,13 +91,14 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def test_metrics_are_those_of_the_listed_methods_alone(study: Path) -> None:
-    files = {file.stem for file in (study / "reports/metrics").iterdir()}
-    assert files == {"base", "lora", "qaa", "lora_matched"}
-    losses = [json.loads((study / f"data/scores/qaa-{seed}.json").read_text())["corpus"]["loss"] for seed in (0, 1, 2)]
+    listed = {file.stem for file in (study / "reports/metrics").iterdir()}
+    assert listed == {"base", "lora", "qaa", "lora_matched"}
+    runs = [files.read_json(study / f"data/scores/qaa-{seed}.json", RunScores) for seed in (0, 1, 2)]
+    losses = [run.metrics["loss"].score for run in runs]
     found = json.loads((study / "reports/metrics/qaa.json").read_text())
     assert found["loss"] == round(sum(losses) / 3, 4)
-    assert found["parameters"] == ABOUT["qaa"][2]
-    assert set(found) == {metric.key for metric in METRICS} | {"parameters"}
+    assert found["parameters"] == ABOUT["qaa"][0]
+    assert set(found) == {metric.key for metric in metrics.every()} | {"parameters"}
 
 
 def test_loss_csv_holds_the_mean_over_seeds_of_every_trained_method(study: Path) -> None:
@@ -115,7 +115,7 @@ def test_intervals_in_scores_csv_contain_their_value(study: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows] == ["base", "lora", "qaa", "lora_matched"]
     for row in rows:
-        for key in (metric.key for metric in METRICS):
+        for key in (metric.key for metric in metrics.every()):
             assert float(row[f"{key}_low"]) <= float(row[key]) <= float(row[f"{key}_high"])
 
 
@@ -271,21 +271,7 @@ def test_the_papers_setting_is_recognised(study: Path, monkeypatch: pytest.Monke
 def test_values_of_intervals_are_those_of_the_score_files(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = read(study, monkeypatch)
     for (method, metric), interval in comparisons.intervals(found).iterrows():
-        if metric != "bleu":  # the made-up score files leave its smoothing out; the next test
-            assert interval["value"] == pytest.approx(found.mean(method, metric), abs=1e-6), (method, metric)
-
-
-def test_bleu_of_the_report_is_the_corpus_bleu(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sacrebleu.metrics import BLEU
-
-    found = read(study, monkeypatch)
-    drawn = comparisons.intervals(found)
-    for method in found.methods:
-        corpus = []
-        for run in found.of(method):
-            sums = np.array([row["bleu_statistics"] for row in run.scores["prompts"]]).sum(axis=0).tolist()
-            corpus.append(BLEU.compute_bleu(sums[2:6], sums[6:10], sums[0], sums[1]).score)
-        assert drawn.at[(method, "bleu"), "value"] == pytest.approx(np.mean(corpus), abs=1e-6)
+        assert interval["value"] == pytest.approx(found.mean(method, metric), abs=1e-9), (method, metric)
 
 
 def test_a_missing_run_ends_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +285,7 @@ def test_runs_on_different_prompts_are_refused(tmp_path: Path, monkeypatch: pyte
     write(tmp_path, Study(["base", "lora"], [0]))
     path = tmp_path / "data/scores/lora-0.json"
     scores = json.loads(path.read_text())
-    scores["likelihoods"]["likelihood"].reverse()
+    scores["ids"]["likelihood"].reverse()
     path.write_text(json.dumps(scores))
     with pytest.raises(InputError, match="lora-0 and base-0 were scored on different prompts"):
         read(tmp_path, monkeypatch)
@@ -315,11 +301,66 @@ def test_curves_of_different_length_are_refused(tmp_path: Path, monkeypatch: pyt
 
 def test_two_methods_of_one_title_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, Study(["base", "lora", "qaa"], [0]))
-    path = tmp_path / "data/costs/qaa-0.json"
-    cost = json.loads(path.read_text())
-    path.write_text(json.dumps(cost | {"method": cost["method"] | {"title": "LoRA"}}))
+    same = replace(methods.declared("qaa"), title="LoRA")
+    declared = methods.declared
+    monkeypatch.setattr(methods, "declared", lambda name: same if name == "qaa" else declared(name))
     with pytest.raises(InputError, match="lora and qaa share the title 'LoRA'"):
         read(tmp_path, monkeypatch)
+
+
+def test_runs_that_were_scored_differently_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, Study(["base", "lora"], [0]))
+    path = tmp_path / "data/scores/lora-0.json"
+    scores = files.read_json(path, RunScores)
+    other = {"bertscore": replace(scores.metrics["bertscore"], signature="model:another")}
+    files.write_json(path, replace(scores, metrics=scores.metrics | other))
+    with pytest.raises(InputError, match=r"BERTScore F1 of lora-0 \(model:another\) and of base-0 .* do not compare"):
+        read(tmp_path, monkeypatch)
+    few = {"bleu": replace(scores.metrics["bleu"], sums=scores.metrics["bleu"].sums[:-1])}
+    files.write_json(path, replace(scores, metrics=scores.metrics | few))
+    with pytest.raises(InputError, match=r"lora-0\.json: BLEU misses rows"):
+        read(tmp_path, monkeypatch)
+    files.write_json(path, replace(scores, metrics={k: v for k, v in scores.metrics.items() if k != "bleu"}))
+    with pytest.raises(InputError, match="lora-0 has no BLEU; run `dvc repro`"):
+        read(tmp_path, monkeypatch)
+
+
+WORDS_FILE = """
+import numpy as np
+from ketune.metrics import Metric
+
+METRICS = [
+    Metric(
+        key=key, title=key.title(), unit="words an answer", digits=1, lower_is_better=key == "terse", reads="answers",
+        sums=lambda answers, settings: np.array([[len(a.prediction.split()), 1] for a in answers]),
+        total=lambda sums: sums[..., 0] / sums[..., 1], signature=lambda settings: "words|split at space",
+    )
+    for key in {keys}
+]
+"""
+
+
+def test_a_metric_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = ["verbose", "terse", "third", "fourth", "fifth"]
+    (tmp_path / "words.py").write_text(WORDS_FILE.format(keys=keys))
+    monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
+    metrics.every.cache_clear()
+    try:
+        small = Study(["base", "lora", "qaa"], [0, 1, 2], prompts=6, likelihoods=6, steps=5)
+        found = read(write(tmp_path, small, resamples=100), monkeypatch)
+        report.write(params.load())
+    finally:
+        metrics.every.cache_clear()
+        sys.modules.pop("ketune.metrics.words")
+    written = json.loads((tmp_path / "reports/metrics/lora.json").read_text())
+    counted = [len(a.prediction.split()) for run in found.of("lora") for a in run.answers]
+    assert all(written[key] == round(sum(counted) / len(counted), 4) for key in keys)
+    row = next(row for row in table(tmp_path, "quality") if row["Method"] == "LoRA")
+    assert row["Verbose ↑"] and row["Verbose ↑, note"].startswith("[")
+    figure = (tmp_path / "reports/figures/intervals.svg").read_text()
+    assert all(f"{key.title()} (" in figure for key in keys)
+    page = Page((tmp_path / "reports/index.html").read_text())
+    assert "words|split at space" in page.text
 
 
 def test_a_page_without_samples_holds_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,8 +465,10 @@ def test_too_few_resamples_are_a_caveat(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_base_that_differs_between_seeds_is_an_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = read(write(tmp_path, Study(["base", "lora"], [0, 1, 2])), monkeypatch)
     quiet = caveats.caveats(found, comparisons.judge(found))
-    found.runs["base", 1].scores["corpus"]["loss"] += 0.01
-    again = replace(found)  # its frame of runs is gathered anew
+    run = found.runs["base", 1]
+    higher = {"loss": replace(run.scores.metrics["loss"], score=run.scores.metrics["loss"].score + 0.01)}
+    scores = replace(run.scores, metrics=run.scores.metrics | higher)
+    again = replace(found, runs=found.runs | {("base", 1): replace(run, scores=scores)})
     loud = caveats.caveats(again, comparisons.judge(again))
     assert not any("not deterministic" in sentence for sentence in quiet)
     assert any("not deterministic" in sentence for sentence in loud)

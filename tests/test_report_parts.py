@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.markers import MarkerStyle
-from sacrebleu.metrics import CHRF
 
 from ketune.records import Example
-from ketune.report import browser, buckets, cards, cells, chrf, drawing, figures, style
+from ketune.report import browser, buckets, cards, cells, drawing, figures, style
 from ketune.report.cells import Cell, Table
 
 
@@ -66,14 +65,6 @@ def test_csv_keeps_values_and_notes(tmp_path: Path) -> None:
     cells.write(TABLE, tmp_path)
     lines = (tmp_path / "t.csv").read_text().splitlines()
     assert lines == ['Name,Value,"Value, note"', 'a_b,-1.25,"[−1.5, −1.0]"', "{c},,"]
-
-
-@given(st.lists(st.tuples(st.text("ab c\n", max_size=12), st.text("ab c", max_size=12)), min_size=1, max_size=4))
-def test_chrf_is_that_of_sacrebleu(pairs: list[tuple[str, str]]) -> None:
-    predictions, references = [list(side) for side in zip(*pairs, strict=True)]
-    totals = np.array([chrf.counted(*pair) for pair in pairs], dtype=float).sum(axis=0)
-    expected = CHRF().corpus_score(predictions, [references]).score
-    assert float(chrf.score(totals)) == pytest.approx(expected, abs=1e-9)
 
 
 @given(st.text())

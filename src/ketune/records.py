@@ -1,8 +1,8 @@
 """What the stages hand to one another: each file under `data/` holds one of these records, or rows of them.
 
-`prepare` writes Example, Passage and Preparation; `tune` Tuning; `train` CurvePoint and TrainingRecord; `generate`
-Answer and Likelihood. Reading checks every field, so that no stage meets a record of another shape than it was made
-for. How records are laid out in files is the business of `ketune.ground.files`.
+`prepare` writes Example, Passage and Preparation; `tune` Tuning; `train` CurvePoint and TrainingRecord; `generate` the
+rows of PREDICTIONS; `score` RunScores. Every field is checked when it is read, so that no stage meets a record of
+another shape than it was made for. How records are laid out in files is the business of `ketune.ground.files`.
 """
 
 from dataclasses import dataclass
@@ -168,15 +168,6 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodFacts:
-    """What figures and tables call a method, the family that decides its colour, and where it comes from."""
-
-    title: str
-    family: str
-    source: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
     """All that a training run says about itself, beside its curve.
 
@@ -188,7 +179,6 @@ class TrainingRecord:
         prompts_too_long: training records that were left out because their prompt fills `train.max_tokens`.
     """
 
-    method: MethodFacts
     parameters: ParameterCounts
     cost: TrainingCost
     machine: Machine
@@ -225,3 +215,36 @@ class Likelihood:
     id: str
     negative_log_likelihood: float
     tokens: int
+
+
+# Kind of predictions → its rows: what is generated for test prompts, and how likely a run finds two kinds of text, the
+# references of test prompts and neutral text.
+PREDICTIONS = {"answers": Answer, "likelihood": Likelihood, "retention": Likelihood}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricScore:
+    """One metric of one run.
+
+    Attributes:
+        score: over all rows together.
+        signature: how it was computed.
+        sums: for each row, the numbers that add up over rows and from whose totals the score follows.
+    """
+
+    score: float
+    signature: str
+    sums: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunScores:
+    """What the predictions of a run are worth.
+
+    Attributes:
+        ids: kind of predictions → the ids of its rows, in their order.
+        metrics: key of a metric → its score.
+    """
+
+    ids: dict[str, tuple[str, ...]]
+    metrics: dict[str, MetricScore]

@@ -71,8 +71,12 @@ class Run:
 
     @property
     def predictions(self) -> Path:
-        """Folder with answers.jsonl, likelihood.jsonl, retention.jsonl."""
+        """Folder of what the run answers and finds likely, a file for each kind."""
         return Path("data/predictions") / self.key
+
+    def rows(self, kind: str) -> Path:
+        """The predictions of one kind."""
+        return self.predictions / f"{kind}.jsonl"
 
     @property
     def scores(self) -> Path:

@@ -5,7 +5,7 @@ It reads what the stages left behind and needs no torch. Every word of judgement
 
 from ketune.ground import files, layout
 from ketune.ground.params import Params
-from ketune.report import cells, comparisons, contents, metrics, page, results, style
+from ketune.report import cells, comparisons, contents, exports, page, results, style
 from ketune.report.browser import samples
 
 
@@ -19,9 +19,9 @@ def write(settings: Params) -> results.Results:
     looks = style.looks(found)
     intervals = comparisons.intervals(found)
     parts = contents.compute(found, looks, intervals)
-    metrics.write_metrics(found)
-    metrics.write_curves(found)
-    metrics.write_scores(found, intervals)
+    exports.write_metrics(found)
+    exports.write_curves(found)
+    exports.write_scores(found, intervals)
     with files.replacing(layout.REPORTS / "tables") as folder:
         folder.mkdir()
         for table in parts.tables:

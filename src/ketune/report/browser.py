@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from ketune.report import comparisons
 from ketune.report.results import Results
 
 # Any fixed number will do; it must only not be picked after looking at the answers.
@@ -18,30 +19,31 @@ ORDER_SEED = 20260101
 def samples(results: Results) -> dict[str, Any]:
     """Methods, seeds, prompts in a fixed random order, and answers as indices into a list of distinct texts.
 
+    An answer is [index of its text, ROUGE-L, whether the model ended it itself], by method and seed;
     `disagreement` of a prompt is the spread (standard deviation) of ROUGE-L over the methods, mean over seeds.
     """
     methods, seeds = list(results.methods), list(results.settings.seeds)
     first = results.runs[methods[0], seeds[0]]
-    spread = np.stack([results.per_prompt(method, "rougeL") for method in methods]).std(axis=0).mean(axis=0)  # (P,)
-    texts: dict[str, int] = {}
+    overlap = {method: comparisons.measure(results, method, "rougeL").by_prompt() for method in methods}  # (S, P) each
+    spread = np.stack(list(overlap.values())).std(axis=0).mean(axis=0)  # (P,)
+    texts: dict[str, int] = {}  # text → its place in the list
     prompts = []
     for i in np.random.default_rng(ORDER_SEED).permutation(len(first.answers)).tolist():
         answer = first.answers[i]
+        answers = [
+            [
+                [texts.setdefault(run.answers[i].prediction, len(texts)), round(float(overlap[method][s, i]), 1),
+                 run.answers[i].finished]
+                for s, run in enumerate(results.of(method))
+            ]
+            for method in methods
+        ]  # fmt: skip
         prompts.append({
             "id": answer.id, "instruction": answer.instruction, "input": answer.input, "reference": answer.reference,
-            "disagreement": round(float(spread[i]), 2),
-            "answers": [[_answer(results, method, seed, i, texts) for seed in seeds] for method in methods],
+            "disagreement": round(float(spread[i]), 2), "answers": answers,
         })  # fmt: skip
     titles = [{"title": results.title(method), "family": results.family(method)} for method in methods]
     return {"methods": titles, "seeds": seeds, "prompts": prompts, "texts": list(texts)}
-
-
-def _answer(results: Results, method: str, seed: int, index: int, texts: dict[str, int]) -> list[Any]:
-    """[index of the text, ROUGE-L, whether the model ended it itself]."""
-    run = results.runs[method, seed]
-    answer = run.answers[index]
-    number = texts.setdefault(answer.prediction, len(texts))
-    return [number, round(run.scores["prompts"][index]["rougeL"], 1), answer.finished]
 
 
 def script_json(value: Any) -> Markup:

@@ -39,8 +39,9 @@ def kind(example: Example) -> str:
 
 def buckets(results: Results) -> list[tuple[str, str, list[int]]]:
     """(how it is divided, bucket, indices of its reference texts), of buckets with a few texts at least."""
-    examples = [results.test[key] for key in results.likelihood_ids()]
-    tokens = results.likelihoods(results.methods[0])[1][0]
+    references = results.of(results.methods[0])[0].references
+    examples = [results.test[row.id] for row in references]
+    tokens = np.array([row.tokens for row in references])
     low, high = np.quantile(tokens, [1 / 3, 2 / 3])
     lengths = [f"up to {low:g} tokens", f"{low:g} to {high:g} tokens", f"over {high:g} tokens"]
     divided = {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ketune import methods
 from ketune.records import Fact
 from ketune.report.cells import number
 from ketune.report.results import Results
@@ -59,9 +60,9 @@ def card(results: Results, method: str) -> Card:
             continue
         shown = list(dict.fromkeys(text(facts_of.get(key)) for facts_of in by_seed))
         facts.append((name(key), "; ".join(shown)))
-    about = results.about(method)
+    declared = methods.declared(method)
     return Card(
-        method, about.title, about.source, "qubits" in by_seed[0], tuple(facts),
+        method, declared.title, declared.source, "qubits" in by_seed[0], tuple(facts),
         str(by_seed[0].get("drawing", "")), tuple(lists),
     )  # fmt: skip
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import numpy as np
 
 from ketune import methods
+from ketune.metrics import bertscore
 from ketune.report import ledger, moved, paper, rates
 from ketune.report.cells import number
 from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
 
 FEW_SEEDS = 5
-PACKAGED_BERT = "minilm"
 
 
 def caveats(results: Results, judgement: Judgement) -> list[str]:
@@ -97,7 +97,10 @@ def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
 
 def _answers(results: Results, judgement: Judgement) -> list[str]:
     found = []
-    empty = {results.title(m): sum(run.scores["empty"] for run in results.of(m)) for m in results.methods}
+    empty = {
+        results.title(m): sum(not a.prediction.strip() for run in results.of(m) for a in run.answers)
+        for m in results.methods
+    }
     named = [f"{title} {count}" for title, count in empty.items() if count]
     if named:
         found.append(f"Empty answers, which score 0: {', '.join(named)}.")
@@ -107,7 +110,7 @@ def _answers(results: Results, judgement: Judgement) -> list[str]:
         found.append(
             f"{cut:,} of {len(answers):,} answers were cut at {results.settings.generate.max_new_tokens} tokens."
         )
-    if results.settings.score.bert_model == PACKAGED_BERT:
+    if results.settings.score.bert_model in bertscore.PACKAGED:
         found.append("BERTScore uses a small packaged model: its values compare within this page and with no other.")
     too_long = max(run.training.prompts_too_long for run in results.runs.values())
     if too_long:

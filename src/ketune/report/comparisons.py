@@ -10,10 +10,8 @@ from functools import cache
 
 import pandas as pd
 
-from ketune import methods, statistics
+from ketune import methods, metrics, statistics
 from ketune.ground.params import Report
-from ketune.report import chrf
-from ketune.report.metrics import BY_KEY, METRICS
 from ketune.report.results import Results
 from ketune.statistics import Attribution, Measure, Resampling, Verdict
 
@@ -27,24 +25,19 @@ def resampling(report: Report) -> Resampling:
 
 
 def measure(results: Results, method: str, metric: str, chosen: Iterable[int] | None = None) -> Measure:
-    """A metric of a method as what is resampled; with `chosen`, over these texts only (losses)."""
-    lower = BY_KEY[metric].lower_is_better
-    if metric in ("loss", "retention_loss"):
-        kind = "likelihood" if metric == "loss" else "retention"
-        sums, tokens = results.likelihoods(method, kind)
-        columns = slice(None) if chosen is None else list(chosen)
-        return statistics.ratio(sums[:, columns], tokens[:, columns], lower_is_better=lower)
-    if metric == "bleu":
-        return statistics.bleu(results.bleu_statistics(method))
-    if metric == "chrf":
-        return chrf.measure(results, method)
-    return statistics.mean(results.per_prompt(method, metric), lower_is_better=lower)
+    """A metric of a method as what is resampled; with `chosen`, over these rows of its predictions only."""
+    found = metrics.named(metric)
+    sums = results.sums(method, metric)
+    if chosen is not None:
+        sums = sums[:, list(chosen)]
+    return Measure(sums, found.total, found.alone or found.total, found.lower_is_better)
 
 
 def intervals(results: Results) -> pd.DataFrame:
     """(method, metric) → value, low, high."""
     drawn = resampling(results.settings.report)
-    index = pd.MultiIndex.from_product([results.methods, BY_KEY], names=["method", "metric"])
+    keys = [metric.key for metric in metrics.every()]
+    index = pd.MultiIndex.from_product([results.methods, keys], names=["method", "metric"])
     return pd.DataFrame([statistics.interval(measure(results, *key), drawn) for key in index], index=index)
 
 
@@ -91,7 +84,7 @@ def other_metrics(results: Results) -> dict[str, dict[tuple[str, str], Verdict]]
     """Metric → verdicts against reference and controls of equal size, corrected within the metric, without a margin."""
     reference = results.settings.report.reference
     few = [(m, o) for m, o in pairs(results) if o == reference or methods.declared(o).matches == m]
-    return {metric.key: _verdicts(results, few, metric.key) for metric in METRICS if metric.key != "loss"}
+    return {metric.key: _verdicts(results, few, metric.key) for metric in metrics.every() if metric.key != "loss"}
 
 
 def _verdicts(results: Results, chosen: list[tuple[str, str]], metric: str) -> dict[tuple[str, str], Verdict]:
@@ -125,7 +118,7 @@ def pairwise(results: Results) -> Pairwise:
 def separated_best(results: Results) -> dict[str, str]:
     """Metric → the method whose mean is best, where the paired test separates it from every other, corrected."""
     found = {}
-    for metric in METRICS:
+    for metric in metrics.every():
         sign = 1 if metric.lower_is_better else -1
         best = min(results.methods, key=lambda method, key=metric.key, sign=sign: sign * results.mean(method, key))
         others = [(best, other) for other in results.methods if other != best]

@@ -1,14 +1,15 @@
 """Figures of effects and their intervals: against controls, method by method, and gain against forgetting."""
 
+import math
+
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 
-from ketune import methods
+from ketune import methods, metrics
 from ketune.report import drawing
 from ketune.report.comparisons import Judgement
 from ketune.report.drawing import Drawing
-from ketune.report.metrics import METRICS
 from ketune.report.results import Results
 from ketune.report.style import GRID, MUTED, Look
 
@@ -58,12 +59,17 @@ def interval_plot(results: Results, looks: Looks, intervals: pd.DataFrame) -> Dr
     seeds = results.frame.reset_index()
     titles = [results.title(method) for method in results.methods]
     colours = {method: look.colour for method, look in looks.items()}
-    with drawing.canvas(11.2, 1.1 + 2 * (0.45 + 0.21 * len(titles)), 2, 4, sharey=True) as (figure, panels):
-        for panel, metric in zip(panels, METRICS, strict=True):
+    shown = metrics.every()
+    rows, columns = math.ceil(len(shown) / 4), min(4, len(shown))
+    height = 1.1 + rows * (0.45 + 0.21 * len(titles))
+    with drawing.canvas(2.8 * columns, height, rows, columns, sharey=True) as (figure, panels):
+        for panel in panels[len(shown) :]:
+            panel.set_visible(False)
+        for panel, metric in zip(panels, shown, strict=False):
             seaborn.stripplot(seeds, x=metric.key, y=seeds["method"].map(results.title), hue="method", palette=colours,
                               jitter=False, size=3.5, alpha=0.4, zorder=3, legend=False, ax=panel)  # fmt: skip
-            rows = intervals.xs(metric.key, level="metric").assign(value=results.means[metric.key], title=titles)
-            _intervals(panel, rows.reset_index(), looks, size=6)
+            means = intervals.xs(metric.key, level="metric").assign(value=results.means[metric.key], title=titles)
+            _intervals(panel, means.reset_index(), looks, size=6)
             panel.set_title(f"{metric.title} ({'lower' if metric.lower_is_better else 'higher'} is better)", fontsize=9)
             panel.locator_params(axis="x", nbins=4)
         caption = (

@@ -7,9 +7,9 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 
+from ketune import metrics
 from ketune.report import drawing
 from ketune.report.drawing import Drawing
-from ketune.report.metrics import BY_KEY
 from ketune.report.results import Results
 from ketune.report.style import MUTED, Look
 
@@ -96,7 +96,7 @@ def tradeoff(
     placed = frame[frame["spent"] > 0]
     if placed.empty:
         return None
-    spec = BY_KEY[metric]
+    spec = metrics.named(metric)
     with drawing.canvas(7.0, max(4.2, 0.75 + 0.19 * len(placed))) as (figure, (axes,)):
         drawing.cost_axis(axes, placed["spent"])
         colours = [looks[method].colour for method in placed["method"]]

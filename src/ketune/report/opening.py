@@ -30,11 +30,12 @@ def compared(results: Results) -> str:
     listed = results.named(plain) + (f" and {len(arms)} control{'s' if len(arms) > 1 else ''}" if arms else "")
     count = len(settings.seeds)
     sizes = results.summary.sizes
+    first = results.of(results.methods[0])[0]
     return (
         f"{listed}: compared on {settings.language_model.name} ({paper.backbone_parameters(results):,} parameters) and "
         f"{paper.data_name(settings)} ({sizes['train']:,} training records): {settings.train.steps:,} optimiser steps, "
         f"{count} seed{'s' if count > 1 else ''} ({', '.join(map(str, settings.seeds))}), "
-        f"{len(results.of(results.methods[0])[0].prompts)} answers and {len(results.likelihood_ids())} held-out "
+        f"{len(first.answers)} answers and {len(first.references)} held-out "
         "references a run."
     )
 

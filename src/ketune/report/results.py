@@ -4,18 +4,28 @@ It walks `methods × seeds` of the params and never a folder: what a method that
 knows files and shapes; it does not know which number is good. No torch: a report renders on any machine.
 """
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ketune import methods, metrics
 from ketune.ground import files, layout
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
-from ketune.records import Answer, CurvePoint, Example, MethodFacts, Preparation, TrainingRecord, Tuning
+from ketune.records import (
+    Answer,
+    CurvePoint,
+    Example,
+    Likelihood,
+    Preparation,
+    RunScores,
+    TrainingRecord,
+    Tuning,
+)
 
 Array = np.ndarray
 
@@ -27,19 +37,15 @@ class RunResult:
     Attributes:
         training: parameters, cost, machine and the method's card.
         curve: step → training loss; no rows where nothing was trained.
-        scores: corpus values, rows for each prompt, signatures, likelihoods, as `score` wrote them.
         answers: what the run answered, in the prompts' order.
+        references: how likely it found the test references.
     """
 
     training: TrainingRecord
     curve: pd.DataFrame
-    scores: dict[str, Any]
+    scores: RunScores
     answers: list[Answer]
-
-    @property
-    def prompts(self) -> list[str]:
-        """The ids of the prompts, in order."""
-        return [row["id"] for row in self.scores["prompts"]]
+    references: list[Likelihood]
 
 
 @dataclass(frozen=True)
@@ -69,13 +75,9 @@ class Results:
         """The runs of one method, in the order of the seeds."""
         return [self.runs[method, seed] for seed in self.settings.seeds]
 
-    def about(self, method: str) -> MethodFacts:
-        """Title, family and source of a method."""
-        return self.of(method)[0].training.method
-
     def title(self, method: str) -> str:
         """The name that figures and tables print."""
-        return self.about(method).title
+        return methods.declared(method).title
 
     def named(self, methods: Iterable[str]) -> str:
         """Titles for a sentence, joined by commas; a comma within a title becomes a bracket."""
@@ -84,7 +86,7 @@ class Results:
 
     def family(self, method: str) -> str:
         """reference, classical, quantum or control."""
-        return self.about(method).family
+        return methods.declared(method).family
 
     def in_family(self, *families: str) -> list[str]:
         """Methods of the given families, in the order of the params."""
@@ -94,7 +96,9 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """(method, seed) → corpus values, training costs, parameters; NaN where nothing was measured."""
         rows = [
-            run.scores["corpus"] | asdict(run.training.cost) | asdict(run.training.parameters)
+            {key: metric.score for key, metric in run.scores.metrics.items()}
+            | asdict(run.training.cost)
+            | asdict(run.training.parameters)
             for run in self.runs.values()
         ]
         index = pd.MultiIndex.from_tuples(self.runs, names=["method", "seed"])
@@ -114,23 +118,9 @@ class Results:
         """A metric's corpus value, mean over seeds."""
         return float(self.means.at[method, metric])
 
-    def per_prompt(self, method: str, metric: str) -> Array:
-        """A metric of each prompt alone: (S, P)."""
-        return np.array([[row[metric] for row in run.scores["prompts"]] for run in self.of(method)], dtype=float)
-
-    def bleu_statistics(self, method: str) -> Array:
-        """Sufficient statistics of corpus BLEU: (S, P, 10)."""
-        rows = [[row["bleu_statistics"] for row in run.scores["prompts"]] for run in self.of(method)]
-        return np.array(rows, dtype=float)
-
-    def likelihoods(self, method: str, kind: str = "likelihood") -> tuple[Array, Array]:
-        """Negative log-likelihoods and token counts of the scored texts: (S, P) and (S, P)."""
-        rows = np.array([[row[1:] for row in run.scores["likelihoods"][kind]] for run in self.of(method)], dtype=float)
-        return rows[..., 0], rows[..., 1]
-
-    def likelihood_ids(self, kind: str = "likelihood") -> list[str]:
-        """The ids of the scored texts, in order."""
-        return [row[0] for row in self.of(self.methods[0])[0].scores["likelihoods"][kind]]
+    def sums(self, method: str, metric: str) -> Array:
+        """The numbers that a metric's score follows from, for each row of what it reads: (S, P, K)."""
+        return np.array([run.scores.metrics[metric].sums for run in self.of(method)], dtype=float)
 
     def losses(self, method: str) -> Array:
         """Training losses: (S, T); T is 0 where nothing was trained."""
@@ -145,11 +135,13 @@ def read(settings: Params) -> Results:
     """Read all runs of the params.
 
     Raises:
-        InputError: a run is missing, or runs were scored on different prompts.
+        InputError: a run is missing, or runs were scored on different prompts or in different ways.
     """
     runs = {(method, seed): _read_run(layout.Run(method, seed)) for method, seed in settings.runs}
-    _check_titles(runs)
-    _check_pairing(runs)
+    _check_titles(settings.methods)
+    _check_rows(runs)
+    _check_metrics(runs)
+    _check_steps(runs)
     test = {row.id: row for row in files.read_rows(layout.split("test"), Example)}
     tunings = {method: _tuning(method) for method in settings.methods}
     return Results(settings, runs, tunings, files.read_json(layout.SUMMARY, Preparation), test)
@@ -170,34 +162,54 @@ def _read_run(run: layout.Run) -> RunResult:
     return RunResult(
         training=files.read_json(run.cost, TrainingRecord),
         curve=pd.DataFrame({"loss": [point.loss for point in points]}, index=steps, dtype=float),
-        scores=files.read_json(run.scores, dict),
-        answers=files.read_rows(run.predictions / "answers.jsonl", Answer),
+        scores=files.read_json(run.scores, RunScores),
+        answers=files.read_rows(run.rows("answers"), Answer),
+        references=files.read_rows(run.rows("likelihood"), Likelihood),
     )
 
 
-def _check_titles(runs: dict[tuple[str, int], RunResult]) -> None:
+def _check_titles(names: Iterable[str]) -> None:
     """Tables and figures name a method by its title alone."""
-    methods: dict[str, str] = {}
-    for (method, _), run in runs.items():
-        title = run.training.method.title
-        if methods.setdefault(title, method) != method:
-            raise InputError(f"methods: {methods[title]} and {method} share the title {title!r}; change one of them.")
+    found: dict[str, str] = {}
+    for name in names:
+        title = methods.declared(name).title
+        if found.setdefault(title, name) != name:
+            raise InputError(f"methods: {found[title]} and {name} share the title {title!r}; change one of them.")
 
 
-def _check_pairing(runs: dict[tuple[str, int], RunResult]) -> None:
-    """Every comparison pairs runs by prompt and by step, so all must have seen the same ones."""
-    keys = list(runs)
-    first = runs[keys[0]]
-    steps = {key: len(run.curve) for key, run in runs.items() if len(run.curve)}
+def _check_rows(runs: dict[tuple[str, int], RunResult]) -> None:
+    """Every comparison pairs runs row by row, so all must have the same ones in the same order."""
+    first, ids = next((key, run.scores.ids) for key, run in runs.items())
     for key, run in runs.items():
-        same = run.prompts == first.prompts == [answer.id for answer in run.answers]
-        for kind, rows in first.scores["likelihoods"].items():
-            same = same and [row[0] for row in run.scores["likelihoods"].get(kind, [])] == [row[0] for row in rows]
-        if not same:
+        rows = {"answers": run.answers, "likelihood": run.references}
+        if run.scores.ids != ids or any(tuple(row.id for row in rows[kind]) != ids[kind] for kind in rows):
             raise InputError(
-                f"data/scores: {_name(key)} and {_name(keys[0])} were scored on different prompts, so they cannot "
-                f"be compared; run `dvc repro`, which brings all runs to one state."
+                f"data/scores: {_name(key)} and {_name(first)} were scored on different prompts, so they cannot be "
+                "compared; run `dvc repro`, which brings all runs to one state."
             )
+
+
+def _check_metrics(runs: dict[tuple[str, int], RunResult]) -> None:
+    """Scores compare where they were computed in the same way."""
+    first, reference = next(iter(runs.items()))
+    for (key, run), metric in itertools.product(runs.items(), metrics.every()):
+        found, other = (one.scores.metrics.get(metric.key) for one in (run, reference))
+        if found is None or other is None:
+            raise InputError(f"data/scores: {_name(key)} has no {metric.title}; run `dvc repro`, which scores it.")
+        if found.signature != other.signature:
+            raise InputError(
+                f"data/scores: {metric.title} of {_name(key)} ({found.signature}) and of {_name(first)} "
+                f"({other.signature}) do not compare; run `dvc repro --force score@{_name(key)}`."
+            )
+        if len(found.sums) != len(run.scores.ids[metric.reads]):
+            raise InputError(
+                f"{layout.Run(*key).scores}: {metric.title} misses rows; remove the file and run `dvc repro`."
+            )
+
+
+def _check_steps(runs: dict[tuple[str, int], RunResult]) -> None:
+    """Curves are compared step by step."""
+    steps = {key: len(run.curve) for key, run in runs.items() if len(run.curve)}
     if len(set(steps.values())) > 1:
         few, many = min(steps, key=steps.__getitem__), max(steps, key=steps.__getitem__)
         raise InputError(

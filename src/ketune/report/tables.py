@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from ketune import methods
+from ketune import methods, metrics
+from ketune.metrics import Metric
 from ketune.report.cells import Cell, Table, interval, number, numeral, probability, table
 from ketune.report.comparisons import Judgement, Pairwise
-from ketune.report.metrics import BY_KEY, METRICS
 from ketune.report.results import Results
 from ketune.statistics import Verdict
 
@@ -42,7 +42,10 @@ def other_verdicts(results: Results, found: dict[str, dict[tuple[str, str], Verd
     rows = []
     for method, other in next(iter(found.values())):
         named = {column: Cell(results.title(m), method=m) for column, m in (("Method", method), ("Against", other))}
-        judged = {_heading(key): _judged(found[key][method, other], BY_KEY[key].digits) for key in found}
+        judged = {
+            _heading(metric): _judged(found[metric.key][method, other], metric.digits)
+            for metric in metrics.every() if metric.key in found
+        }  # fmt: skip
         rows.append(named | judged)
     caption = (
         "The other metrics: method less opponent with its interval; the word better or worse only where the test, "
@@ -58,8 +61,7 @@ def _judged(found: Verdict, digits: int) -> Cell:
     return Cell(text + word, found.difference, note, MARKS[found.word])
 
 
-def _heading(key: str) -> str:
-    metric = BY_KEY[key]
+def _heading(metric: Metric) -> str:
     return f"{metric.title} {'↓' if metric.lower_is_better else '↑'}"
 
 
@@ -69,10 +71,10 @@ def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> 
     for method in results.methods:
         row = {"Method": Cell(results.title(method), method=method)}
         row["Trained parameters"] = numeral(results.trainable(method), 0)
-        for metric in METRICS:
+        for metric in metrics.every():
             note = interval(*intervals.loc[(method, metric.key), ["low", "high"]], metric.digits)
             mark = "best" if best.get(metric.key) == method else ""
-            row[_heading(metric.key)] = numeral(results.mean(method, metric.key), metric.digits, note=note, mark=mark)
+            row[_heading(metric)] = numeral(results.mean(method, metric.key), metric.digits, note=note, mark=mark)
         rows.append(row)
     caption = (
         f"Mean over seeds with {100 * results.settings.report.confidence:g} % interval. Bold: better than every other "
@@ -82,12 +84,9 @@ def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> 
 
 
 def signatures(results: Results) -> list[tuple[str, str]]:
-    """How each metric was computed; runs that differ are all named."""
-    found: dict[str, dict[str, None]] = {}
-    for run in results.runs.values():
-        for metric, signature in run.scores["signatures"].items():
-            found.setdefault(metric, {})[signature] = None
-    return [(BY_KEY[key].title if key in BY_KEY else key, "; ".join(texts)) for key, texts in found.items()]
+    """How each metric was computed, the same way in every run."""
+    scores = results.of(results.methods[0])[0].scores.metrics
+    return [(metric.title, scores[metric.key].signature) for metric in metrics.every()]
 
 
 def costs(results: Results, comparable: bool) -> Table | None:

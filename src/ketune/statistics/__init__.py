@@ -1,12 +1,12 @@
 """What a comparison of runs may claim: intervals, paired tests and verdicts.
 
-Arrays in, numbers out: this room knows seeds and prompts, and no method, file or metric by name except BLEU, which is
-not a mean. Every random number comes from the seed of a `Resampling`: same input, same output.
+Arrays in, numbers out: this room knows seeds and prompts, and no method, file or metric by name. Every random
+number comes from the seed of a `Resampling`: same input, same output.
 """
 
 from ketune.statistics.decisions import Contrast, Decisions, decide
 from ketune.statistics.intervals import Interval, Resampling, detectable, difference, interval
-from ketune.statistics.measures import Measure, bleu, corpus_bleu, mean, ratio
+from ketune.statistics.measures import Measure, mean, ratio
 from ketune.statistics.paired import approximate_randomisation, paired_bootstrap, probability_of_improvement
 from ketune.statistics.panel import Panel
 from ketune.statistics.verdicts import (
@@ -32,8 +32,6 @@ __all__ = [
     "Verdict",
     "approximate_randomisation",
     "attribution",
-    "bleu",
-    "corpus_bleu",
     "decide",
     "detectable",
     "difference",

@@ -3,14 +3,10 @@
 A measure holds, for each seed and prompt, numbers that add up over prompts; a run's score is a function of the totals:
 sum over count for a mean, numerator over denominator for loss per token, BLEU for n-gram matches. The score of a
 method is the mean of its runs' scores. Shapes: S seeds, P prompts, K numbers per prompt, R resamples.
-
-BLEU: Papineni et al. 2002 with sacrebleu's defaults (Post 2018, arXiv:1804.08771): exponential smoothing, the
-effective order only for a prompt on its own.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,19 +19,25 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """One metric of one method over its seeds and prompts; made by `mean`, `ratio` or `bleu`.
+    """One metric of one method over its seeds and prompts.
 
     Attributes:
         sums: numbers that add up over prompts (S, P, K).
         score: totals (..., K) → score of a corpus (...).
         score_alone: the same for a prompt on its own.
         lower_is_better: True of a loss.
+
+    Raises:
+        InputError: the sums have another shape, nothing is there, or a number is not finite.
     """
 
     sums: Array
     score: Callable[[Array], Array]
     score_alone: Callable[[Array], Array]
     lower_is_better: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sums", _finite(self.sums, 3, "sums", "(seeds, prompts, numbers)"))
 
     @property
     def seeds(self) -> int:
@@ -91,46 +93,6 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, *, lower_is_better: bo
     if (below <= 0).any():
         raise InputError(f"denominators: {below.min():g} is given, all must be above 0; leave such prompts out.")
     return Measure(np.stack([above, below], axis=-1), _ratio_of_sums, _ratio_of_sums, lower_is_better)
-
-
-def bleu(statistics: ArrayLike) -> Measure:
-    """Corpus BLEU from its sufficient statistics.
-
-    Args:
-        statistics: (S, P, 2N + 2) in sacrebleu's order: system length, reference length, matches of 1- to N-grams,
-            their totals.
-
-    Raises:
-        InputError: the shape is another, or a number is negative, not finite, or more matches than n-grams.
-    """
-    values = _finite(statistics, 3, "BLEU statistics", "(seeds, prompts, 2N + 2)")
-    width = values.shape[-1]
-    if width < 4 or width % 2:
-        raise InputError(f"BLEU statistics: {width} numbers per prompt are given, 2N + 2 are needed; N is usually 4.")
-    orders = width // 2 - 1
-    if (values < 0).any() or (values[..., 2 : 2 + orders] > values[..., 2 + orders :]).any():
-        raise InputError("BLEU statistics: counts must be 0 or more and matches at most totals; check their order.")
-    return Measure(values, corpus_bleu, partial(corpus_bleu, effective_order=True), lower_is_better=False)
-
-
-def corpus_bleu(totals: ArrayLike, *, effective_order: bool = False) -> Array:
-    """BLEU from 0 to 100 of summed statistics (..., 2N + 2), smoothed as sacrebleu's default: (...).
-
-    Each order without a match gets half the precision that the one before it got of one match (mteval-v13a). With
-    `effective_order`, orders without any n-gram do not count; without, they make the score 0.
-    """
-    totals = np.asarray(totals, dtype=np.float64)
-    orders = totals.shape[-1] // 2 - 1
-    length, reference_length = totals[..., 0], totals[..., 1]
-    matches, ngrams = totals[..., 2 : 2 + orders], totals[..., 2 + orders :]
-    there = ngrams > 0
-    halvings = np.cumsum((matches == 0) & there, axis=-1)
-    precisions = np.where(matches > 0, matches, 0.5**halvings) / np.where(there, ngrams, 1.0)
-    counted = there.sum(axis=-1) if effective_order else np.full(length.shape, orders)
-    logarithm = np.where(there, np.log(precisions), 0.0).sum(axis=-1) / np.maximum(counted, 1)
-    brevity = np.minimum(0.0, 1.0 - reference_length / np.maximum(length, 1e-12))  # log of the penalty
-    usable = matches.any(axis=-1) & (there.all(axis=-1) | effective_order)
-    return np.where(usable, 100.0 * np.exp(brevity + logarithm), 0.0)
 
 
 def _ratio_of_sums(totals: Array) -> Array:

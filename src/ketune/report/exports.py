@@ -1,43 +1,10 @@
-"""Which numbers are reported, what they are called, which way is better, and the files that DVC's own commands read."""
-
-from dataclasses import dataclass
+"""The files that DVC's own commands read: metrics, curves and scores of the listed methods."""
 
 import pandas as pd
 
+from ketune import metrics
 from ketune.ground import files, layout
 from ketune.report.results import Results
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A reported number.
-
-    Attributes:
-        key: its name in score files.
-        title: its name in tables.
-        lower_is_better: True for losses.
-        digits: decimals that tables print.
-        unit: what it is measured in.
-    """
-
-    key: str
-    title: str
-    lower_is_better: bool
-    digits: int
-    unit: str
-
-
-METRICS = (
-    Metric("loss", "Held-out loss", True, 3, "nats per token"),
-    Metric("bleu", "BLEU", False, 2, "0 to 100"),
-    Metric("chrf", "chrF", False, 2, "0 to 100"),
-    Metric("rouge1", "ROUGE-1", False, 2, "0 to 100"),
-    Metric("rouge2", "ROUGE-2", False, 2, "0 to 100"),
-    Metric("rougeL", "ROUGE-L", False, 2, "0 to 100"),
-    Metric("bertscore", "BERTScore F1", False, 2, "0 to 100"),
-    Metric("retention_loss", "Retention loss", True, 3, "nats per token of neutral text"),
-)
-BY_KEY = {metric.key: metric for metric in METRICS}
 
 
 def write_metrics(results: Results) -> None:
@@ -45,7 +12,7 @@ def write_metrics(results: Results) -> None:
 
     The folder is replaced whole, so no other method's file stays.
     """
-    means = results.means[list(BY_KEY)].round(4)
+    means = results.means[[metric.key for metric in metrics.every()]].round(4)
     with files.replacing(layout.METRICS) as folder:
         folder.mkdir()
         for method, row in means.iterrows():
@@ -62,7 +29,7 @@ def write_curves(results: Results) -> None:
 def write_scores(results: Results, intervals: pd.DataFrame) -> None:
     """One row a method: each metric with the ends of its interval."""
     columns = {}
-    for key in BY_KEY:
+    for key in (metric.key for metric in metrics.every()):
         ends = intervals.xs(key, level="metric")
         columns |= {key: results.means[key], f"{key}_low": ends["low"], f"{key}_high": ends["high"]}
     files.write_text(layout.REPORTS / "scores.csv", pd.DataFrame(columns).round(4).to_csv())

@@ -1,0 +1,92 @@
+"""The metrics of a run. Each file of this room is one, or a few that share their computation; none is listed.
+
+A metric reads one kind of predictions and gives, for each row of it, numbers that add up over rows; the score is a
+function of their totals. So scores can be resampled by anyone who adds up the numbers of drawn rows, without knowing
+which metric it is. Importing this room loads neither torch nor the libraries that the numbers come from.
+Shapes: P rows, K numbers a row.
+"""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ketune.ground.params import Score
+from ketune.records import PREDICTIONS, MetricScore, RunScores
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number that a run is scored with.
+
+    Attributes:
+        key: its name in files: data/scores, reports/metrics, reports/scores.csv.
+        title: its name in tables and figures.
+        unit: what it is measured in.
+        digits: decimals that tables print.
+        lower_is_better: True of a loss.
+        reads: the kind of predictions it is computed from, a key of `PREDICTIONS`.
+        sums: (rows, settings) → numbers that add up over rows (P, K).
+        total: sums of any rows (..., K) → their score (...).
+        alone: the same for a row on its own, where that follows another rule.
+        signature: how it was computed. Scores of different signatures do not compare.
+    """
+
+    key: str
+    title: str
+    unit: str
+    digits: int
+    lower_is_better: bool
+    reads: str
+    sums: Callable[[Sequence[Any], Score], Array]
+    total: Callable[[Array], Array]
+    alone: Callable[[Array], Array] | None = None
+    signature: Callable[[Score], str]
+
+    def score(self, rows: Sequence[Any], settings: Score) -> MetricScore:
+        """The score of rows, with all that it follows from."""
+        sums = self.sums(rows, settings)
+        return MetricScore(
+            score=float(self.total(sums.sum(axis=0))),
+            signature=self.signature(settings),
+            sums=tuple(map(tuple, sums.tolist())),
+        )
+
+
+@functools.cache
+def every() -> tuple[Metric, ...]:
+    """All metrics: the losses first, then those of answers, by title."""
+    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    found = [metric for file in files for metric in importlib.import_module(f"{__name__}.{file}").METRICS]
+    return tuple(sorted(found, key=lambda metric: (metric.reads == "answers", metric.title)))
+
+
+def named(key: str) -> Metric:
+    """The metric called `key`."""
+    return next(metric for metric in every() if metric.key == key)
+
+
+def score(predictions: Mapping[str, Sequence[Any]], settings: Score) -> RunScores:
+    """Every metric of a run's predictions (kind → rows)."""
+    return RunScores(
+        ids={kind: tuple(row.id for row in predictions[kind]) for kind in PREDICTIONS},
+        metrics={metric.key: metric.score(predictions[metric.reads], settings) for metric in every()},
+    )
+
+
+def averaged(values: ArrayLike) -> Array:
+    """The sums of a metric that is a mean over rows: each value and a 1; their total is a `ratio`."""
+    column = np.asarray(values, dtype=np.float64)
+    return np.stack([column, np.ones_like(column)], axis=-1)
+
+
+def ratio(totals: Array) -> Array:
+    """First number over second: (..., 2) → (...)."""
+    return totals[..., 0] / totals[..., 1]
