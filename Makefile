@@ -23,7 +23,7 @@ METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune 
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
 STUDY = -S data.source=$(DATA) -S 'seeds=[0,1,2]' -S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro test lint audit lock lock-check compare tuned publish paper study clean
+.PHONY: help setup check repro test lint audit lock lock-check compare tuned publish paper plan study clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -74,6 +74,9 @@ publish: $(VENV)/.ready  ## put the report of this state into git, as reports/pu
 # ARGS="--dry --force" lists the stages; without --force DVC looks results up for data that a dry run never makes.
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
 	dvc exp run $(PAPER) $(ARGS)
+
+plan: $(VENV)/.ready  ## what a study will find: from the runs in the workspace as a pilot, into reports/plan.md
+	PYTHONPATH=src python -m ketune.report.planning
 
 study: $(VENV)/.ready  ## every method and every control, three seeds, on the records in DATA
 	dvc exp run $(STUDY) $(ARGS)

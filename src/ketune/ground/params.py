@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal
 
 from ruamel.yaml import YAML, YAMLError
 
+from ketune.ground import contrasts
 from ketune.ground.checks import Count, Fraction, NonNegative, Positive, Range, Seed, Whole, build, checked
+from ketune.ground.contrasts import Contrast
 from ketune.ground.errors import InputError, nearest, shown
 
 
@@ -106,6 +108,21 @@ class Report:
     regression: NonNegative
     show_samples: bool
 
+    @property
+    def alpha(self) -> float:
+        """The error allowed, 1 - confidence."""
+        return 1.0 - self.confidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a study declares before it runs; the first difference is the one that it must find."""
+
+    seeds: Annotated[int, Range(low=3)]
+    references: Annotated[int, Range(low=2)]
+    differences: tuple[Positive, ...]
+    contrasts: tuple[str, ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Params:
@@ -118,9 +135,15 @@ class Params:
     score: Score
     tune: Tune
     report: Report
+    plan: Plan
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     sections: dict[str, dict[str, Any]]
+
+    @property
+    def contrasts(self) -> list[Contrast]:
+        """The comparisons that were declared before the run."""
+        return [contrasts.read(text, f"plan.contrasts[{i}]") for i, text in enumerate(self.plan.contrasts)]
 
     @property
     def runs(self) -> list[tuple[str, int]]:
@@ -146,6 +169,7 @@ BLOCKS = {
     "score": Score,
     "tune": Tune,
     "report": Report,
+    "plan": Plan,
 }
 
 
@@ -172,6 +196,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
     blocks = {key: build(kind, raw[key], key) for key, kind in BLOCKS.items()}
     params = Params(**blocks, methods=methods, seeds=seeds, sections={method: raw[method] for method in methods})
     _check_together(params)
+    contrasts.check(params.contrasts, [key for key in raw if key not in (*BLOCKS, "methods", "seeds")])
     return params
 
 

@@ -41,6 +41,8 @@ class Method:
         control_of: methods that it is a control of: the same with one part removed or replaced.
         isolates: what is learnt from comparing the two.
         matches: the method whose number of parameters its own is to equal, if any.
+        draws: what a seed draws and training keeps, such as angles or a fixed random map. Runs of such a method differ
+            by more than training, so it neither lends its variance over seeds to other methods nor borrows theirs.
         rates: name → range searched, of the learning rate of each part of the adapter; parts of unlike scale have rates
             of their own.
     """
@@ -53,6 +55,7 @@ class Method:
     control_of: tuple[str, ...] = ()
     isolates: str = ""
     matches: str | None = None
+    draws: str = ""
     rates: Mapping[str, Range] = field(default_factory=dict)
 
     @property

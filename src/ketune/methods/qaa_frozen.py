@@ -11,5 +11,6 @@ METHOD = Method(
     fixed={"train_angles": False, "gradient": "adjoint"},
     control_of=("qaa",),
     isolates="whether the angles matter",
+    draws="angles",
     rates={"projection": Range(1e-5, 1e-1)},
 )

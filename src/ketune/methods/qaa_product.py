@@ -11,5 +11,6 @@ METHOD = Method(
     fixed={"entangler": "none", "train_angles": True},
     control_of=("qaa",),
     isolates="whether entanglement matters",
+    draws="angles",
     rates={"projection": Range(1e-5, 1e-1), "angles": Range(1e-3, 1)},
 )

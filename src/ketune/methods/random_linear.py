@@ -11,5 +11,6 @@ METHOD = Method(
     fixed={"map": "random_linear", "rank": None},
     control_of=("qaa",),
     isolates="quadratic or linear features",
+    draws="a linear map",
     rates={"weights": Range(1e-4, 1e-1)},
 )

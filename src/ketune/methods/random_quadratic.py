@@ -11,5 +11,6 @@ METHOD = Method(
     fixed={"map": "random_quadratic", "rank": None},
     control_of=("qaa",),
     isolates="the circuit or any quadratic map",
+    draws="a quadratic map",
     rates={"weights": Range(1e-4, 1e-1)},
 )

@@ -8,5 +8,6 @@ METHOD = Method(
     family="classical",
     source="arXiv:2310.11454, Eq. 2",
     adapter="vera",
+    draws="a pair of matrices",
     rates={"weights": Range(1e-3, 1e-1)},
 )

@@ -4,7 +4,8 @@ Arrays in, numbers out: this room knows seeds and prompts, and no method, file o
 number comes from the seed of a `Resampling`: same input, same output.
 """
 
-from ketune.statistics.decisions import Contrast, Decisions, decide
+from ketune.ground.contrasts import Contrast
+from ketune.statistics.decisions import Decisions, decide
 from ketune.statistics.intervals import Interval, Resampling, detectable, difference, interval
 from ketune.statistics.measures import Measure, mean, ratio
 from ketune.statistics.paired import approximate_randomisation, paired_bootstrap, probability_of_improvement

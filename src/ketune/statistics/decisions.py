@@ -19,8 +19,9 @@ needs every control beaten and confirmed, hence six seeds.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from ketune.ground.contrasts import Contrast
 from ketune.statistics.estimates import SEEDS_NEEDED, Estimate
 from ketune.statistics.holm import holm, holm_levels
 from ketune.statistics.panel import Panel
@@ -28,14 +29,6 @@ from ketune.statistics.panel import Panel
 Word = Literal["better", "worse", "comparable", "not distinguishable", "too few seeds"]
 Role = Literal["planned", "control", "exploratory"]
 OPPOSITE: dict[Word, Word] = {"better": "worse", "worse": "better"}
-
-
-class Contrast(NamedTuple):
-    """A difference that is asked for: method - other, on a metric."""
-
-    metric: str
-    method: str
-    other: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,154 @@
+"""The plan of a study, written before it runs and kept in git with its date: `make plan`.
+
+It reads the runs that lie in the workspace as a pilot (two seeds and a few references do), and prints what a study of
+`plan.seeds` and `plan.references` will find of each declared comparison, and of each control, at the level at which its
+word will be given. The report sets it beside what came.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ketune import methods
+from ketune.ground.contrasts import Contrast
+from ketune.ground.errors import InputError
+from ketune.ground.params import Params
+from ketune.report import panels
+from ketune.report.results import Results
+from ketune.statistics.planning import Design, Sources, outlook, sources
+
+ALTERNATIVES = tuple((seeds, references) for seeds in (3, 5, 8, 12) for references in (40, 100, 400))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a plan holds for: variances of one setting say nothing of another."""
+
+    data: str
+    language_model: str
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """What the planned study will find of one comparison.
+
+    Attributes:
+        role: planned, under Holm's correction, or control of an attribution, outside of it.
+        level: the error at which its word is given; the strictest that Holm's procedure may ask for.
+        detectable: the true difference that is found four times in five, in nats per token.
+        power: how often each of the plan's differences is found; empty for another metric than the loss.
+        confirmed: how often the seeds alone say so as well.
+    """
+
+    contrast: str
+    role: Literal["planned", "control"]
+    level: float
+    detectable: float
+    power: tuple[float, ...]
+    confirmed: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A plan.
+
+    Attributes:
+        pilot_seeds, pilot_references: how large the pilot was that it is made from.
+        differences: true differences in nats per token; the first is the one that the study must find.
+        margin: within which methods will count as comparable, if the pilot is typical.
+        alternatives: (seeds, references, the largest detectable difference in loss of any of the comparisons).
+        training_hours: of all runs one after another, on the pilot's machine.
+    """
+
+    date: str
+    setting: Setting
+    pilot_seeds: int
+    pilot_references: int
+    methods: tuple[str, ...]
+    seeds: int
+    references: int
+    differences: tuple[float, ...]
+    margin: float | None
+    promises: tuple[Promise, ...]
+    alternatives: tuple[tuple[int, int, float], ...]
+    training_hours: float
+
+
+def setting(settings: Params) -> Setting:
+    """The setting of a study."""
+    data = settings.data.hub or settings.data.source
+    return Setting(data=data, language_model=settings.language_model.name, steps=settings.train.steps)
+
+
+def planned(settings: Params) -> list[Contrast]:
+    """The declared comparisons of methods that are listed."""
+    return [one for one in settings.contrasts if {one.method, one.other} <= set(settings.methods)]
+
+
+def controls(settings: Params) -> list[Contrast]:
+    """Each quantum method against those of its controls that are listed."""
+    quantum = [name for name in settings.methods if methods.declared(name).family == "quantum"]
+    return [Contrast("loss", m, c) for m in quantum for c in methods.controls(m) if c in settings.methods]
+
+
+def make(pilot: Results, date: str) -> Plan:
+    """The plan that params.yaml declares, from the variances of a pilot.
+
+    Raises:
+        InputError: the pilot has one seed or reference, or lacks every method that is to be compared.
+    """
+    settings, wanted = pilot.settings, pilot.settings.plan
+    if len(settings.seeds) < 2:
+        raise InputError("seeds: a pilot needs two or more, to see how runs differ; run one with -S 'seeds=[0,1]'.")
+    if settings.generate.likelihood_records < 2:
+        raise InputError("generate.likelihood_records: a pilot needs two or more, to see how references differ.")
+    family, others = planned(settings), controls(settings)
+    if not family + others:
+        raise InputError("methods: none of plan.contrasts can be compared; list both methods of one and run the pilot.")
+    found = {metric: panels.panel(pilot, metric) for metric in {"loss", *(one.metric for one in family)}}
+    shown = {one: sources(found[one.metric], one.method, one.other) for one in [*others, *family]}
+    strictest = settings.report.alpha / max(1, len(family))
+    levels = dict.fromkeys(others, settings.report.alpha) | dict.fromkeys(family, strictest)
+    roles = dict.fromkeys(others, "control") | dict.fromkeys(family, "planned")
+    return Plan(
+        date=date,
+        setting=setting(settings),
+        pilot_seeds=len(settings.seeds),
+        pilot_references=settings.generate.likelihood_records,
+        methods=settings.methods,
+        seeds=wanted.seeds,
+        references=wanted.references,
+        differences=wanted.differences,
+        margin=found["loss"].margin,
+        promises=tuple(
+            _promise(one, roles[one], shown[one], Design(wanted.seeds, wanted.references, level), wanted.differences)
+            for one, level in levels.items()
+        ),
+        alternatives=tuple((*other, _widest(shown, levels, *other)) for other in ALTERNATIVES),
+        training_hours=float(pilot.means["wall_seconds"].sum() * wanted.seeds / 3600),
+    )
+
+
+def _promise(
+    one: Contrast, role: Literal["planned", "control"], shown: Sources, design: Design, differences: tuple[float, ...]
+) -> Promise:
+    promised = outlook(shown, design)
+    asked = differences if one.metric == "loss" else ()
+    return Promise(
+        contrast=str(one),
+        role=role,
+        level=design.level,
+        detectable=promised.detectable,
+        power=tuple(promised.power(difference) for difference in asked),
+        confirmed=tuple(promised.confirmed(difference) for difference in asked),
+    )
+
+
+def _widest(shown: Mapping[Contrast, Sources], levels: Mapping[Contrast, float], seeds: int, references: int) -> float:
+    """The largest detectable difference in loss of any comparison, at another size of study."""
+    return max(
+        outlook(found, Design(seeds, references, levels[one])).detectable
+        for one, found in shown.items()
+        if one.metric == "loss"
+    )

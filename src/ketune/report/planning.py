@@ -1,0 +1,73 @@
+"""The plan of a study, from the pilot in the workspace: `make plan` writes reports/plan.json and reports/plan.md."""
+
+from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
+import datetime
+
+from ketune.ground import files, layout, params
+from ketune.report import results
+from ketune.report.plan import Plan, Promise, make
+from ketune.statistics.estimates import seeds_to_confirm
+
+
+def text(plan: Plan) -> str:
+    """The plan for a reader, in Markdown."""
+    where = f"{plan.setting.language_model} on {plan.setting.data}, {plan.setting.steps:,} steps"
+    strictest = min(promise.level for promise in plan.promises)
+    parts = [
+        f"# Plan of a study, {plan.date}",
+        f"{where}: {plan.seeds} seeds, {plan.references} references, {len(plan.methods)} methods. Variances are those "
+        f"of a pilot with {plan.pilot_seeds} seeds and {plan.pilot_references} references. Training takes "
+        f"{plan.training_hours:.1f} h, one run after another on the pilot's machine; answers and scores come on top.",
+        f"Comparable will mean: within {_nats(plan.margin)}, what two runs of one method differ by. The seeds alone "
+        f"can confirm a word at its strictest level, {strictest:.3g}, with {seeds_to_confirm(strictest)} or more.",
+        "## What it will find",
+        "Planned comparisons stand under Holm's correction, here at its strictest level; controls outside of it, "
+        "because an attribution needs all of them. Power: how often a true difference of that size, in nats per token, "
+        "is found; in brackets, how often the sign-flip test over seeds says so as well.",
+        _promises(plan),
+        "## Other sizes",
+        "The difference in loss that the least sure of these comparisons finds four times in five.",
+        _sizes(plan),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _nats(value: float | None) -> str:
+    return "nothing, with fewer than three methods" if value is None else f"{value:.4f} nats per token"
+
+
+def _promises(plan: Plan) -> str:
+    headings = ["comparison", "role", "level", "detectable", *(f"{difference:g}" for difference in plan.differences)]
+    rows = [
+        [promise.contrast, promise.role, f"{promise.level:.4g}", f"{promise.detectable:.4f}", *_powers(promise)]
+        for promise in plan.promises
+    ]
+    return _table(headings, rows)
+
+
+def _powers(promise: Promise) -> list[str]:
+    return [f"{power:.2f} ({both:.2f})" for power, both in zip(promise.power, promise.confirmed, strict=True)]
+
+
+def _sizes(plan: Plan) -> str:
+    at = {(seeds, references): detectable for seeds, references, detectable in plan.alternatives}
+    counts = list(dict.fromkeys(references for _, references in at))
+    rows = [[str(seeds), *(f"{at[seeds, count]:.4f}" for count in counts)] for seeds in dict.fromkeys(s for s, _ in at)]
+    return _table(["seeds", *(f"{count} references" for count in counts)], rows)
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write() -> None:
+    """Read the pilot, and write and print its plan."""
+    plan = make(results.read(params.load()), datetime.date.today().isoformat())
+    files.write_json(layout.PLAN, plan)
+    files.write_text(layout.PLAN.with_suffix(".md"), text(plan))
+    print(text(plan))
+
+
+if __name__ == "__main__":
+    process.run(write)

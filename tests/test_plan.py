@@ -1,0 +1,100 @@
+"""A plan is made from a pilot before the study runs, and says what it will find."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ketune.ground import contrasts, files, layout, params
+from ketune.ground.errors import InputError
+from ketune.report import panels, plan, results
+from ketune.report.plan import Plan
+from report_project import ROOT, Study, write
+
+ARMS = ["base", "full", "lora", "sora", "prefix", "qaa", "lora_matched", "bias_only", "qaa_frozen", "quantum_peft"]
+
+
+def pilot(folder: Path, **changes: object) -> results.Results:
+    """A made-up pilot of two seeds, read back."""
+    made = {"methods": ARMS, "seeds": [0, 1], "likelihoods": 40, **changes}
+    write(folder, Study(**made))
+    return results.read(params.load())
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_make_plan_writes_what_the_study_will_find(tmp_path: Path) -> None:
+    pilot(tmp_path)
+    variables = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "ketune.report.planning"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found = files.read_json(layout.PLAN, Plan)
+    assert Path("reports/plan.md").read_text() == done.stdout.rstrip("\n") + "\n"
+    assert (found.pilot_seeds, found.pilot_references, found.seeds, found.references) == (2, 40, 8, 400)
+    roles = {promise.contrast: promise.role for promise in found.promises}
+    assert roles["qaa against lora on loss"] == "planned"
+    assert roles["qaa against qaa_frozen on loss"] == "control"
+    assert not any("qtha" in contrast for contrast in roles)  # declared, and not listed
+    assert found.date in done.stdout and "qaa against bias_only" in done.stdout
+
+
+def test_planned_comparisons_share_the_error_and_controls_do_not(tmp_path: Path) -> None:
+    made = plan.make(pilot(tmp_path), "2026-01-01")
+    levels = {promise.role: promise.level for promise in made.promises}
+    assert levels == {"planned": pytest.approx(0.05 / 3), "control": pytest.approx(0.05)}
+    for promise in made.promises:
+        assert dict(zip(made.differences, promise.power, strict=True))[0.1] >= promise.power[0] >= 0
+        assert all(0 <= share <= 1 for share in promise.power + promise.confirmed)
+
+
+def test_more_seeds_detect_less_and_hours_follow_the_measured_seconds(tmp_path: Path) -> None:
+    measured = pilot(tmp_path)
+    made = plan.make(measured, "2026-01-01")
+    at = {(seeds, references): detectable for seeds, references, detectable in made.alternatives}
+    assert at[3, 40] > at[8, 40] > at[8, 400]
+    seconds = sum(run.training.cost.wall_seconds for run in measured.runs.values())
+    assert made.training_hours == pytest.approx(seconds / 2 * 8 / 3600)
+
+
+def test_a_pilot_of_one_seed_plans_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="seeds: a pilot needs two"):
+        plan.make(pilot(tmp_path, seeds=[0]), "2026-01-01")
+
+
+def test_a_pilot_without_the_methods_plans_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"plan\.contrasts"):
+        plan.make(pilot(tmp_path, methods=["base", "lora"]), "2026-01-01")
+
+
+def test_methods_whose_seed_draws_a_part_stand_apart(tmp_path: Path) -> None:
+    measured = pilot(tmp_path, seeds=[0, 1, 2])
+    found = panels.panel(measured, "loss")
+    assert set(found.apart) == {"qaa", "qaa_frozen"}
+    assert not found.estimate("qaa", "lora").borrowed
+    assert found.estimate("lora", "sora").borrowed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("qaa beats lora on loss", r"plan\.contrasts\[0\]: 'qaa beats lora on loss'"),
+        ("qaa against lore on loss", r"plan\.contrasts\[0\]: 'lore'.*lora"),
+        ("qaa against qaa on loss", r"plan\.contrasts\[0\]: 'qaa' is compared with itself"),
+    ],
+)
+def test_a_wrong_contrast_is_named(text: str, message: str, tmp_path: Path) -> None:
+    raw = params.read(ROOT / "params.yaml")
+    raw["plan"]["contrasts"] = [text]
+    files.write_json(tmp_path / "params.yaml", raw)
+    with pytest.raises(InputError, match=message):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_contrast_reads_as_it_is_written() -> None:
+    assert str(contrasts.read("qaa against lora on loss", "key")) == "qaa against lora on loss"
