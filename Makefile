@@ -18,7 +18,7 @@ DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
 # The methods that are compared, with every control that is declared of them; samples stay out of the page, so that data
 # under any licence can be used.
 DATA ?= data/starter.jsonl
-COMPARED = full lora sora prefix qaa quantum_peft qtha
+COMPARED = full lora lora_r1 sora prefix qaa quantum_peft qtha
 METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune import methods; \
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
 STUDY = -S data.source=$(DATA) -S 'seeds=[0,1,2]' -S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'

@@ -35,6 +35,7 @@ VARIANTS: dict[str, tuple[type[AdapterConfig], dict[str, Any]]] = {
     "sora": (SoRAConfig, {"r": 4}),
     "pauli": (QuantumPEFTConfig, {"rank": 3}),
     "taylor": (QuantumPEFTConfig, {"rank": 3, "parameterization": "taylor", "intrinsic_rank": 2}),
+    "random_columns": (QuantumPEFTConfig, {"rank": 3, "parameterization": "random"}),
     "qtha": (QTHAConfig, {"r": 3, "bond": 2}),
     "qtha_silu": (QTHAConfig, {"r": 3, "bond": 2, "network": "silu"}),
     "qtha_none": (QTHAConfig, {"r": 3, "bond": 2, "network": "none"}),
@@ -44,7 +45,7 @@ VARIANTS: dict[str, tuple[type[AdapterConfig], dict[str, Any]]] = {
     "random_quadratic": (FeatureMapConfig, {"map": "random_quadratic"}),
     "silu_bottleneck": (FeatureMapConfig, {"map": "silu", "rank": 2}),
 }
-MERGEABLE = ("sora", "pauli", "taylor")
+MERGEABLE = ("sora", "pauli", "taylor", "random_columns")
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 five = pytest.mark.parametrize("architecture", FIVE)
 

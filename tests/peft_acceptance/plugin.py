@@ -26,6 +26,7 @@ VARIANTS: list[tuple[type, dict[str, Any]]] = [
     (SoRAConfig, {"r": 4, "alpha": 4.0, "gate_init": "ones"}),
     (QuantumPEFTConfig, {"rank": 2}),
     (QuantumPEFTConfig, {"rank": 2, "parameterization": "taylor", "intrinsic_rank": 1, "scale": 0.1}),
+    (QuantumPEFTConfig, {"rank": 2, "parameterization": "random"}),
     # A small alpha: peft's tests train on inputs up to 90, where a product of four cores overflows.
     (QTHAConfig, {"r": 2, "bond": 2, "alpha": 0.1}),
     (QTHAConfig, {"r": 2, "bond": 2, "alpha": 0.1, "network": "silu"}),

@@ -8,6 +8,6 @@ METHOD = Method(
     source="the language model itself",
     adapter="whole_model",
     fixed={"train": False},
-    control_of=("qaa", "qtha"),
+    control_of=("qaa", "qtha", "quantum_peft"),
     isolates="what tuning adds at all",
 )

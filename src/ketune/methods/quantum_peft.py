@@ -8,5 +8,6 @@ METHOD = Method(
     family="quantum",
     source="arXiv:2503.05431",
     adapter="quantum_peft",
+    fixed={"train_columns": True},
     rates={"diagonal": Range(1e-2, 1), "angles": Range(1e-2, 1)},
 )

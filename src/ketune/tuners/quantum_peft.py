@@ -1,29 +1,25 @@
-"""Quantum-PEFT: W0 + U Λ Vᵀ, with U and V the first K columns of orthogonal matrices that a circuit spans.
+"""Quantum-PEFT: W0 + U Λ Vᵀ, with U and V the first K columns of orthogonal matrices that few parameters span.
 
-Two parameterisations. "pauli": the two-design circuit of RY and CZ gates, (2L + 1) n - 2L angles for a matrix of 2**n
-rows. "taylor": exp(A) cut after 18 terms, A skew-symmetric with `intrinsic_rank` K' free columns, N K' - K' (K' + 1)/2
-weights. Both are linear in x and mergeable: they test quantum structure, not quantum computation.
+"pauli" is the two-design circuit of RY and CZ gates, (2L + 1) n - 2L angles for a matrix of 2**n rows. "taylor" is
+exp(A), A skew-symmetric with `intrinsic_rank` K' free columns, N K' - K' (K' + 1)/2 weights. "random" is no circuit and
+has as many weights as one. All are linear in x and mergeable: they test quantum structure, not quantum computation.
 
-Source: Koike-Akino et al., arXiv:2503.05431. Departures: a width that is no power of two is padded and sliced, after
-which the columns are only nearly orthonormal (the paper splits the circuit instead); Λ has real entries, none of the
-±1 kind; Λ starts at 0 and the angles anywhere, so the change of the weight starts at 0.
+Source: Koike-Akino et al., arXiv:2503.05431. Λ starts at 0, so the change of the weight does.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ketune.circuits import TwoDesign, drawing, two_design_angles, two_design_columns
+from ketune.circuits import TwoDesign, drawing, two_design_angles
 from ketune.ground.checks import Count, Positive
 from ketune.ground.errors import InputError
 from ketune.tuners.layers import WeightLayer
+from ketune.tuners.orthonormal import Columns, PauliColumns, RandomColumns, TaylorColumns
 from ketune.tuners.registration import register
 from ketune.tuners.tuner import AdapterConfig, Tuner
-
-TERMS = 18
 
 
 @dataclass
@@ -33,8 +29,9 @@ class QuantumPEFTConfig(AdapterConfig):
     Args:
         rank: K, columns of U and V and entries of Λ.
         layers: L of the two-design circuit; unused by "taylor".
-        parameterization: "pauli" or "taylor".
-        intrinsic_rank: K', free columns of the skew-symmetric matrix; K by default, unused by "pauli".
+        parameterization: "pauli", "taylor", or "random", fixed random columns turned along fixed random directions.
+        intrinsic_rank: K', free columns of the skew-symmetric matrix of "taylor"; K by default.
+        train_columns: False keeps U and V as drawn, so that only Λ is trained.
         scale: factor of the change of the weight.
     """
 
@@ -42,11 +39,12 @@ class QuantumPEFTConfig(AdapterConfig):
 
     rank: Count = 4
     layers: Count = 1
-    parameterization: Literal["pauli", "taylor"] = "pauli"
+    parameterization: Literal["pauli", "taylor", "random"] = "pauli"
     intrinsic_rank: Count | None = None
+    train_columns: bool = True
     scale: Positive = 1.0
 
-    def columns(self, width: int) -> "PauliColumns | TaylorColumns":
+    def columns(self, width: int) -> Columns:
         """The K columns with `width` rows.
 
         Raises:
@@ -58,17 +56,20 @@ class QuantumPEFTConfig(AdapterConfig):
                 raise InputError(
                     f"quantum_peft.{name}: {value} with a map of width {width}; allowed is 1 to the width, 2 or more."
                 )
-        if self.parameterization == "pauli":
-            return PauliColumns(width, self.rank, self.layers)
-        return TaylorColumns(width, self.rank, intrinsic)
+        if self.parameterization == "taylor":
+            return TaylorColumns(width, self.rank, intrinsic, self.train_columns)
+        kind = PauliColumns if self.parameterization == "pauli" else RandomColumns
+        return kind(width, self.rank, self.layers, self.train_columns)
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Those of U and of V, and K of Λ."""
         return self.column_parameters(inputs) + self.column_parameters(outputs) + self.rank
 
     def column_parameters(self, width: int) -> int:
-        """Parameters of K columns with `width` rows."""
-        if self.parameterization == "pauli":
+        """Trained parameters of K columns with `width` rows."""
+        if not self.train_columns:
+            return 0
+        if self.parameterization != "taylor":
             return two_design_angles((width - 1).bit_length(), self.layers)
         intrinsic = self.intrinsic_rank or self.rank
         return width * intrinsic - intrinsic * (intrinsic + 1) // 2
@@ -96,48 +97,6 @@ class QuantumPEFTConfig(AdapterConfig):
                 "drawing": drawing(circuit),
             }
         return facts
-
-
-class PauliColumns(nn.Module):
-    """The first K columns of the two-design circuit on ceil(log2 N) qubits, N rows of them."""
-
-    def __init__(self, width: int, rank: int, layers: int) -> None:
-        super().__init__()
-        self.width, self.rank, self.layers, self.qubits = width, rank, layers, (width - 1).bit_length()
-        self.angles = nn.Parameter(torch.empty(two_design_angles(self.qubits, layers)).uniform_(-math.pi, math.pi))
-
-    def forward(self) -> Tensor:
-        """(N, K)."""
-        return two_design_columns(self.angles, self.qubits, self.layers, self.rank)[: self.width]
-
-
-class TaylorColumns(nn.Module):
-    """The first K columns of Σ A^t / t!, t ≤ 18, with A = C - Cᵀ and C (N, N) strictly lower, K' columns of it not 0.
-
-    A is never formed: A X = C' X[:K'] - [C'ᵀ X; 0] with C' the K' columns.
-    """
-
-    where: Tensor
-
-    def __init__(self, width: int, rank: int, intrinsic: int) -> None:
-        super().__init__()
-        self.width, self.rank, self.intrinsic = width, rank, intrinsic
-        self.register_buffer("where", torch.tril_indices(width, intrinsic, -1), persistent=False)
-        # Entries of size 1/sqrt(N) keep the norm of A near 1, where 18 terms are exact to float32.
-        self.entries = nn.Parameter(torch.randn(self.where.shape[1]) / math.sqrt(width))
-
-    def forward(self) -> Tensor:
-        """(N, K), in at least float32."""
-        entries = self.entries.to(torch.promote_types(self.entries.dtype, torch.float32))
-        with torch.autocast(entries.device.type, enabled=False):
-            free = entries.new_zeros(self.width, self.intrinsic).index_put(tuple(self.where), entries)  # (N, K')
-            term = torch.eye(self.width, self.rank, dtype=entries.dtype, device=entries.device)
-            total = term
-            for order in range(1, TERMS + 1):
-                lifted = nn.functional.pad(free.T @ term, (0, 0, 0, self.width - self.intrinsic))
-                term = (free @ term[: self.intrinsic] - lifted) / order
-                total = total + term
-        return total.to(self.entries.dtype)
 
 
 class OrthogonalFactors(nn.Module):
