@@ -19,7 +19,7 @@ from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
 from ketune.records import RunScores, Trial, Tuning
-from ketune.report import caveats, comparisons, ledger, moved, opening, rates, results
+from ketune.report import caveats, comparisons, exports, ledger, moved, opening, rates, results
 from report_project import ABOUT, ROOT, Study, write
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u2028 $x_1$ "
@@ -479,3 +479,26 @@ def test_every_parameter_that_was_equal_is_in_the_ledger(study: Path) -> None:
     blocks = {name for name in Params.__annotations__ if name not in ("methods", "seeds", "sections")}
     assert {name.split(".")[0] for name in listed} == blocks
     assert {"train.steps", "train.batch_size", "generate.temperature", "report.margin"} <= listed
+
+
+def test_a_page_names_its_results_and_not_the_seconds_that_they_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["base", "lora"], [0, 1])))
+
+    def rendered() -> tuple[str, dict[Path, bytes]]:
+        report.write(params.load())
+        named = re.search(r'<meta name="results" content="(\w+)">', Path("reports/index.html").read_text())
+        assert named
+        return named[1], {path: path.read_bytes() for path in exports.paths(("base", "lora"))}
+
+    digest, contents = rendered()
+    assert digest == exports.digest(contents)
+    cost = Path("data/costs/lora-0.json")
+    slower = re.sub(r'"wall_seconds": [\d.]+', '"wall_seconds": 9999.0', cost.read_text())
+    assert slower != cost.read_text()
+    cost.write_text(slower)
+    assert rendered() == (digest, contents)
+    curve = Path("data/curves/lora-0.csv")
+    curve.write_text(re.sub(r"^1,[\d.]+", "1,9.5", curve.read_text(), flags=re.MULTILINE))
+    assert rendered()[0] != digest

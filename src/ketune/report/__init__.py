@@ -31,5 +31,6 @@ def write(settings: Params) -> results.Results:
         for drawing in parts.drawings:
             (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
     shown = samples(found) if settings.report.show_samples else None
-    files.write_text(layout.REPORTS / "index.html", page.render(found, parts, looks, shown))
+    digest = exports.digest({path: path.read_bytes() for path in exports.paths(settings.methods)})
+    files.write_text(layout.REPORTS / "index.html", page.render(found, parts, looks, shown, digest))
     return found

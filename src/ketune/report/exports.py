@@ -1,10 +1,32 @@
-"""The files that DVC's own commands read: metrics, curves and scores of the listed methods."""
+"""The files that DVC's own commands read: metrics, curves and scores of the listed methods. Git keeps them."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
 from ketune import metrics
 from ketune.ground import files, layout
 from ketune.report.results import Results
+
+CURVES, SCORES = layout.REPORTS / "loss.csv", layout.REPORTS / "scores.csv"
+
+
+def paths(methods: tuple[str, ...]) -> list[Path]:
+    """All of these files, for the listed methods."""
+    return [*(layout.METRICS / f"{method}.json" for method in sorted(methods)), CURVES, SCORES]
+
+
+def digest(contents: Mapping[Path, bytes]) -> str:
+    """One name for the content of `paths`; a page bears it, so that a page and the results beside it can be compared.
+
+    Nothing measured by a clock enters it: equal results have equal digests, whatever they cost.
+    """
+    found = hashlib.sha256()
+    for path, content in contents.items():
+        found.update(f"{path.as_posix()}:{hashlib.sha256(content).hexdigest()}\n".encode())
+    return found.hexdigest()
 
 
 def write_metrics(results: Results) -> None:
@@ -23,7 +45,7 @@ def write_metrics(results: Results) -> None:
 def write_curves(results: Results) -> None:
     """One long table (method, step, loss as mean over seeds), from which DVC overlays all curves."""
     means = results.curves.groupby(["method", "step"], sort=False)["loss"].mean().round(6)
-    files.write_text(layout.REPORTS / "loss.csv", means.to_csv())
+    files.write_text(CURVES, means.to_csv())
 
 
 def write_scores(results: Results, intervals: pd.DataFrame) -> None:
@@ -32,4 +54,4 @@ def write_scores(results: Results, intervals: pd.DataFrame) -> None:
     for key in (metric.key for metric in metrics.every()):
         ends = intervals.xs(key, level="metric")
         columns |= {key: results.means[key], f"{key}_low": ends["low"], f"{key}_high": ends["high"]}
-    files.write_text(layout.REPORTS / "scores.csv", pd.DataFrame(columns).round(4).to_csv())
+    files.write_text(SCORES, pd.DataFrame(columns).round(4).to_csv())

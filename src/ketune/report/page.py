@@ -25,8 +25,10 @@ PLAIN = {"page": ("#ffffff", "#111418"), "line": ("#e3e6ea", "#2a3038"), "edge":
          "bad": ("#b0281a", "#ff7c6e")}  # fmt: skip
 
 
-def render(results: Results, parts: Contents, looks: Mapping[str, Look], samples: Mapping[str, Any] | None) -> str:
-    """The whole page; without samples it holds no record of the data.
+def render(
+    results: Results, parts: Contents, looks: Mapping[str, Look], samples: Mapping[str, Any] | None, digest: str
+) -> str:
+    """The whole page, which names the results that it shows by their digest; without samples it holds no record.
 
     All text is escaped; only our own CSS, script, SVG and escaped JSON go in as they are.
     """
@@ -44,6 +46,7 @@ def render(results: Results, parts: Contents, looks: Mapping[str, Look], samples
         css=Markup(css),
         script=Markup(script),
         policy=policy(script),
+        digest=digest,
         samples=None if samples is None else script_json(samples),
     )
 
