@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.markers import MarkerStyle
 
-from ketune.records import Example
-from ketune.report import browser, buckets, cards, cells, drawing, figures, style
+from ketune.ground import files, layout, params
+from ketune.records import Answer, Example
+from ketune.report import browser, buckets, cards, cells, comparisons, drawing, figures, results, style, tables
 from ketune.report.cells import Cell, Table
+from report_project import Study, write
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=25), st.floats(0.01, 0.2))
@@ -127,3 +130,21 @@ def test_colours_stand_out_on_light_and_on_dark() -> None:
             assert contrast(dark, PLAIN["page"][1]) >= least, name
     for name in ("link", "good", "bad"):
         assert contrast(PLAIN[name][0], PLAIN["page"][0]) >= 4.5 and contrast(PLAIN[name][1], PLAIN["page"][1]) >= 4.5
+
+
+def test_metrics_of_cut_answers_are_marked_and_the_cut_ones_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path, Study(["base", "lora"], [0, 1]))
+    monkeypatch.chdir(folder)
+    for seed in (0, 1):
+        path = layout.Run("base", seed).rows("answers")
+        rows = files.read_rows(path, Answer)
+        files.write_rows(path, [replace(row, finished=True) for row in rows])
+    found = results.read(params.load())
+    cells = tables.quality(found, comparisons.intervals(found), {}).cells
+    base, lora = cells.iloc[0], cells.iloc[1]
+    count = len(found.of("lora")[0].answers)
+    assert (base["Answers cut"].text, lora["Answers cut"].text) == (f"0 of {2 * count}", f"{count} of {2 * count}")
+    assert tables.CUT in lora["BLEU ↑"].text and tables.CUT not in base["BLEU ↑"].text
+    assert tables.CUT not in lora["Held-out loss ↓"].text

@@ -104,12 +104,9 @@ def _answers(results: Results, judgement: Judgement) -> list[str]:
     named = [f"{title} {count}" for title, count in empty.items() if count]
     if named:
         found.append(f"Empty answers, which score 0: {', '.join(named)}.")
-    answers = [answer for run in results.runs.values() for answer in run.answers]
-    cut = sum(not answer.finished for answer in answers)
+    cut, answers = map(sum, zip(*(results.cut(method) for method in results.methods), strict=True))
     if cut:
-        found.append(
-            f"{cut:,} of {len(answers):,} answers were cut at {results.settings.generate.max_new_tokens} tokens."
-        )
+        found.append(f"{cut:,} of {answers:,} answers were cut at {results.settings.generate.max_new_tokens} tokens.")
     if results.settings.score.bert_model in bertscore.PACKAGED:
         found.append("BERTScore uses a small packaged model: its values compare within this page and with no other.")
     too_long = max(run.training.prompts_too_long for run in results.runs.values())

@@ -1,5 +1,7 @@
 """The tables: results in, cells out. Words of judgement come from the statistics alone."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ketune import methods, metrics
@@ -9,6 +11,8 @@ from ketune.report.comparisons import Judgement, Pairwise
 from ketune.report.results import Results
 from ketune.statistics import Verdict
 
+CUT = "✂"
+"""Marks a metric of answers of which some were cut."""
 MARKS = {"better": "better", "worse": "worse", "comparable": "comparable", "not distinguishable": "open"}
 # column → (measured, unit, digits)
 MEASURED = {"Seconds": ("wall_seconds", 1, 1), "Tokens/s": ("tokens_per_second", 1, 0),
@@ -71,15 +75,24 @@ def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> 
     for method in results.methods:
         row = {"Method": Cell(results.title(method), method=method)}
         row["Trained parameters"] = numeral(results.trainable(method), 0)
+        cut, answers = results.cut(method)
         for metric in metrics.every():
             note = interval(*intervals.loc[(method, metric.key), ["low", "high"]], metric.digits)
             mark = "best" if best.get(metric.key) == method else ""
-            row[_heading(metric)] = numeral(results.mean(method, metric.key), metric.digits, note=note, mark=mark)
+            cell = numeral(results.mean(method, metric.key), metric.digits, note=note, mark=mark)
+            marked = cut and metric.reads == "answers"
+            row[_heading(metric)] = replace(cell, text=f"{cell.text} {CUT}") if marked else cell
+        row["Answers cut"] = Cell(f"{cut:,} of {answers:,}", cut / answers)
         rows.append(row)
     caption = (
         f"Mean over seeds with {100 * results.settings.report.confidence:g} % interval. Bold: better than every other "
         "method by the paired test, corrected."
     )
+    if any(results.cut(method)[0] for method in results.methods):
+        caption += (
+            f" {CUT} Some answers were cut at {results.settings.generate.max_new_tokens} tokens: the metric scores "
+            "beginnings of answers there, and favours whoever answers shortly."
+        )
     return table("quality", caption, rows)
 
 
