@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
+METHOD = "src/ketune/methods/<method>.py"
 
 
 def stages() -> dict[str, list[str]]:
@@ -46,7 +47,9 @@ def table() -> str:
     """The table as Markdown: files that rerun the same stages share a row; a room whose files all do is one entry."""
     rows: dict[tuple[str, ...], list[str]] = {}
     for file in files():
-        rows.setdefault(tuple(reruns(file)), []).append(file)
+        found = rows.setdefault(tuple(reruns(file)), [])
+        shown = METHOD if Path(file).parent.name == "methods" and Path(file).stem != "__init__" else file
+        found.extend([] if shown in found else [shown])
     lines = ["| edit | these stages run |", "|---|---|"]
     for names, members in rows.items():
         runs = ", ".join(f"`{name}`" for name in names) or "none"
