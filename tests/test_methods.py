@@ -178,6 +178,25 @@ def test_declarations_are_whole(name: str) -> None:
         assert methods.declared(control).family in ("control", "reference")
 
 
+@every_method
+def test_departures_name_settings_that_the_method_has(name: str) -> None:
+    method = methods.declared(name)
+    for departure in method.departures:
+        assert {*departure.where, *departure.unless} <= set(method.kind.settings())
+        assert departure.text[0].isupper() and departure.text.endswith(".") and ". " not in departure.text
+    assert set(methods.departures(name, PARAMS[name])) <= {departure.text for departure in method.departures}
+
+
+def test_a_departure_is_told_where_it_is_one() -> None:
+    here = methods.departures("qaa", PARAMS["qaa"])
+    published = {"up_projection": "padded", "unit_features": False, "centre": "none", "with_bias": False}
+    assert len(here) == 5 and methods.departures("qaa", PARAMS["qaa"] | published) == here[:1]
+    pruned = "The smallest gates are zeroed on a schedule"
+    assert any(text.startswith(pruned) for text in methods.departures("sora", PARAMS["sora"]))
+    untargeted = methods.departures("sora", PARAMS["sora"] | {"target_ranks": None})
+    assert untargeted and not any(text.startswith(pruned) for text in untargeted)
+
+
 def test_declarations_need_no_torch() -> None:
     script = (
         "import sys\nfrom ketune import methods\nassert [methods.declared(name) for name in methods.names()]\n"

@@ -11,9 +11,10 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
 import architectures
+import ketune
 from architectures import ids
 from conftest import byte_tokenizer
 from ketune import methods
@@ -23,11 +24,12 @@ from ketune.methods import load
 from ketune.tuners import tensor_train
 from ketune.tuners.feature_map import LinearFeatures, QuadraticFeatures
 from ketune.tuners.orthonormal import PauliColumns, RandomColumns, TaylorColumns
+from ketune.tuners.proximal import soft_threshold
 from ketune.tuners.qaa import CircuitFeatures, QAAConfig, as_hardware
 from ketune.tuners.qtha import HybridAdapter, QTHAConfig
 from ketune.tuners.quantum_peft import OrthogonalFactors, QuantumPEFTConfig
 from ketune.tuners.residual import ResidualAdapter
-from ketune.tuners.sora import SoRAConfig, soft_threshold
+from ketune.tuners.sora import SoRAConfig
 
 
 def sora(**values: object) -> PeftModel:
@@ -57,6 +59,48 @@ def test_proximal_step_shrinks_by_the_scheduled_threshold() -> None:
     start = gates(scaled)
     scaled.base_model.proximal_step(1, 10, learning_rate=0.5)
     assert torch.allclose(gates(scaled), soft_threshold(start, 0.05))
+
+
+@pytest.mark.parametrize("steps", [10, 40])
+def test_in_unit_run_the_proximal_step_prunes_by_the_same_amount_in_any_number_of_steps(steps: int) -> None:
+    model = sora(r=12, sparsity=0.4, sparsity_unit="run", sparsity_start=0.3, sparsity_end=0.8)
+    start, config = gates(model), model.peft_config["default"]
+    for step in range(1, steps + 1):
+        model.base_model.proximal_step(step, steps, learning_rate=7.0)
+    assert torch.allclose(gates(model), soft_threshold(start, 0.4), atol=1e-5)
+    card = config.card(model)
+    assert card["gates_zeroed_by_the_proximal_step"] == int((start.abs() < 0.4).sum()) > 5
+    assert card["gates_zeroed_by_the_target"] == 0
+
+
+def test_the_card_says_that_the_target_prunes_where_the_threshold_is_small(tmp_path: Path) -> None:
+    model = sora(r=12, sparsity=3e-4, target_ranks=0.85, sparsity_start=0.3, sparsity_end=0.8)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    for step in range(1, 11):
+        model(input_ids=ids(), labels=ids()).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        model.base_model.proximal_step(step, 10, 0.01)
+    card = model.peft_config["default"].card(model)
+    assert card["ranks_left"] == 41 and card["gates_zeroed_by_the_target"] >= 6
+    assert card["gates_zeroed_by_the_target"] + card["gates_zeroed_by_the_proximal_step"] == 7
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(architectures.model("gpt_neo"), str(tmp_path))
+    assert again.peft_config["default"].card(again) == card | {"proximal_steps": 0}
+
+
+def test_the_callback_takes_the_proximal_step_in_any_trainer(tmp_path: Path) -> None:
+    model = sora(r=4, sparsity=0.05, sparsity_unit="learning_rate")
+    rows = [{"input_ids": row, "labels": row} for row in ids()]
+    trainer = Trainer(
+        model=model, train_dataset=rows, callbacks=[ketune.ProximalStep()],
+        args=TrainingArguments(output_dir=str(tmp_path), max_steps=3, learning_rate=2.0, report_to="none", use_cpu=True,
+                               lr_scheduler_type="constant", disable_tqdm=True, save_strategy="no"),
+    )  # fmt: skip
+    taken: list[tuple] = []
+    model.base_model.proximal_step = lambda *given: taken.append(given)
+    trainer.train()
+    assert taken == [(step, 3, 2.0, "default") for step in (1, 2, 3)]
 
 
 @pytest.mark.parametrize("target, left", [(0.85, 41), (0.5, 24), (7.0, 7), (1.0, 1), (100.0, 48)])

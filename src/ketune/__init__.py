@@ -17,6 +17,7 @@ _HOMES = {
     "SoRAConfig": "ketune.tuners.sora",
     "QTHAConfig": "ketune.tuners.qtha",
     "QuantumPEFTConfig": "ketune.tuners.quantum_peft",
+    "ProximalStep": "ketune.tuners.proximal",
     "load": "ketune.adapters",
     "measure_features": "ketune.tuners.residual",
 }

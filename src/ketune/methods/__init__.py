@@ -28,6 +28,27 @@ TUNED = "tuned"
 """Stands for a learning rate that is searched for instead of given."""
 
 
+@dataclass(frozen=True)
+class Departure:
+    """A way in which a method differs from its source, under some settings or under all.
+
+    Attributes:
+        text: a sentence.
+        where: setting → value; it holds where all of them are so.
+        unless: setting → value; it holds where none of them is so.
+    """
+
+    text: str
+    where: Mapping[str, Any] = field(default_factory=dict)
+    unless: Mapping[str, Any] = field(default_factory=dict)
+
+    def holds(self, settings: Mapping[str, Any]) -> bool:
+        """Whether the method departs so with these settings."""
+        return all(settings[key] == value for key, value in self.where.items()) and not any(
+            settings[key] == value for key, value in self.unless.items()
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A method's declaration.
@@ -45,6 +66,7 @@ class Method:
             by more than training, so it neither lends its variance over seeds to other methods nor borrows theirs.
         rates: name → range searched, of the learning rate of each part of the adapter; parts of unlike scale have rates
             of their own.
+        departures: in what it differs from its source.
     """
 
     title: str
@@ -57,6 +79,7 @@ class Method:
     matches: str | None = None
     draws: str = ""
     rates: Mapping[str, Range] = field(default_factory=dict)
+    departures: tuple[Departure, ...] = ()
 
     @property
     def kind(self) -> type[Adapter]:
@@ -134,6 +157,12 @@ def declared(name: str) -> Method:
 def controls(of: str) -> tuple[str, ...]:
     """The methods that are declared controls of the method `of`."""
     return tuple(name for name in names() if of in declared(name).control_of)
+
+
+def departures(name: str, section: Mapping[str, Any]) -> list[str]:
+    """In what the method `name` differs from its source with the settings of that section; this needs no torch."""
+    method = declared(name)
+    return [departure.text for departure in method.departures if departure.holds({**section, **method.fixed})]
 
 
 def with_controls(*chosen: str) -> list[str]:

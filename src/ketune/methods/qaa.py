@@ -1,7 +1,7 @@
 """Quantum-amplitude embedded adaptation."""
 
 from ketune.ground.checks import Range
-from ketune.methods import Method
+from ketune.methods import Departure, Method
 
 METHOD = Method(
     title="QAA",
@@ -11,4 +11,19 @@ METHOD = Method(
     fixed={"train_angles": True},
     draws="angles",
     rates={"projection": Range(1e-5, 1e-1), "angles": Range(1e-3, 1)},
+    departures=(
+        Departure(
+            "Adapters stand after attention blocks, as the paper's own count has it; its text names the other "
+            "blocks as well.",
+            where={"placement": "attention"},
+        ),
+        Departure(
+            "The up projection has a row for each hidden unit; the paper's count has 2**n rows, of which "
+            "those beyond the hidden width can never receive a gradient.",
+            where={"up_projection": "exact"},
+        ),
+        Departure("Features are multiplied by 2**(n/2).", where={"unit_features": True}),
+        Departure("Features are centred by their mean over training data.", where={"centre": "data"}),
+        Departure("A trained bias stands beside the features.", where={"with_bias": True}),
+    ),
 )

@@ -11,5 +11,6 @@ METHOD = Method(
     fixed={"train_columns": False},
     control_of=("quantum_peft",),
     isolates="whether the angles matter",
+    draws="angles",
     rates={"diagonal": Range(1e-2, 1)},
 )

@@ -12,5 +12,6 @@ METHOD = Method(
     control_of=("quantum_peft",),
     isolates="the circuit or any orthonormal columns of as many weights",
     matches="quantum_peft",
+    draws="a frame of columns",
     rates={"diagonal": Range(1e-2, 1), "angles": Range(1e-3, 1)},
 )

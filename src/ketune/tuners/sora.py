@@ -1,12 +1,13 @@
-"""SoRA's tuner: low ranks with gates, W0 x + (alpha / r) B (g ∘ A x), and lose the gates that a proximal step zeroes.
+"""SoRA: low ranks with gates, W0 x + (alpha / r) B (g ∘ A x); ranks whose gates are zeroed in training are dropped.
 
-After each optimiser step every gate passes the soft threshold T(g) = sign(g) max(|g| - ξ, 0). `prune` then drops the
-dead ranks and folds the gates away: a plain LoRA adapter of variable rank, which peft loads without ketune.
+After each optimiser step every gate passes the soft threshold T(g) = sign(g) max(|g| - ξ, 0). With `target_ranks` the
+smallest gates are zeroed as well, on a schedule, so that a given number of ranks is reached exactly, which ξ alone
+cannot promise. Which of the two zeroed a gate is remembered: at a small ξ, as in the released scripts, over few steps,
+gates of size 1 shrink by next to nothing and the target alone prunes, by what is left of their random start. For the
+proximal step to prune, give `sparsity_unit` "run", a `sparsity` of the size of the gates that are to die, no target.
 
-Source: Ding et al., EMNLP 2023, arXiv:2311.11696. Departures: the threshold is the textbook one (the released code
-shifts in place and so zeroes everything below 2ξ); no L1 term beside it; normalisation layers stay frozen; and with
-`target_ranks` the smallest gates are zeroed as well, on a schedule, so that a given number of ranks is reached exactly,
-which ξ alone cannot promise. (Choosing ξ itself so large that the right number dies would shrink all others with them.)
+`prune` drops the dead ranks and folds the gates away: a plain LoRA adapter of variable rank, which peft loads without
+ketune. Source: Ding et al., EMNLP 2023, arXiv:2311.11696.
 """
 
 import math
@@ -25,9 +26,11 @@ from ketune.ground.checks import Count, NonNegative, Positive, Range
 from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
 from ketune.tuners.layers import WeightLayer
+from ketune.tuners.proximal import largest, soft_threshold
 from ketune.tuners.registration import register
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
+THRESHOLD, TARGET = 1, 2  # what zeroed a gate
 PartOfRun = Annotated[float, Range(low=0, high=1)]
 
 
@@ -41,7 +44,8 @@ class SoRAConfig(AdapterConfig):
         dropout: probability of dropping an input of A in training.
         gate_init: "normal" draws gates from N(0, 1) as the paper does; "ones" starts them at 1.
         sparsity: ξ, by which each proximal step shrinks the gates.
-        sparsity_unit: "step" subtracts ξ at each step, "learning_rate" ξ times the learning rate.
+        sparsity_unit: "step" subtracts ξ at each step, "learning_rate" ξ times the gates' learning rate; "run" divides
+            ξ among all steps, so that it is what a gate loses in the whole run, whatever the number of steps.
         sparsity_start, sparsity_end: parts of the run between which ξ (or the number of dead ranks) grows to full.
         target_ranks: ranks to keep over all maps: below 1 a share of them, from 1 on their number, None for no target.
     """
@@ -53,7 +57,7 @@ class SoRAConfig(AdapterConfig):
     dropout: Dropout = 0.0
     gate_init: Literal["normal", "ones"] = "normal"
     sparsity: NonNegative = 3e-4
-    sparsity_unit: Literal["step", "learning_rate"] = "step"
+    sparsity_unit: Literal["step", "learning_rate", "run"] = "step"
     sparsity_start: PartOfRun = 0.0
     sparsity_end: PartOfRun = 0.0
     target_ranks: Positive | None = None
@@ -87,17 +91,26 @@ class SoRAConfig(AdapterConfig):
         cast(Any, model).base_model.proximal_step(step, steps, learning_rates["gates"])
 
     def card(self, model: nn.Module) -> dict[str, Any]:
-        """Gates, ranks left and the parameters of the pruned adapter."""
+        """Gates, what zeroed them, ranks left and the parameters of the pruned adapter."""
         gated = cast(Any, model).base_model.gated()
         ranks = {name: int((adapter.gate != 0).sum()) for name, adapter in gated.items()}
         cost = {name: adapter.A.shape[1] + adapter.B.shape[0] for name, adapter in gated.items()}
         return {
             "gates": sum(len(adapter.gate) for adapter in gated.values()),
+            "gates_zeroed_by_the_proximal_step": sum(int((a.zeroed_by == THRESHOLD).sum()) for a in gated.values()),
+            "gates_zeroed_by_the_target": sum(int((a.zeroed_by == TARGET).sum()) for a in gated.values()),
             "proximal_steps": max(adapter.proximal_steps for adapter in gated.values()),
             "ranks_left": sum(ranks.values()),
             "ranks": ranks,
             "parameters_after_pruning": sum(rank * cost[name] for name, rank in ranks.items()),
         }
+
+    def threshold(self, step: int, steps: int, learning_rate: float) -> float:
+        """What step `step` of `steps` subtracts from the size of every gate."""
+        share = self.progress(step, steps)
+        if self.sparsity_unit == "run":
+            return self.sparsity * share / max(1.0, math.fsum(self.progress(s, steps) for s in range(1, steps + 1)))
+        return self.sparsity * share * (learning_rate if self.sparsity_unit == "learning_rate" else 1.0)
 
     def progress(self, step: int, steps: int) -> float:
         """How far the schedule is after `step` of `steps`: 0 before its start, 1 from its end on."""
@@ -114,12 +127,15 @@ class SoRAConfig(AdapterConfig):
 class GatedRanks(nn.Module):
     """(alpha / r) B (g ∘ A x); A (r, i), B (o, r), g (r,)."""
 
+    zeroed_by: Tensor
+
     def __init__(self, inputs: int, outputs: int, config: SoRAConfig) -> None:
         super().__init__()
         self.A = nn.Parameter(torch.empty(config.r, inputs))
         self.B = nn.Parameter(torch.zeros(outputs, config.r))
         self.gate = nn.Parameter(torch.ones(config.r))
         self.dropout = nn.Dropout(config.dropout)
+        self.register_buffer("zeroed_by", torch.zeros(config.r, dtype=torch.int8))
         self.proximal_steps = 0
         self.scale = config.alpha / config.r
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
@@ -154,17 +170,18 @@ class SoRAModel(Tuner):
         """To be called after optimiser step `step` (from 1) of `steps`; without it no gate ever reaches 0."""
         config: SoRAConfig = self.peft_config[adapter_name]
         adapters = list(self.gated(adapter_name).values())
-        gates = [adapter.gate for adapter in adapters]
-        threshold = config.sparsity * config.progress(step, steps)
-        threshold *= learning_rate if config.sparsity_unit == "learning_rate" else 1.0
-        flat = torch.cat(gates)
-        if config.target_ranks is None:
-            flat = soft_threshold(flat, threshold)
-        else:
-            flat = largest(flat, config.ranks_kept(len(flat), step, steps), threshold)
-        for gate, values in zip(gates, flat.split([len(gate) for gate in gates]), strict=True):
-            gate.copy_(values)
-        for adapter in adapters:
+        before = torch.cat([adapter.gate for adapter in adapters])
+        threshold = config.threshold(step, steps, learning_rate)
+        shrunk = soft_threshold(before, threshold)
+        after = shrunk
+        if config.target_ranks is not None:
+            after = largest(before, config.ranks_kept(len(before), step, steps), threshold)
+        cause = torch.where(shrunk == 0, THRESHOLD, TARGET).to(torch.int8)
+        sizes = [len(adapter.gate) for adapter in adapters]
+        for adapter, gate, own in zip(adapters, after.split(sizes), cause.split(sizes), strict=True):
+            adapter.gate.copy_(gate)
+            first = torch.where(adapter.zeroed_by == 0, own, adapter.zeroed_by)
+            adapter.zeroed_by.copy_(first.masked_fill(gate != 0, 0))
             adapter.proximal_steps = step
 
     @classmethod
@@ -173,7 +190,8 @@ class SoRAModel(Tuner):
         trained = any(adapter.B.requires_grad and adapter.B.detach().any() for adapter in adapters)
         if trained and not any(adapter.proximal_steps for adapter in adapters):
             warnings.warn(
-                "sora: no proximal step was taken, so no gate is 0; see SoRAModel.proximal_step.", stacklevel=2
+                "sora: no proximal step was taken, so no gate is 0; give the Trainer ketune.ProximalStep().",
+                stacklevel=2,
             )
         return super()._get_adapter_state_dict(model=model, **others)
 
@@ -207,18 +225,6 @@ class SoRAModel(Tuner):
         config.target_modules = sorted(config.target_modules)  # as a set it would be written in hash order
         config.save_pretrained(str(folder))
         save_file(weights, Path(folder) / "adapter_model.safetensors", metadata={"format": "pt"})
-
-
-def soft_threshold(values: Tensor, threshold: float) -> Tensor:
-    """sign(v) max(|v| - threshold, 0), exactly 0 for |v| up to the threshold."""
-    return values.sign() * (values.abs() - threshold).clamp_min(0)
-
-
-def largest(values: Tensor, count: int, threshold: float) -> Tensor:
-    """The `count` values of largest size, soft-thresholded by so little that none of them dies; 0 elsewhere."""
-    size, order = values.abs().sort(descending=True, stable=True)
-    survivors = soft_threshold(values, min(threshold, float(size[count - 1]) / 2))
-    return torch.zeros_like(values).index_copy_(0, order[:count], survivors[order[:count]])
 
 
 ADAPTER = register("sora", SoRAConfig, SoRAModel)
