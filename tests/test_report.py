@@ -19,7 +19,18 @@ from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
 from ketune.records import RunScores, Trial, Tuning
-from ketune.report import caveats, comparisons, exports, ledger, moved, opening, rates, results
+from ketune.report import (
+    caveats,
+    comparisons,
+    exports,
+    ledger,
+    moved,
+    opening,
+    rate_figure,
+    rates,
+    results,
+    style,
+)
 from report_project import ABOUT, ROOT, Study, write
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u2028 $x_1$ "
@@ -431,6 +442,9 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     row = rates.table(told).cells.loc[0]
     assert [row[name].text for name in ("Trials", "Validation loss", "Untrained")] == ["5", "1.8500", "2.0000"]
     assert rates.gate(told) == (False, "at the edge of a range: LoRA")
+    assert rate_figure.validation_loss(plain, style.looks(plain)) is None
+    drawn = rate_figure.validation_loss(told, style.looks(told))
+    assert "LoRA: weights" in drawn.svg and "crosses" in drawn.caption
     said = " ".join(caveats.caveats(told, comparisons.judge(told)))
     assert "smallest rate that was tried" in said and "1.7000, set aside, because" in said
     assert "no recorded search" not in said and "another setting" not in said

@@ -19,6 +19,7 @@ from ketune.report import (
     moved,
     opening,
     paper,
+    rate_figure,
     rates,
     tables,
 )
@@ -43,6 +44,7 @@ class Contents:
     tradeoffs: list[Drawing]
     costs: Table
     moved: Table | None
+    validation_loss: Drawing | None
     learning_curves: Drawing | None
     claims: Table | None
     forgetting: Drawing | None
@@ -94,6 +96,7 @@ def compute(results: Results, looks: Mapping[str, Look], intervals: pd.DataFrame
         tradeoffs=[drawing for drawing in drawn if drawing is not None],
         costs=tables.costs(results, len(machines) == 1),
         moved=moved.table(results),
+        validation_loss=rate_figure.validation_loss(results, looks),
         learning_curves=figures.learning_curves(results, looks),
         claims=claims.table(results),
         forgetting=effects.forgetting(results, looks),

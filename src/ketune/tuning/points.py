@@ -1,7 +1,7 @@
 """Which rates to try: low-discrepancy points over a method's whole ranges, then a few in a box around the best.
 
 This is Fang and Wang's sequential number-theoretic optimisation (Number-theoretic Methods in Statistics, 1994, ch. 3)
-with Sobol' points, in the logarithm of the rates. Every rate is tried at as many levels as there are points, so the
+on good lattice points, in the logarithm of the rates. Every rate is tried at as many levels as there are points, so the
 number of trials need not grow with the number of rates, as it would on a grid. No random number is drawn.
 """
 
@@ -9,15 +9,15 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.stats import qmc
 
 from ketune.ground.checks import Range
 
+GENERATORS = (1, 3, 5, 7)  # odd, so that every rate takes each level once where the number of points is a power of two
 DIGITS = 3  # of a rate: trials that lie closer than that do not differ
 
 
 def over(ranges: Mapping[str, Range], count: int) -> list[dict[str, float]]:
-    """`count` points over the whole of `ranges`; a power of two, at which Sobol' points fill every range evenly."""
+    """`count` points over the whole of `ranges`; a power of two, at which they fill every range evenly."""
     return _spread({name: (math.log(r.low), math.log(r.high)) for name, r in ranges.items()}, count)
 
 
@@ -40,8 +40,8 @@ def around(
 def _spread(box: Mapping[str, tuple[float, float]], count: int) -> list[dict[str, float]]:
     if not box or not count:
         return []
-    sobol = qmc.Sobol(len(box), scramble=False).random_base2(count.bit_length() - 1)
-    unit = sobol + 0.5 / count  # from the lower corners of their cells to the middles
+    lattice = np.outer(np.arange(count), GENERATORS[: len(box)]) % count
+    unit = (lattice + 0.5) / count  # (count, rates): the middles of the levels
     low, high = np.array(list(box.values())).T
     return [
         {name: float(f"{math.exp(x):.{DIGITS}g}") for name, x in zip(box, point, strict=True)}
