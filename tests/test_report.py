@@ -516,3 +516,8 @@ def test_a_page_names_its_results_and_not_the_seconds_that_they_took(
     curve = Path("data/curves/lora-0.csv")
     curve.write_text(re.sub(r"^1,[\d.]+", "1,9.5", curve.read_text(), flags=re.MULTILINE))
     assert rendered()[0] != digest
+
+
+def test_departures_from_the_sources_are_in_the_ledger(study: Path) -> None:
+    listed = {(row["Method"], row["Departure"]) for row in table(study, "ledger_departures")}
+    assert ("QAA", "Features are centred by their mean over training data.") in listed

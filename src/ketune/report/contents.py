@@ -83,7 +83,7 @@ def compute(results: Results, looks: Mapping[str, Look], intervals: pd.DataFrame
     planted = calibration.read()
     several = len(results.methods) > 1
     by_bucket = [buckets.losses(results), buckets.differences(results)]
-    ledgers = [ledger.equal(results), ledger.differing(results), rates.table(results)]
+    ledgers = [ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)]
     return Contents(
         opening=opening.opening(results),
         statements=opening.statements(results, judgement),

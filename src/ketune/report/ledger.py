@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ketune import methods
 from ketune.ground import layout
 from ketune.records import Machine
 from ketune.report import cells
@@ -38,6 +39,18 @@ def differing(results: Results) -> Table | None:
         own = {key.replace("_", " "): Cell(_shown(sections[method].get(key, ABSENT))) for key in keys}
         rows.append({"Method": Cell(results.title(method), method=method), **own})
     return cells.table("ledger_differing", "What differed: each method's own parameters.", rows)
+
+
+def departures(results: Results) -> Table | None:
+    """In what each method differs from its source, with the settings it ran with."""
+    rows = [
+        {"Method": Cell(results.title(method), method=method), "Departure": Cell(text),
+         "Source": Cell(methods.declared(method).source)}
+        for method in results.methods
+        for text in methods.departures(method, results.settings.sections[method])
+    ]  # fmt: skip
+    caption = "In what the methods here differ from their sources, with the settings of this report."
+    return cells.table("ledger_departures", caption, rows)
 
 
 def _shown(value: Any) -> str:
