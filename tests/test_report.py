@@ -26,10 +26,12 @@ from ketune.report import (
     ledger,
     moved,
     opening,
+    paper,
     rate_figure,
     rates,
     results,
     style,
+    tables,
 )
 from report_project import ABOUT, ROOT, Study, write
 
@@ -256,6 +258,7 @@ def test_the_paper_stands_beside_ours_row_by_row(study: Path) -> None:
     assert float(row["Difference"]) == pytest.approx(ours - 2.96, abs=1e-4)
     assert (row["Backbone"], row["Data"], row["Steps"]) == ("differs", "differs", "differs")
     assert {method for method, _ in rows} == {"LoRA", "QAA"}
+    assert {row["Difference"] for (_, metric), row in rows.items() if metric == "BERT-F1"} == {""}
     sizes = {row["Method"]: row for row in table(study, "paper_table1")}
     assert float(sizes["LoRA"]["Published"]) == 147_456
 
@@ -273,8 +276,6 @@ def test_the_papers_setting_is_recognised(study: Path, monkeypatch: pytest.Monke
     for block, values in changed.items():
         for key, value in values.items():
             object.__setattr__(getattr(found.settings, block), key, value)
-    from ketune.report import paper
-
     assert [match.meets for match in paper.matches(found)] == [True, True, True, True, False]
     assert "the paper's" in paper.warning(found)
 
@@ -441,6 +442,7 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     told = read(tmp_path, monkeypatch)
     row = rates.table(told).cells.loc[0]
     assert [row[name].text for name in ("Trials", "Validation loss", "Untrained")] == ["5", "1.8500", "2.0000"]
+    assert f"Each recorded search ran 5 trials of {plain.settings.train.steps} steps" in rates.table(told).caption
     assert rates.gate(told) == (False, "at the edge of a range: LoRA")
     assert rate_figure.validation_loss(plain, style.looks(plain)) is None
     drawn = rate_figure.validation_loss(told, style.looks(told))
@@ -455,6 +457,25 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     assert read(tmp_path, monkeypatch).tunings["lora"].search is None, "another rate's search proves nothing"
 
 
+def test_searches_are_called_equal_only_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = read(write(tmp_path, Study(["lora", "qaa"], [0])), monkeypatch)
+    assert "No search is recorded." in rates.table(plain).caption
+    for method, steps in (("lora", 30), ("qaa", 7)):
+        search = searched(plain.tunings[method].rates, plain.settings, steps=steps)
+        files.write_json(tmp_path / layout.recorded_tuning(method), search)
+    assert "not equal in trials, seeds or steps" in rates.table(read(tmp_path, monkeypatch)).caption
+
+
+def test_a_control_that_stood_still_forbids_a_word_on_the_circuit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Study(QAA_ARMS, [0, 1, 2], effects={"qaa": -0.6}, still={("lora_matched", "weights")})
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    assert judgement.attributions["qaa"].contributes
+    texts = [statement.text for statement in opening.statements(found, judgement)]
+    assert texts[1] == "QAA: nothing is said about its circuit, as parts of LoRA (matched) stood still."
+
+
 def test_a_part_that_stood_still_voids_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study(["base", "lora", "qaa"], [0, 1, 2], still={("qaa", "angles")})
     found = read(write(tmp_path, study), monkeypatch)
@@ -464,7 +485,10 @@ def test_a_part_that_stood_still_voids_the_verdict(tmp_path: Path, monkeypatch: 
     (sentence,) = moved.void(found).values()
     assert sentence.startswith("QAA: no verdict") and "angles moved 0.0001 rad" in sentence and "3 of 3" in sentence
     assert moved.gate(found) == (False, sentence)
-    assert sentence in caveats.caveats(found, comparisons.judge(found))
+    judgement = comparisons.judge(found)
+    assert sentence in caveats.caveats(found, judgement)
+    assert [statement.text for statement in opening.statements(found, judgement)] == [sentence]
+    assert {cell.text for cell in tables.verdict(found, judgement).cells["Verdict"]} == {"void"}
     quiet = read(write(tmp_path, replace(study, still=set())), monkeypatch)
     assert moved.void(quiet) == {} and moved.gate(quiet) == (True, "3 parts")
 

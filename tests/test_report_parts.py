@@ -1,10 +1,10 @@
 """Cells, labels, cards and the other parts of the report on their own."""
 
+import itertools
 import json
 import shutil
 import subprocess
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from matplotlib.markers import MarkerStyle
 
 from ketune.ground import files, layout, params
 from ketune.records import Answer, Example
-from ketune.report import browser, buckets, cards, cells, comparisons, drawing, figures, results, style, tables
+from ketune.report import browser, buckets, cards, cells, comparisons, cuts, drawing, figures, results, style, tables
 from ketune.report.cells import Cell, Table
 from report_project import Study, write
 
@@ -26,7 +26,7 @@ def test_labels_keep_their_order_and_their_distance(heights: list[float], gap: f
     heights = sorted(heights)
     placed = drawing.apart(heights, gap)
     assert len(placed) == len(heights)
-    assert all(b - a >= gap * (1 - 1e-9) for a, b in pairwise(placed))
+    assert all(b - a >= gap * (1 - 1e-9) for a, b in itertools.pairwise(placed))
     assert placed[0] >= 0
 
 
@@ -146,5 +146,23 @@ def test_metrics_of_cut_answers_are_marked_and_the_cut_ones_counted(
     base, lora = cells.iloc[0], cells.iloc[1]
     count = len(found.of("lora")[0].answers)
     assert (base["Answers cut"].text, lora["Answers cut"].text) == (f"0 of {2 * count}", f"{count} of {2 * count}")
-    assert tables.CUT in lora["BLEU ↑"].text and tables.CUT not in base["BLEU ↑"].text
-    assert tables.CUT not in lora["Held-out loss ↓"].text
+    assert cuts.MARK in lora["BLEU ↑"].text and cuts.MARK not in base["BLEU ↑"].text
+    assert cuts.MARK not in lora["Held-out loss ↓"].text
+
+
+def test_nothing_is_judged_on_metrics_of_cut_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(["base", "lora", "qaa"], [0, 1, 2], prompts=30, effects={"qaa": -0.45, "lora": 0.2})
+    monkeypatch.chdir(write(tmp_path, study))
+
+    def judged() -> tuple[str, dict[str, str]]:
+        found = results.read(params.load())
+        table = tables.other_verdicts(found, comparisons.other_metrics(found))
+        return table.cells.iloc[0]["ROUGE-L ↑"].text, comparisons.separated_best(found)
+
+    text, best = judged()
+    assert "better" not in text and text.endswith(cuts.MARK) and set(best) == {"loss"}
+    for method, seed in itertools.product(study.methods, study.seeds):
+        path = layout.Run(method, seed).rows("answers")
+        files.write_rows(path, [replace(row, finished=True) for row in files.read_rows(path, Answer)])
+    text, best = judged()
+    assert text.endswith("better") and best["rougeL"] == "qaa"

@@ -7,7 +7,7 @@ import numpy as np
 
 from ketune import methods
 from ketune.metrics import bertscore
-from ketune.report import ledger, moved, paper, rates
+from ketune.report import cuts, ledger, moved, paper, rates
 from ketune.report.cells import number
 from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
@@ -27,7 +27,7 @@ def _seeds(results: Results, judgement: Judgement) -> list[str]:
             f"{count} of at least three seeds: the spread between training runs is unknown, and no interval covers it."
         ]
     if count < FEW_SEEDS:
-        return [f"{count} seeds: enough for an interval over seeds, which then is wide; five are usual."]
+        return [f"{count} seeds: the spread between training runs is estimated from {count} runs of each method."]
     return []
 
 
@@ -36,8 +36,8 @@ def _untuned(results: Results, judgement: Judgement) -> list[str]:
         return ["The untuned model is not among the methods: nobody can see what tuning adds or forgets."]
     base = results.mean("base", "loss")
     found = [
-        f"{results.title(method)} is worse than the untuned model on held-out loss: it did not learn in these steps, "
-        "or its learning rate is wrong."
+        f"{results.title(method)}: the mean held-out loss, {number(results.mean(method, 'loss'), 3)}, lies above the "
+        f"untuned model's, {number(base, 3)}."
         for method in results.methods
         if method != "base" and results.mean(method, "loss") > base
     ]
@@ -104,7 +104,7 @@ def _answers(results: Results, judgement: Judgement) -> list[str]:
     named = [f"{title} {count}" for title, count in empty.items() if count]
     if named:
         found.append(f"Empty answers, which score 0: {', '.join(named)}.")
-    cut, answers = map(sum, zip(*(results.cut(method) for method in results.methods), strict=True))
+    cut, answers = map(sum, zip(*(cuts.counted(results, method) for method in results.methods), strict=True))
     if cut:
         found.append(f"{cut:,} of {answers:,} answers were cut at {results.settings.generate.max_new_tokens} tokens.")
     if results.settings.score.bert_model in bertscore.PACKAGED:
@@ -150,9 +150,9 @@ def _power(results: Results, judgement: Judgement) -> list[str]:
         return found
     return [
         *found,
-        f"In its least sure comparison the design finds differences in held-out loss only above "
-        f"{number(worst.detectable, 3)} nats per token, more than the margin of {report.margin:g} that counts as "
-        "comparable.",
+        f"In its least sure comparison, on its own and before any correction, a true difference in held-out loss is "
+        f"found four times in five from about {number(worst.detectable, 3)} nats per token on, more than the margin of "
+        f"{report.margin:g} that counts as comparable.",
     ]
 
 

@@ -13,7 +13,7 @@ LATEX = str.maketrans(
     {character: rf"\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", MINUS: "$-$", "–": "--",
        "±": r"$\pm$", "→": r"$\to$", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "≥": r"$\geq$", "≤": r"$\leq$",
-       "×": r"$\times$", "³": "$^3$", "✂": r"$\dagger$", "√": r"$\surd$"}
+       "×": r"$\times$", "³": "$^3$", "†": r"$\dagger$", "√": r"$\surd$"}
 )  # fmt: skip
 
 

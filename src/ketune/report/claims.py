@@ -57,8 +57,8 @@ def tested(results: Results) -> dict[Claim, Verdict]:
 
 def table(results: Results) -> Table | None:
     """Each claim that can be tested, the test's word and numbers."""
-    rows = []
-    for claim, found in tested(results).items():
+    rows, judged = [], tested(results)
+    for claim, found in judged.items():
         word = WORDS.get(found.word, found.word)
         statement = f"{results.title(claim.method)} {WORDING[claim.what]} {results.title(claim.other)}"
         note = interval(found.low, found.high, 4, signed=True)
@@ -73,4 +73,6 @@ def table(results: Results) -> Table | None:
         "loss over all steps, and variance of the loss's change from step to step. Below 0 speaks for the statement. "
         "Steps are resampled as if independent; a curve's trend is shared by both sides of each pair."
     )
+    if any(found.seeds_missing for found in judged.values()):
+        caption += " With fewer than three seeds the words hold for these very runs."
     return cells.table("paper_claims", caption, rows)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ketune import methods, metrics, statistics
 from ketune.ground.params import Report
+from ketune.report import cuts
 from ketune.report.results import Results
 from ketune.statistics import Attribution, Measure, Resampling, Verdict
 
@@ -116,12 +117,17 @@ def pairwise(results: Results) -> Pairwise:
 
 
 def separated_best(results: Results) -> dict[str, str]:
-    """Metric → the method whose mean is best, where the paired test separates it from every other, corrected."""
+    """Metric → the method whose mean is best, where the paired test separates it from every other, corrected.
+
+    A metric of answers that were cut has none.
+    """
     found = {}
     for metric in metrics.every():
         sign = 1 if metric.lower_is_better else -1
         best = min(results.methods, key=lambda method, key=metric.key, sign=sign: sign * results.mean(method, key))
-        others = [(best, other) for other in results.methods if other != best]
+        others = (
+            [] if cuts.touch(results, metric, *results.methods) else [(best, o) for o in results.methods if o != best]
+        )
         judged = _verdicts(results, others, metric.key)
         if judged and all(verdict.word == "better" for verdict in judged.values()):
             found[metric.key] = best

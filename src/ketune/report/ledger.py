@@ -11,19 +11,18 @@ from typing import Any
 
 from ketune import methods
 from ketune.ground import layout
+from ketune.ground.params import BLOCKS
 from ketune.records import Machine
 from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, number
 from ketune.report.results import Results
-
-FIXED = ("data", "language_model", "train", "tune", "generate", "score", "report")
 
 
 def equal(results: Results) -> Table | None:
     """Every parameter that is the same for all methods."""
     rows = [
         {"Parameter": Cell(f"{block}.{key}"), "Value": Cell("none" if value is None else str(value))}
-        for block in FIXED
+        for block in BLOCKS
         for key, value in asdict(getattr(results.settings, block)).items()
     ]
     return cells.table("ledger_equal", "The same for every method.", rows)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from ketune.report import paper
+from ketune import methods
+from ketune.report import moved, paper
 from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
 from ketune.statistics import Attribution
@@ -82,19 +83,31 @@ class Statement:
 
 
 def statements(results: Results, judgement: Judgement) -> list[Statement]:
-    """For each quantum method: how it stands to the reference, and whether its circuit contributes."""
+    """For each quantum method: how it stands to the reference, and whether its circuit contributes.
+
+    Of a method, or against one, of which a part that was to learn stood still nothing is said but that.
+    """
     found = []
-    reference = results.settings.report.reference
+    reference, void = results.settings.report.reference, moved.void(results)
     for method, attribution in judgement.attributions.items():
+        if method in void:
+            found.append(Statement(void[method], "open"))
+            continue
         verdict = judgement.verdicts.get((method, reference))
-        if verdict is not None:
+        if verdict is not None and reference not in void:
             words = {"better": "better than", "worse": "worse than", "comparable": "comparable with"}
             word = words.get(verdict.word, "not distinguishable from")
             mark = verdict.word if verdict.word in ("better", "worse") else "open"
             scope = ", in these very runs" if verdict.seeds_missing else ""
             text = f"{results.title(method)} is {word} {results.title(reference)} on held-out loss{scope}."
             found.append(Statement(text, mark))
-        found.append(contribution(results, method, attribution))
+        still = [control for control in methods.controls(method) if control in void]
+        if still:
+            named = results.named(still)
+            text = f"{results.title(method)}: nothing is said about its circuit, as parts of {named} stood still."
+            found.append(Statement(text, "open"))
+        else:
+            found.append(contribution(results, method, attribution))
     return found
 
 

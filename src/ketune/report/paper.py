@@ -6,8 +6,9 @@ seeds, no intervals; learning rates, batch size, prompt, decoding and BERTScore 
 
 from dataclasses import dataclass
 
+from ketune import metrics
 from ketune.ground.params import Params
-from ketune.report import cells
+from ketune.report import cells, cuts
 from ketune.report.cells import Cell, Table, numeral
 from ketune.report.results import Results
 
@@ -117,10 +118,15 @@ def scores(results: Results) -> Table | None:
             published, ours = getattr(ROWS[method], key), results.mean(method, key)
             rows.append({
                 "Method": Cell(results.title(method), method=method), "Metric": Cell(title),
-                "Published": numeral(published, 2), "Ours": numeral(ours, 2),
-                "Difference": numeral(ours - published, 2, signed=True), **setting,
+                "Published": numeral(published, 2),
+                "Ours": cuts.marked(results, numeral(ours, 2), metrics.named(key), method),
+                "Difference": numeral(None if key == "bertscore" else ours - published, 2, signed=True), **setting,
             })  # fmt: skip
-    return cells.table("paper_table3", f"Scores: Table 3 of {SOURCE} beside this run.", rows)
+    caption = (
+        f"Scores: Table 3 of {SOURCE} beside this run. BERTScores have no difference: the paper does not name its "
+        f"model, and those of two models do not compare.{cuts.footnote(results)}"
+    )
+    return cells.table("paper_table3", caption, rows)
 
 
 def conditions(results: Results) -> Table | None:
@@ -144,7 +150,4 @@ def warning(results: Results) -> str:
         return (
             "Backbone, data and budget are the paper's; it does not state learning rates, batch, prompt and decoding."
         )
-    return (
-        f"This is no replication, and the numbers are not expected to agree; what differs: {', '.join(differing)}. "
-        "At most the order of the methods within a metric can be compared."
-    )
+    return f"This is no replication, and the numbers are not expected to agree; what differs: {', '.join(differing)}."

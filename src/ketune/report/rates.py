@@ -4,6 +4,8 @@ A search is the record of the stage `tune`, in data/tuned; for rates that params
 in reports/tuned, kept in git, where that one found the very same numbers.
 """
 
+from collections.abc import Mapping
+
 from ketune import tuning
 from ketune.records import Search
 from ketune.report import cells
@@ -69,13 +71,25 @@ def table(results: Results) -> Table | None:
         row = {"Method": Cell(results.title(method), method=method),
                "Rates": Cell(tuning.shown(results.tunings[method].rates))}  # fmt: skip
         rows.append(row | (_search(search, results.tunings[method].rates) if search else _none()))
-    budget = results.settings.tune
     caption = (
-        f"Learning rates: {budget.trials} trials over the ranges, {budget.refined} around the best, the best "
-        f"{budget.confirmed} again on a second seed, the same for every method, judged on validation records. Noise: "
-        "standard error of the difference between two candidates; within it the smaller rates win."
+        f"Learning rates, judged on validation records. {_budget(searches(results))} Noise: standard error of the "
+        "difference between two candidates; within it the smaller rates win."
     )
     return cells.table("learning_rates", caption, rows)
+
+
+def _budget(found: Mapping[str, Search]) -> str:
+    """Whether the recorded searches were equal in trials, seeds and steps, read off their records."""
+    budgets = {
+        (len(search.trials), len({trial.seed for trial in search.trials}), search.setting["steps"])
+        for search in found.values()
+    }
+    if not budgets:
+        return "No search is recorded."
+    if len(budgets) > 1:
+        return "The searches were not equal in trials, seeds or steps."
+    [(trials, seeds, steps)] = budgets
+    return f"Each recorded search ran {trials} trials of {steps} steps over {seeds} seed{'s' if seeds > 1 else ''}."
 
 
 def _search(search: Search, rates: dict[str, float]) -> dict[str, Cell]:

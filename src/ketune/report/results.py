@@ -118,11 +118,6 @@ class Results:
         """A metric's corpus value, mean over seeds."""
         return float(self.means.at[method, metric])
 
-    def cut(self, method: str) -> tuple[int, int]:
-        """Answers of a method that were cut at the token limit, and all of them, over its seeds."""
-        answers = [answer for run in self.of(method) for answer in run.answers]
-        return sum(not answer.finished for answer in answers), len(answers)
-
     def sums(self, method: str, metric: str) -> Array:
         """The numbers that a metric's score follows from, for each row of what it reads: (S, P, K)."""
         return np.array([run.scores.metrics[metric].sums for run in self.of(method)], dtype=float)

@@ -1,18 +1,15 @@
 """The tables: results in, cells out. Words of judgement come from the statistics alone."""
 
-from dataclasses import replace
-
 import pandas as pd
 
 from ketune import methods, metrics
 from ketune.metrics import Metric
+from ketune.report import cuts, moved
 from ketune.report.cells import Cell, Table, interval, number, numeral, probability, table
 from ketune.report.comparisons import Judgement, Pairwise
 from ketune.report.results import Results
 from ketune.statistics import Verdict
 
-CUT = "✂"
-"""Marks a metric of answers of which some were cut."""
 MARKS = {"better": "better", "worse": "worse", "comparable": "comparable", "not distinguishable": "open"}
 # column → (measured, unit, digits)
 MEASURED = {"Seconds": ("wall_seconds", 1, 1), "Tokens/s": ("tokens_per_second", 1, 0),
@@ -21,14 +18,15 @@ MEASURED = {"Seconds": ("wall_seconds", 1, 1), "Tokens/s": ("tokens_per_second",
 
 def verdict(results: Results, judgement: Judgement) -> Table | None:
     """Each comparison of the study on held-out loss: the word, and all that it rests on."""
-    report = results.settings.report
+    report, void = results.settings.report, moved.void(results)
     rows = []
     for (method, other), found in judgement.verdicts.items():
+        stood_still = method in void or other in void
         note = interval(found.low, found.high, 3, signed=True)
         rows.append({
             "Method": Cell(results.title(method), method=method),
             "Against": Cell(results.title(other), method=other, note=methods.declared(other).isolates),
-            "Verdict": Cell(found.word, mark=MARKS[found.word]),
+            "Verdict": Cell("void", mark="open") if stood_still else Cell(found.word, mark=MARKS[found.word]),
             "Difference": numeral(found.difference, 3, signed=True, note=note),
             "Adjusted p": probability(found.adjusted_p), "Detectable": numeral(found.detectable, 3),
             "Seeds": numeral(found.seeds, 0), "References": numeral(found.prompts, 0),
@@ -36,8 +34,11 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
     caption = (
         f"Held-out loss, method less opponent (below 0 is better), {100 * report.confidence:g} % interval, paired by "
         f"seed and reference text, p corrected over this table (Holm). Comparable: within ±{report.margin:g} nats per "
-        "token. Detectable: the smallest true difference that would be found four times in five."
+        "token. Detectable: the smallest true difference that would be found four times in five, estimated without "
+        "that correction."
     )
+    if void:
+        caption += " Void: a part of one of the two that was to learn stood still."
     return table("verdict", caption, rows)
 
 
@@ -46,23 +47,24 @@ def other_verdicts(results: Results, found: dict[str, dict[tuple[str, str], Verd
     rows = []
     for method, other in next(iter(found.values())):
         named = {column: Cell(results.title(m), method=m) for column, m in (("Method", method), ("Against", other))}
-        judged = {
-            _heading(metric): _judged(found[metric.key][method, other], metric.digits)
-            for metric in metrics.every() if metric.key in found
-        }  # fmt: skip
-        rows.append(named | judged)
+        for metric in (metric for metric in metrics.every() if metric.key in found):
+            cut = cuts.touch(results, metric, method, other)
+            judged = _judged(found[metric.key][method, other], metric.digits, silent=cut)
+            named[_heading(metric)] = cuts.marked(results, judged, metric, method, other)
+        rows.append(named)
     caption = (
         "The other metrics: method less opponent with its interval; the word better or worse only where the test, "
         "corrected within a metric (Holm), says so."
     )
-    return table("verdict_other_metrics", caption, rows)
+    return table("verdict_other_metrics", caption + cuts.footnote(results), rows)
 
 
-def _judged(found: Verdict, digits: int) -> Cell:
+def _judged(found: Verdict, digits: int, *, silent: bool) -> Cell:
     note = interval(found.low, found.high, digits, signed=True)
     text = number(found.difference, digits, signed=True)
-    word = f" {found.word}" if found.word in ("better", "worse") else ""
-    return Cell(text + word, found.difference, note, MARKS[found.word])
+    if silent or found.word not in ("better", "worse"):
+        return Cell(text, found.difference, note, "open")
+    return Cell(f"{text} {found.word}", found.difference, note, MARKS[found.word])
 
 
 def _heading(metric: Metric) -> str:
@@ -75,25 +77,19 @@ def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> 
     for method in results.methods:
         row = {"Method": Cell(results.title(method), method=method)}
         row["Trained parameters"] = numeral(results.trainable(method), 0)
-        cut, answers = results.cut(method)
+        cut, answers = cuts.counted(results, method)
         for metric in metrics.every():
             note = interval(*intervals.loc[(method, metric.key), ["low", "high"]], metric.digits)
             mark = "best" if best.get(metric.key) == method else ""
             cell = numeral(results.mean(method, metric.key), metric.digits, note=note, mark=mark)
-            marked = cut and metric.reads == "answers"
-            row[_heading(metric)] = replace(cell, text=f"{cell.text} {CUT}") if marked else cell
+            row[_heading(metric)] = cuts.marked(results, cell, metric, method)
         row["Answers cut"] = Cell(f"{cut:,} of {answers:,}", cut / answers)
         rows.append(row)
     caption = (
         f"Mean over seeds with {100 * results.settings.report.confidence:g} % interval. Bold: better than every other "
         "method by the paired test, corrected."
     )
-    if any(results.cut(method)[0] for method in results.methods):
-        caption += (
-            f" {CUT} Some answers were cut at {results.settings.generate.max_new_tokens} tokens: the metric scores "
-            "beginnings of answers there, and favours whoever answers shortly."
-        )
-    return table("quality", caption, rows)
+    return table("quality", caption + cuts.footnote(results), rows)
 
 
 def signatures(results: Results) -> list[tuple[str, str]]:
