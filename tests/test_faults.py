@@ -13,6 +13,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, Project, environment
-from ketune.ground import files, process
+from ketune.ground import faults, files, process
 from ketune.ground.errors import InputError
 
 KILLS = int(os.environ.get("KETUNE_KILLS", "2"))
@@ -205,21 +206,41 @@ def test_a_read_only_folder_is_one_sentence_and_results_stay(mounted: Project, c
         (MemoryError(), "batch_size"),
         (RuntimeError("unable to mmap 9 bytes from <model.safetensors>: Cannot allocate memory"), "out of memory"),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "out of memory"),
+        (RuntimeError("std::bad_alloc"), "out of memory"),
+        (OSError(12, "Cannot allocate memory"), "out of memory"),
         (PermissionError(13, "Permission denied", "a/b"), "a/b"),
         (KeyError("a defect"), None),
         (FileNotFoundError(2, "No such file"), "No such file"),
     ],
 )
 def test_faults_of_the_machine_are_told_from_defects(error: Exception, words: str | None) -> None:
-    told = process.fault_of_machine(error)
+    told = faults.of_machine(error)
     assert (told is None) == (words is None) and (words is None or words in told)
 
 
-def test_too_little_memory_is_one_sentence(done: Project) -> None:
-    result = subprocess.run(["python", "stages/train.py", "qaa", "0"], cwd=done.folder, capture_output=True, text=True,
-                            env=environment(cold=True) | {"PYTHONPATH": "src"}, timeout=120, check=False,
-                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (500_000_000,) * 2))  # fmt: skip
+@pytest.mark.parametrize(
+    ("stage", "kilobytes"),
+    [("train.py qaa 0", 500_000), ("generate.py qaa 0", 600_000), ("report.py", 430_000), ("report.py", 480_000)],
+)
+def test_too_little_memory_is_one_sentence(done: Project, stage: str, kilobytes: int) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (1024 * kilobytes,) * 2)
+
+    result = subprocess.run(["python", *f"stages/{stage}".split()], cwd=done.folder, capture_output=True, text=True,
+                            env=environment(cold=True) | {"PYTHONPATH": "src"}, timeout=60, check=False,
+                            preexec_fn=limit)  # fmt: skip
     assert result.returncode == 1 and result.stderr.count("\n") == 1 and "out of memory" in result.stderr
+
+
+def test_a_thread_without_memory_ends_the_stage(tmp_path: Path) -> None:
+    script = (
+        "from ketune.ground import process\nimport threading, time\n"
+        "def fail():\n    raise MemoryError\n"
+        "threading.Thread(target=fail).start()\ntime.sleep(60)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False,
+                            env=os.environ | {"PYTHONPATH": str(ROOT / "src")})  # fmt: skip
+    assert result.returncode == 1 and "out of memory" in result.stderr
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])

@@ -5,15 +5,16 @@ settings below must stand before torch is loaded.
 """
 
 import ctypes
-import errno
+import mmap
 import os
-import re
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from types import TracebackType
 
+from ketune.ground import faults
 from ketune.ground.errors import InputError
 
 # A waiting OpenMP thread sleeps: spinning costs a factor of 2.6 where cores are shared.
@@ -90,41 +91,12 @@ def _matrix_item() -> list[str]:
     return item.rsplit("-", 1) if item else []
 
 
-WITHOUT_MEMORY = "can't allocate|[Cc]annot allocate memory|out of memory|failed to map segment|can't start new thread"
-REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-
-
-def fault_of_machine(error: BaseException) -> str | None:
-    """What disk or memory refused, from an exception or one behind it, or None: then the exception is a defect.
-
-    Libraries in Rust write the system's error number into their text; torch's C++ writer does not even do that.
-    """
-    if isinstance(error, OSError):
-        return _of_disk(error.strerror or str(error), error.filename)
-    behind: BaseException | None = error
-    while behind is not None:
-        if isinstance(behind, MemoryError) or re.search(WITHOUT_MEMORY, str(behind)):
-            return "out of memory; lower train.batch_size or generate.batch_size and run again"
-        if isinstance(behind, OSError) and behind.errno in REFUSED:
-            return _of_disk(behind.strerror, behind.filename)
-        if number := re.search(r"\(os error (\d+)\)", str(behind)):
-            return _of_disk(os.strerror(int(number[1])), None)
-        if "inline_container" in str(behind):
-            return _of_disk("The disk is full or forbids writing", None)
-        behind = behind.__cause__ or behind.__context__
-    return None
-
-
-def _of_disk(reason: str, file: str | None) -> str:
-    return f"{reason}{f' ({file})' if file else ''}; nothing was left half-written, mend it and run again"
-
-
 def report_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Say what ends this process: one sentence where disk or memory is at fault, else the traceback of a defect.
 
     As `sys.excepthook` it also covers what happens before a stage begins: libraries may not even fit into memory.
     """
-    fault = fault_of_machine(error)
+    fault = faults.of_machine(error)
     if fault is None:
         sys.__excepthook__(kind, error, trace)
     else:
@@ -132,12 +104,30 @@ def report_fault(kind: type[BaseException], error: BaseException, trace: Traceba
         os._exit(1)  # without memory, what libraries do at exit fails too, and says so at length
 
 
-sys.excepthook = report_fault
-
-
 def _name() -> str:
     stage = " ".join(os.environ.get("DVC_STAGE", "").split())
     return stage or os.path.basename(sys.argv[0]).removesuffix(".py")
+
+
+sys.excepthook = report_fault
+threading.excepthook = lambda thread: report_fault(thread.exc_type, thread.exc_value, thread.exc_traceback)
+
+
+def require_address_space(size: int) -> None:
+    """Refuse to begin where a limit (`ulimit -v`) leaves fewer than `size` bytes of addresses; none is used up.
+
+    Raises:
+        MemoryError: there are fewer.
+    """
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0).close()
+    except OSError as error:
+        raise MemoryError from error
+
+
+if os.name == "posix":
+    # Below 0.7 GiB (report) to 1 GiB (generate) libraries abort while they load, or wait for memory without end.
+    require_address_space(1 << 30)
 
 
 def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = no_arguments) -> None:
