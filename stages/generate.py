@@ -27,7 +27,7 @@ def generate(name: str, seed: int) -> None:
     passages = files.read_rows(layout.RETENTION, Passage)
     limit = settings.train.max_tokens
     texts = {
-        "likelihood": tokens.tokenize(tokenizer, test[: settings.generate.likelihood_records], limit)[0],
+        "likelihood": tokens.tokenize(tokenizer, test[: settings.generate.likelihood_records], limit),
         "retention": [
             tokens.tokenize_passage(tokenizer, passage, limit)
             for passage in passages[: settings.generate.likelihood_records]

@@ -1,15 +1,15 @@
 """Data and language model, ready for every run.
 
 reads:  data.source (or data.hub), data.retention
-params: data, language_model; train.batch_size, generate.prompts and generate.likelihood_records, to see at once whether
-        there are records enough
+params: data, language_model; train.batch_size, train.max_tokens, generate.prompts and generate.likelihood_records, to
+        see at once whether there are records enough that fit
 writes: data/prepared, data/model
 """
 
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 from pathlib import Path
 
-from ketune import corpus, language_model, weights
+from ketune import corpus, language_model, tokens, weights
 from ketune.ground import files, layout, params
 from ketune.records import Preparation
 
@@ -19,23 +19,37 @@ def prepare() -> None:
     settings = params.load()
     data = corpus.build(settings.data)
     passages = corpus.read_passages(Path(settings.data.retention))
+    asked = max(settings.generate.prompts, settings.generate.likelihood_records)
     needs = {
         "train": (settings.train.batch_size, "train.batch_size"),
         "validation": (1, "data.validation_fraction"),
-        "test": (max(settings.generate.prompts, settings.generate.likelihood_records), "generate.likelihood_records"),
+        "test": (asked, "generate.likelihood_records"),
     }
     corpus.require(data.examples, needs)
     with language_model.quiet(), files.replacing(layout.LANGUAGE_MODEL) as folder:
-        weights.fetch(settings.language_model, folder)
-    sizes = {split: len(examples) for split, examples in data.examples.items()}
+        tokenizer = weights.fetch(settings.language_model, folder)
+        used = data.examples | {"test": data.examples["test"][:asked]}
+        fewest = {"train": settings.train.batch_size, "validation": 1, "test": 1}
+        too_long = tokens.too_long(tokenizer, used, fewest, settings.train.max_tokens)
+        tokens.require_scored(tokenizer, passages)
+    summary = Preparation(
+        read=data.read,
+        dropped=data.dropped,
+        sizes={split: len(examples) for split, examples in data.examples.items()},
+        too_long=too_long,
+        passages=len(passages),
+    )
     with files.replacing(layout.PREPARED) as folder:
         for split, examples in data.examples.items():
             files.write_rows(folder / layout.split(split).name, examples)
         files.write_rows(folder / layout.RETENTION.name, passages)
-        summary = Preparation(read=data.read, dropped=data.dropped, sizes=sizes, passages=len(passages))
         files.write_json(folder / layout.SUMMARY.name, summary)
-    dropped = ", ".join(f"{count} × {reason}" for reason, count in data.dropped.items()) or "none"
-    print(f"{data.read} records read; dropped: {dropped}; " + ", ".join(f"{n} {s}" for s, n in sizes.items()))
+    print(f"{data.read} records read; dropped: {_counted(data.dropped)}; prompts too long: {_counted(too_long)}")
+    print(", ".join(f"{count} {split}" for split, count in summary.sizes.items()))
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} × {what}" for what, count in counts.items() if count) or "none"
 
 
 if __name__ == "__main__":

@@ -24,9 +24,7 @@ def train(name: str, seed: int) -> None:
     device = language_model.device(settings.train.device)
     with language_model.quiet():
         model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)
-    rows, too_long = tokens.tokenize(
-        tokenizer, files.read_rows(layout.split("train"), Example), settings.train.max_tokens
-    )
+    rows = tokens.tokenize(tokenizer, files.read_rows(layout.split("train"), Example), settings.train.max_tokens)
     language_model.fix_randomness(seed)
     model = method.attach(model)
     decisive = layout.dependencies("train", name)
@@ -45,7 +43,6 @@ def train(name: str, seed: int) -> None:
         card=method.card(model),
         moved=result.moved,
         resumed_from=result.resumed_from,
-        prompts_too_long=too_long,
     )
     files.write_json(run.cost, about)
     loss = f"last loss {result.curve[-1].loss:.3f}" if result.curve else "nothing to train"

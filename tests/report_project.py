@@ -101,7 +101,8 @@ def write(folder: Path, study: Study, **report: object) -> Path:
     examples = _examples(study, random)
     files.write_rows(folder / layout.split("test"), examples)
     sizes = {"train": 640, "validation": 80, "test": 80}
-    files.write_json(folder / layout.SUMMARY, Preparation(read=800, dropped={"duplicate": 3}, sizes=sizes, passages=5))
+    summary = Preparation(read=800, dropped={"duplicate": 3}, sizes=sizes, too_long={"train": 2, "test": 0}, passages=5)
+    files.write_json(folder / layout.SUMMARY, summary)
     for method in study.methods:
         rates = params[method].get("learning_rates", {})
         files.write_json(folder / layout.tuned(method), Tuning(rates=rates, search=None))
@@ -205,7 +206,6 @@ def _training(study: Study, run: layout.Run, parts: list[str]) -> TrainingRecord
         card=CARD if methods.declared(run.method).family == "quantum" else {},
         moved=tuple(_movement(part, (run.method, part) in study.still) for part in parts),
         resumed_from=0,
-        prompts_too_long=0,
     )
 
 

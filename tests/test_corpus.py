@@ -12,7 +12,7 @@ from conftest import byte_tokenizer, records
 from ketune import corpus, sources, tokens
 from ketune.ground.errors import InputError
 from ketune.ground.params import Data
-from ketune.records import Example
+from ketune.records import Example, Passage
 
 
 def data(path: Path, **changes: object) -> Data:
@@ -161,9 +161,7 @@ def test_no_text_moves_the_border_between_prompt_and_response(instruction: str, 
     clean = [text.encode("utf-8", "replace").decode() for text in (instruction, given_input, output)]
     example = Example(id="0", instruction=clean[0], input=clean[1], output=clean[2])
     tokenizer = byte_tokenizer()
-    rows, left_out = tokens.tokenize(tokenizer, [example], max_tokens=100_000)
-    assert left_out == 0
-    [row] = rows
+    [row] = tokens.tokenize(tokenizer, [example], max_tokens=100_000)
     assert tokenizer.decode(row.ids[row.response : -1]) == example.output
     assert tokenizer.decode(row.ids[: row.response]) == tokens.prompt(example)
     assert row.ids[-1] == tokenizer.eos_token_id and tokenizer.eos_token_id not in row.ids[:-1]
@@ -173,16 +171,31 @@ def test_long_records_are_cut_and_long_prompts_counted() -> None:
     tokenizer = byte_tokenizer()
     long_answer = Example(id="a", instruction="Write.", input="", output="y" * 5000)
     long_prompt = Example(id="b", instruction="x" * 5000, input="", output="y")
-    rows, left_out = tokens.tokenize(tokenizer, [long_answer, long_prompt], max_tokens=300)
-    assert [row.id for row in rows] == ["a"] and left_out == 1
-    assert len(rows[0].ids) == 300 and rows[0].response < 300
+    [row] = tokens.tokenize(tokenizer, [long_answer, long_prompt], max_tokens=300)
+    assert row.id == "a" and len(row.ids) == 300 and row.response < 300
+    splits = {"train": [long_answer, long_prompt]}
+    assert tokens.too_long(tokenizer, splits, {"train": 1}, 300) == {"train": 1}
+    with pytest.raises(InputError, match=r"train.max_tokens: 300 tokens leave room .* in 1 of 2 records of the train"):
+        tokens.too_long(tokenizer, splits, {"train": 2}, 300)
+
+
+def test_a_passage_of_one_token_is_refused() -> None:
+    tokens.require_scored(byte_tokenizer(), [Passage(id="a", text="ab")])
+    with pytest.raises(InputError, match=r"data.retention: the text 'a' is a single token"):
+        tokens.require_scored(byte_tokenizer(), [Passage(id="a", text="a")])
 
 
 def test_passages_are_read_or_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text('{"text": "Moss grows on stones."}\n')
     assert [p.text for p in corpus.read_passages(path)] == ["Moss grows on stones."]
-    for content, words in (("", "holds no passage"), ('{"txt": 1}\n', "line 1: a field 'text'")):
+    twice = '{"text": "Moss grows."}\n{"text": "moss  grows."}\n'
+    for content, words in (
+        ("", "holds no passage"),
+        ('{"txt": 1}\n', "line 1: a field 'text'"),
+        ('{"text": "\\u0007 \\u0000"}\n', "line 1: a field 'text'"),
+        (twice, "line 2: the same text stands above"),
+    ):
         path.write_text(content)
         with pytest.raises(InputError, match=words):
             corpus.read_passages(path)

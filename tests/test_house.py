@@ -130,9 +130,9 @@ METHODS = sorted(m.rpartition(".")[2] for m in MODULES if m.startswith("ketune.m
 
 # They decide whether and where a stage runs and how it refuses, never what it writes: DVC hashes the values that they
 # check, and the paths that they name stand in dvc.yaml as well. A changed word in them reruns nothing.
-INERT = {f"ketune.ground.{name}" for name in ("checks", "contrasts", "errors", "layout", "params", "process")} | {
-    "ketune.ground"
-}
+INERT = {
+    f"ketune.ground.{name}" for name in ("checks", "contrasts", "errors", "faults", "layout", "params", "process")
+} | {"ketune.ground"}
 
 
 @pytest.mark.parametrize("stage", PIPELINE)

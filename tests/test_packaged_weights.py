@@ -28,7 +28,7 @@ def test_the_packaged_model_learns_with_a_circuit_and_answers(folder: Path, tmp_
     assert sum(p.numel() for p in model.parameters()) == 134_515_008
     data = corpus.build(corpus.Data(**PARAMS["data"] | {"source": str(ROOT / PARAMS["data"]["source"])}))
     examples = sorted(data.examples["train"], key=lambda e: len(e.instruction + e.input + e.output))[40:44]
-    rows, _ = tokens.tokenize(tokenizer, examples, 128)
+    rows = tokens.tokenize(tokenizer, examples, 128)
     method = methods.load("qaa", PARAMS["qaa"])
     language_model.fix_randomness(0)
     adapted = method.attach(model)

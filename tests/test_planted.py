@@ -46,7 +46,7 @@ def loss(folder: Path, records_of: Path, teacher: str) -> float:
     model, tokenizer = language_model.load(folder / "model", "fp32", "cpu")
     if teacher != "base":
         model = adapters.load(folder / "teacher", model)
-    rows, _ = tokens.tokenize(tokenizer, texts(records_of), LONGEST)
+    rows = tokens.tokenize(tokenizer, texts(records_of), LONGEST)
     values = generation.likelihoods(model, rows, tokenizer.pad_token_id, 60)
     return sum(v.negative_log_likelihood for v in values) / sum(v.tokens for v in values)
 
@@ -74,8 +74,7 @@ def test_another_seed_is_another_model_and_other_records(made: dict[str, Path], 
 
 def test_a_record_is_one_token_a_word_and_its_end_is_cut_off(made: dict[str, Path]) -> None:
     _, tokenizer = language_model.load(made["qaa"] / "model", "fp32", "cpu")
-    rows, left_out = tokens.tokenize(tokenizer, texts(made["qaa"]), LONGEST)
-    assert left_out == 0
+    rows = tokens.tokenize(tokenizer, texts(made["qaa"]), LONGEST)
     for row, text in zip(rows, texts(made["qaa"]), strict=True):
         assert (row.response, len(row.ids)) == (2 + SIZES.prompt_words, LONGEST)
         assert tokenizer.eos_token_id not in row.ids  # unknown words would be that token

@@ -24,7 +24,7 @@ from ketune.training import checkpoints, cost, distribution, loop
 
 TOKENIZER = byte_tokenizer()
 EXAMPLES = [Example(id=f"{i:02d}", **record) for i, record in enumerate(records(24))]
-ROWS = tokens.tokenize(TOKENIZER, EXAMPLES, 400)[0]
+ROWS = tokens.tokenize(TOKENIZER, EXAMPLES, 400)
 LORA = {"r": 2, "alpha": 4.0, "dropout": 0.1, "learning_rates": {"weights": 0.02}}
 
 

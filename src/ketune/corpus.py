@@ -143,12 +143,15 @@ def read_passages(path: Path) -> list[Passage]:
     """
     if not path.is_file():
         raise InputError(f"data.retention: no file {str(path)!r}; give JSON lines with a field 'text'.")
-    passages = []
+    passages: dict[str, Passage] = {}
     for place, record in sources.jsonl(path):
         text = record.get("text") if isinstance(record, dict) else None
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or not _clean(text):
             raise InputError(f"{place}: a field 'text' that is not empty is expected.")
-        passages.append(Passage(id=_identity(text, ""), text=_clean(text)))
+        passage = Passage(id=_identity(_clean(text), ""), text=_clean(text))
+        if passage.id in passages:
+            raise InputError(f"{place}: the same text stands above; keep one.")
+        passages[passage.id] = passage
     if not passages:
         raise InputError(f"data.retention: {str(path)!r} holds no passage.")
-    return passages
+    return list(passages.values())

@@ -40,12 +40,14 @@ class Preparation:
         read: records in the source.
         dropped: reason → records that were left out.
         sizes: split → records.
+        too_long: split → records whose prompt fills `train.max_tokens`; of the test split, among those that are used.
         passages: paragraphs of neutral text.
     """
 
     read: int
     dropped: dict[str, int]
     sizes: dict[str, int]
+    too_long: dict[str, int]
     passages: int
 
 
@@ -176,7 +178,6 @@ class TrainingRecord:
         card: the method's own facts about what was trained, such as qubits or ranks left.
         moved: of each part of the method; empty where nothing was trained.
         resumed_from: the step that a checkpoint took over from, 0 for an undisturbed run.
-        prompts_too_long: training records that were left out because their prompt fills `train.max_tokens`.
     """
 
     parameters: ParameterCounts
@@ -187,7 +188,6 @@ class TrainingRecord:
     card: dict[str, Fact]
     moved: tuple[Movement, ...]
     resumed_from: int
-    prompts_too_long: int
 
 
 @dataclass(frozen=True, kw_only=True)

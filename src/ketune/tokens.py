@@ -6,10 +6,11 @@ Source of the prompt: Stanford Alpaca (Taori et al. 2023), its two templates, wi
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ketune.ground.errors import InputError
 from ketune.records import Example, Passage
 
 HEAD = "Below is an instruction that describes a task"
@@ -45,26 +46,64 @@ class Tokens:
     response: int
 
 
-def tokenize(tokenizer: Any, examples: Iterable[Example], max_tokens: int) -> tuple[list[Tokens], int]:
-    """Records as tokens, loss on the response only; and the number left out because the prompt fills `max_tokens`.
+def too_long(
+    tokenizer: Any, examples: Mapping[str, Sequence[Example]], needs: Mapping[str, int], max_tokens: int
+) -> dict[str, int]:
+    """Split → number of its examples whose prompt leaves no room for a response within `max_tokens`.
+
+    Raises:
+        InputError: fewer examples than `needs` says are left in a split.
+    """
+    found = {}
+    for split, members in examples.items():
+        lengths = [len(encode(tokenizer, prompt(example))) for example in members]
+        found[split] = sum(not _has_room(length, max_tokens) for length in lengths)
+        if len(members) - found[split] < needs[split]:
+            raise InputError(
+                f"train.max_tokens: {max_tokens} tokens leave room for a response in {len(members) - found[split]} of "
+                f"{len(members)} records of the {split} split, and {needs[split]} are needed; the shortest prompt has "
+                f"{min(lengths)} tokens, the longest {max(lengths)}: raise train.max_tokens or give shorter records."
+            )
+    return found
+
+
+def _has_room(prompt_tokens: int, max_tokens: int) -> bool:
+    """Whether one token of the response and the end-of-text fit behind a prompt."""
+    return prompt_tokens + 2 <= max_tokens
+
+
+def tokenize(tokenizer: Any, examples: Iterable[Example], max_tokens: int) -> list[Tokens]:
+    """Records as tokens, loss on the response only; without those whose prompt fills `max_tokens` (see `too_long`).
 
     Prompt and response are tokenized apart, so that no text in a record can move the border between them, and special
     tokens spelt out in a record stay text. A response that does not fit is cut.
     """
-    rows, left_out = [], 0
+    rows = []
     for example in examples:
         head = encode(tokenizer, prompt(example))
-        if len(head) + 2 > max_tokens:
-            left_out += 1
-            continue
-        ids = head + encode(tokenizer, example.output) + [tokenizer.eos_token_id]
-        rows.append(Tokens(id=example.id, ids=ids[:max_tokens], response=len(head)))
-    return rows, left_out
+        if _has_room(len(head), max_tokens):
+            ids = head + encode(tokenizer, example.output) + [tokenizer.eos_token_id]
+            rows.append(Tokens(id=example.id, ids=ids[:max_tokens], response=len(head)))
+    return rows
 
 
 def tokenize_passage(tokenizer: Any, passage: Passage, max_tokens: int) -> Tokens:
     """Neutral text as tokens; every token but the first, which has no context, counts."""
     return Tokens(id=passage.id, ids=encode(tokenizer, passage.text)[:max_tokens], response=1)
+
+
+def require_scored(tokenizer: Any, passages: Iterable[Passage]) -> None:
+    """Refuse a passage of one token: it has none to score.
+
+    Raises:
+        InputError: names the passage.
+    """
+    for passage in passages:
+        if len(encode(tokenizer, passage.text)) < 2:
+            raise InputError(
+                f"data.retention: the text {passage.text!r} is a single token, and the first of a text is not scored; "
+                "give texts of two tokens or more."
+            )
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:

@@ -121,7 +121,7 @@ def _bench(name: str, params: Params, section: dict[str, Any], settings: Train, 
     with language_model.quiet():
         base, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.precision, "cpu")
     training, validation = (
-        tokens.tokenize(tokenizer, files.read_rows(layout.split(split), Example), settings.max_tokens)[0]
+        tokens.tokenize(tokenizer, files.read_rows(layout.split(split), Example), settings.max_tokens)
         for split in ("train", "validation")
     )
     return Bench(

@@ -109,9 +109,10 @@ def _answers(results: Results, judgement: Judgement) -> list[str]:
         found.append(f"{cut:,} of {answers:,} answers were cut at {results.settings.generate.max_new_tokens} tokens.")
     if results.settings.score.bert_model in bertscore.PACKAGED:
         found.append("BERTScore uses a small packaged model: its values compare within this page and with no other.")
-    too_long = max(run.training.prompts_too_long for run in results.runs.values())
-    if too_long:
-        found.append(f"{too_long} training records had prompts too long to train on and were left out.")
+    for split, count in results.summary.too_long.items():
+        if count and split != "validation":  # which no number of the report comes from
+            max_tokens = results.settings.train.max_tokens
+            found.append(f"{count:,} {split} records have prompts that fill {max_tokens} tokens and were left out.")
     return found
 
 
