@@ -53,8 +53,9 @@ repro: check  ## run the pipeline: data, training, generation, scores, report
 test: $(VENV)/.ready-test  ## run the tests
 	pytest --numprocesses 2 --dist loadfile
 
-lint: $(VENV)/.ready-test  ## check style
+lint: $(VENV)/.ready-test  ## check style and types
 	ruff check src stages tests && ruff format --check src stages tests
+	mypy
 
 lock-check: $(VENV)/.ready  ## does dvc.lock belong to this code and these params? needs no data
 	dvc repro --allow-missing --dry > .cache-dry 2>&1 && ! grep "^Running stage" .cache-dry; status=$$?; rm -f .cache-dry; exit $$status

@@ -46,7 +46,7 @@ def save(model: nn.Module, folder: Path, name: str, section: dict[str, Any]) -> 
         if isinstance(model, PeftModel):
             for config in model.peft_config.values():
                 _sort_sets(config)
-            model.save_pretrained(scratch)
+            model.save_pretrained(str(scratch))
         elif any(p.requires_grad for p in model.parameters()):
             save_model(model, str(scratch / WHOLE))
         files.write_json(scratch / "method.json", {"method": name, "values": section})

@@ -5,7 +5,7 @@ greedy at temperature 0. In fp32 a greedy answer does not depend on the batch it
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -44,7 +44,7 @@ def _decode(model: nn.Module, tokenizer: Any, prompts: list[list[int]], settings
     sampling = (
         {"do_sample": True, "temperature": settings.temperature} if settings.temperature else {"do_sample": False}
     )
-    output = model.generate(
+    output = cast(Any, model).generate(
         input_ids=ids,
         attention_mask=mask,
         max_new_tokens=settings.max_new_tokens,

@@ -40,7 +40,7 @@ def load(folder: Path, precision: str, device: str) -> tuple[PreTrainedModel, An
     model.generation_config = GenerationConfig()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model.requires_grad_(False)
-    return model.to(device).eval(), tokenizer
+    return model.to(device).eval(), tokenizer  # type: ignore[arg-type]  # its wrapper hides self
 
 
 def device(name: str) -> str:

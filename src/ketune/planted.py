@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
@@ -76,7 +77,7 @@ def write(folder: Path, settings: Planted, method: ConfiguredMethod, spreads: Ma
         tokenizer.save_pretrained(scratch / "model")
         teacher = taught(method.attach(model), spreads)
         if isinstance(teacher, PeftModel):
-            teacher.save_pretrained(scratch / "teacher")
+            teacher.save_pretrained(str(scratch / "teacher"))
         outputs = continuations(teacher, framed(instructions), settings.answer_words)
         pairs = zip(tokenizer.batch_decode(instructions), tokenizer.batch_decode(outputs), strict=True)
         _write_lines(scratch / "records.jsonl", [{"instruction": i, "input": "", "output": o} for i, o in pairs])
@@ -157,7 +158,7 @@ def framed(instructions: Tensor) -> Tensor:
 
 def continuations(model: nn.Module, prompts: Tensor, length: int) -> Tensor:
     """What the model says at temperature 1, words alone: (N, A)."""
-    ids = model.generate(
+    ids = cast(Any, model).generate(
         input_ids=prompts,
         attention_mask=torch.ones_like(prompts),
         do_sample=True,

@@ -66,9 +66,9 @@ class Bench:
         method = dataclasses.replace(
             self.method, learning_rates={part: rates[part] for part in self.method.learning_rates}
         )
-        model = self._copy()
+        base = self._copy()
         language_model.fix_randomness(seed)
-        model = method.attach(model)
+        model = method.attach(base)
         try:
             moved = loop.train(
                 method, model, self.training, self.settings, seed=seed, padding=self.padding, folder=folder
@@ -80,7 +80,8 @@ class Bench:
         return Trial(rates=rates, seed=seed, loss=loss if math.isfinite(loss) else None, moved=moved)
 
     def _copy(self) -> PreTrainedModel:
-        return copy.deepcopy(self.base).to(language_model.device(self.settings.device))
+        device = language_model.device(self.settings.device)
+        return copy.deepcopy(self.base).to(device)  # type: ignore[arg-type]  # its wrapper hides self
 
     def _loss(self, model: nn.Module) -> float:
         """Mean negative log-likelihood of a validation token, in nats, at the precision of training."""

@@ -73,7 +73,8 @@ def _load_packaged(package: Packaged) -> tuple[PreTrainedModel, Any]:
     model = AutoModelForCausalLM.from_pretrained(
         folder, gguf_file=package.file, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
     )
-    return model.to(torch.bfloat16), AutoTokenizer.from_pretrained(folder, gguf_file=package.file)
+    half = model.to(torch.bfloat16)  # type: ignore[arg-type]  # its wrapper hides self
+    return half, AutoTokenizer.from_pretrained(folder, gguf_file=package.file)
 
 
 def _load_named(source: LanguageModel) -> tuple[PreTrainedModel, Any]:

@@ -46,13 +46,13 @@ class Circuit(Gates):
         for name, value, most in (("qubits", self.qubits, WIDEST), ("layers", self.layers, DEEPEST)):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise InputError(f"{name}: {value!r} is not a whole number from 1 to {most}; choose one.")
-        for name, value, allowed in (
+        for name, chosen, allowed in (
             ("rotation", self.rotation, list(ROTATIONS)),
             ("entangler", self.entangler, list(WIRINGS)),
         ):
-            if value not in allowed:
+            if chosen not in allowed:
                 raise InputError(
-                    f"{name}: {value!r} is none of {', '.join(allowed)}; choose one.{nearest(str(value), allowed)}"
+                    f"{name}: {chosen!r} is none of {', '.join(allowed)}; choose one.{nearest(str(chosen), allowed)}"
                 )
 
     @classmethod

@@ -32,6 +32,17 @@ class Range:
             and (self.below is None or value < self.below)
         )
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """(low, high) of a range that includes both.
+
+        Raises:
+            InputError: it is open on a side.
+        """
+        if self.low is None or self.high is None:
+            raise InputError(f"range: {self or 'without bounds'} is given; low and high are needed, as in Range(1, 2).")
+        return self.low, self.high
+
     def __str__(self) -> str:
         bounds = [(self.low, "at least"), (self.above, "above"), (self.high, "at most"), (self.below, "below")]
         return " and ".join(f"{word} {bound:.10g}" for bound, word in bounds if bound is not None)
@@ -52,7 +63,7 @@ def build(kind: type[T], section: Any, prefix: str) -> T:
         InputError: names the key, the value given and what is allowed.
     """
     hints = get_type_hints(kind, include_extras=True)
-    return kind(**entries(section, {field.name: hints[field.name] for field in fields(kind)}, prefix))  # type: ignore[arg-type]
+    return kind(**entries(section, {field.name: hints[field.name] for field in fields(kind)}, prefix))  # type: ignore[arg-type]  # any dataclass
 
 
 def entries(section: Any, hints: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -118,8 +118,12 @@ def _columns(kind: type) -> list[str]:
     return [field.name for field in dataclasses.fields(kind)]
 
 
-@functools.cache
 def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    return _kept_adapter(cast(Hashable, kind))
+
+
+@functools.cache
+def _kept_adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

@@ -193,7 +193,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
             raise InputError(f"methods: {method!r} is no method's name; names have letters, digits and underscores.")
         if not isinstance(raw.get(method), dict):
             raise InputError(f"methods: {method!r} has no section in {path}; add one, or drop it from the list.")
-    blocks = {key: build(kind, raw[key], key) for key, kind in BLOCKS.items()}
+    blocks: dict[str, Any] = {key: build(kind, raw[key], key) for key, kind in BLOCKS.items()}
     params = Params(**blocks, methods=methods, seeds=seeds, sections={method: raw[method] for method in methods})
     _check_together(params)
     contrasts.check(params.contrasts, [key for key in raw if key not in (*BLOCKS, "methods", "seeds")])

@@ -9,6 +9,7 @@ the adapter. This module knows no method by name; a method knows no other method
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -222,5 +223,5 @@ def defaults(name: str) -> dict[str, Any]:
     method = declared(name)
     standard = method.kind.defaults()
     section = {setting: standard[setting] for setting in method.settings}
-    middle = {rate: (searched.low * searched.high) ** 0.5 for rate, searched in method.rates.items()}
+    middle = {rate: math.prod(searched.ends) ** 0.5 for rate, searched in method.rates.items()}
     return section | ({"learning_rates": middle} if middle else {})

@@ -123,11 +123,10 @@ def separated_best(results: Results) -> dict[str, str]:
     """
     found = {}
     for metric in metrics.every():
-        sign = 1 if metric.lower_is_better else -1
-        best = min(results.methods, key=lambda method, key=metric.key, sign=sign: sign * results.mean(method, key))
-        others = (
-            [] if cuts.touch(results, metric, *results.methods) else [(best, o) for o in results.methods if o != best]
-        )
+        means = {method: results.mean(method, metric.key) for method in results.methods}
+        best = (min if metric.lower_is_better else max)(means, key=means.__getitem__)
+        touched = cuts.touch(results, metric, *results.methods)
+        others = [] if touched else [(best, other) for other in results.methods if other != best]
         judged = _verdicts(results, others, metric.key)
         if judged and all(verdict.word == "better" for verdict in judged.values()):
             found[metric.key] = best

@@ -1,6 +1,5 @@
 """All parts of the report, computed once: what the page shows and what is written beside it are the same objects."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -25,6 +24,7 @@ from ketune.report import (
 )
 from ketune.report.cells import Table
 from ketune.report.drawing import Drawing
+from ketune.report.opening import Opening, Statement
 from ketune.report.results import Results
 from ketune.report.style import Look
 
@@ -33,16 +33,16 @@ from ketune.report.style import Look
 class Contents:
     """The parts in reading order; None or empty where a run gives nothing to show."""
 
-    opening: opening.Opening
-    statements: list[opening.Statement]
+    opening: Opening
+    statements: list[Statement]
     verdict: Table | None
     other_verdicts: Table | None
     against_controls: Drawing | None
     interval_plot: Drawing
-    quality: Table
+    quality: Table | None
     signatures: list[tuple[str, str]]
     tradeoffs: list[Drawing]
-    costs: Table
+    costs: Table | None
     moved: Table | None
     validation_loss: Drawing | None
     learning_curves: Drawing | None
@@ -57,7 +57,7 @@ class Contents:
     calibration: Table | None
     ledger: list[Table]
     machines: list[tuple[list[tuple[str, str]], list[str]]]
-    digests: Table
+    digests: Table | None
     caveats: list[str]
 
     @property
@@ -75,7 +75,7 @@ class Contents:
         return [part for value in values for part in (value if isinstance(value, list) else [value])]
 
 
-def compute(results: Results, looks: Mapping[str, Look], intervals: pd.DataFrame) -> Contents:
+def compute(results: Results, looks: dict[str, Look], intervals: pd.DataFrame) -> Contents:
     """Everything that the report says and draws."""
     judgement = comparisons.judge(results)
     machines = ledger.machines(results)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 
@@ -63,7 +64,7 @@ class Drawing:
 
 @contextmanager
 def canvas(
-    width: float, height: float, rows: int = 1, columns: int = 1, **more: object
+    width: float, height: float, rows: int = 1, columns: int = 1, **more: Any
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure of `rows` × `columns` panels, in inches, closed again at the end; panels in reading order."""
     with matplotlib.rc_context():

@@ -50,7 +50,7 @@ def write_curves(results: Results) -> None:
 
 def write_scores(results: Results, intervals: pd.DataFrame) -> None:
     """One row a method: each metric with the ends of its interval."""
-    columns = {}
+    columns: dict[str, pd.Series] = {}
     for key in (metric.key for metric in metrics.every()):
         ends = intervals.xs(key, level="metric")
         columns |= {key: results.means[key], f"{key}_low": ends["low"], f"{key}_high": ends["high"]}

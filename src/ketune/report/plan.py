@@ -7,7 +7,6 @@ word will be given. The report sets it beside what came.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from ketune import methods
 from ketune.ground.contrasts import Contrast
@@ -15,6 +14,7 @@ from ketune.ground.errors import InputError
 from ketune.ground.params import Params
 from ketune.report import panels
 from ketune.report.results import Results
+from ketune.statistics.decisions import Role
 from ketune.statistics.planning import Design, Sources, outlook, sources
 
 ALTERNATIVES = tuple((seeds, references) for seeds in (3, 5, 8, 12) for references in (40, 100, 400))
@@ -42,7 +42,7 @@ class Promise:
     """
 
     contrast: str
-    role: Literal["planned", "control"]
+    role: Role
     level: float
     detectable: float
     power: tuple[float, ...]
@@ -110,7 +110,7 @@ def make(pilot: Results, date: str) -> Plan:
     shown = {one: sources(found[one.metric], one.method, one.other) for one in [*others, *family]}
     strictest = settings.report.alpha / max(1, len(family))
     levels = dict.fromkeys(others, settings.report.alpha) | dict.fromkeys(family, strictest)
-    roles = dict.fromkeys(others, "control") | dict.fromkeys(family, "planned")
+    roles: dict[Contrast, Role] = {one: "planned" if one in family else "control" for one in levels}
     return Plan(
         date=date,
         setting=setting(settings),
@@ -130,9 +130,7 @@ def make(pilot: Results, date: str) -> Plan:
     )
 
 
-def _promise(
-    one: Contrast, role: Literal["planned", "control"], shown: Sources, design: Design, differences: tuple[float, ...]
-) -> Promise:
+def _promise(one: Contrast, role: Role, shown: Sources, design: Design, differences: tuple[float, ...]) -> Promise:
     promised = outlook(shown, design)
     asked = differences if one.metric == "loss" else ()
     return Promise(

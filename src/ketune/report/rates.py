@@ -43,7 +43,8 @@ def gate(results: Results) -> tuple[bool, str]:
 
 def elsewhere(results: Results) -> dict[str, list[str]]:
     """What a search was made for and the study is not → the methods whose search that was."""
-    here, found = tuning.described(results.settings), {}
+    here = tuning.described(results.settings)
+    found: dict[str, list[str]] = {}
     for method, search in searches(results).items():
         other = [f"{key.replace('_', ' ')} {search.setting[key]}" for key in here if search.setting[key] != here[key]]
         if other:

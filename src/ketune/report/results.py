@@ -5,7 +5,7 @@ knows files and shapes; it does not know which number is good. No torch: a repor
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
@@ -181,7 +181,7 @@ def _check_rows(runs: dict[tuple[str, int], RunResult]) -> None:
     """Every comparison pairs runs row by row, so all must have the same ones in the same order."""
     first, ids = next((key, run.scores.ids) for key, run in runs.items())
     for key, run in runs.items():
-        rows = {"answers": run.answers, "likelihood": run.references}
+        rows: dict[str, Sequence[Answer | Likelihood]] = {"answers": run.answers, "likelihood": run.references}
         if run.scores.ids != ids or any(tuple(row.id for row in rows[kind]) != ids[kind] for kind in rows):
             raise InputError(
                 f"data/scores: {_name(key)} and {_name(first)} were scored on different prompts, so they cannot be "

@@ -79,7 +79,8 @@ def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> 
         row["Trained parameters"] = numeral(results.trainable(method), 0)
         cut, answers = cuts.counted(results, method)
         for metric in metrics.every():
-            note = interval(*intervals.loc[(method, metric.key), ["low", "high"]], metric.digits)
+            low, high = intervals.loc[(method, metric.key), ["low", "high"]]
+            note = interval(low, high, metric.digits)
             mark = "best" if best.get(metric.key) == method else ""
             cell = numeral(results.mean(method, metric.key), metric.digits, note=note, mark=mark)
             row[_heading(metric)] = cuts.marked(results, cell, metric, method)
@@ -142,7 +143,7 @@ def pairwise(results: Results, found: Pairwise) -> Table | None:
 
 def _versus(found: Pairwise, row: str, column: str) -> Cell:
     direct = (row, column) in found.verdicts
-    word = found.verdicts[(row, column) if direct else (column, row)].word
+    word: str = found.verdicts[(row, column) if direct else (column, row)].word
     swapped = {"better": "worse", "worse": "better"}
     word = word if direct else swapped.get(word, word)
     mark = MARKS[word] if word in swapped else ""

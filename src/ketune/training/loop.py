@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -197,7 +197,7 @@ class _ResponseTrainer(Trainer):
         self.tokens = 0
 
     def _get_train_sampler(self, train_dataset: Any = None) -> _ByLength:
-        lengths = [len(row.ids) for row in self.train_dataset.rows]
+        lengths = [len(row.ids) for row in cast(_Rows, self.train_dataset).rows]
         world = self.args.world_size * self.args.gradient_accumulation_steps
         return _ByLength(lengths, self.args.train_batch_size * world, self.args.seed)
 

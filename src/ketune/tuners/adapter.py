@@ -23,7 +23,7 @@ class Adapter:
     def settings(cls) -> dict[str, Any]:
         """Name → annotated type of each setting that a method can fix or leave to its section in `params.yaml`."""
         hints = get_type_hints(cls, include_extras=True)
-        return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+        return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]  # its subclasses are dataclasses
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

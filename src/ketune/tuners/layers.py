@@ -63,10 +63,15 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         """The adapters by name."""
         return cast(nn.ModuleDict, getattr(self, self.adapter_layer_names[0]))
 
+    @property
+    def weight(self) -> Tensor:
+        """The wrapped map's weight, as it is stored."""
+        return cast(Tensor, self.get_base_layer().weight)
+
     def add(self, name: str, config: _Config) -> None:
         """Add an adapter; the first one added becomes active."""
         adapter = config.adapter(self.in_features, self.out_features)
-        _place(adapter, self.get_base_layer().weight)
+        _place(adapter, self.weight)
         self.adapters[name] = adapter
         self.set_adapter(self.active_adapters or [name], inference_mode=config.inference_mode)
 
@@ -145,8 +150,7 @@ class WeightLayer(InputLayer):
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """The change of the weight, in the orientation and dtype of the stored weight (Conv1D: transposed)."""
-        weight = self.get_base_layer().weight
-        delta = cast(Tensor, cast(Any, self.adapters[adapter]).delta()).to(weight.dtype)
+        delta = cast(Tensor, cast(Any, self.adapters[adapter]).delta()).to(self.weight.dtype)
         return delta.T if isinstance(self.get_base_layer(), Conv1D) else delta
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
@@ -155,7 +159,7 @@ class WeightLayer(InputLayer):
         Raises:
             ValueError: `safe_merge` and the sum is not finite; the weight is left as it was.
         """
-        weight = self.get_base_layer().weight
+        weight = self.weight
         for name in check_adapters_to_merge(self, adapter_names):
             if name not in self.adapters:
                 continue
@@ -171,7 +175,7 @@ class WeightLayer(InputLayer):
     def unmerge(self) -> None:
         """Put the weight from before the first merge back, bit by bit."""
         if self._unmerged_weight is not None:
-            weight = self.get_base_layer().weight
+            weight = self.weight
             weight.data = self._unmerged_weight.to(weight.device, weight.dtype)
             self._unmerged_weight = None
             self.merged_adapters.clear()

@@ -5,6 +5,7 @@ arXiv:2402.09353, Eq. 5.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 from peft import LoraConfig, get_peft_model
 from torch import nn
@@ -27,7 +28,8 @@ class LoRA(Adapter):
     def attach(self, model: PreTrainedModel) -> nn.Module:
         """The model with adapters on its query and value maps."""
         config = LoraConfig(
-            task_type="CAUSAL_LM", r=self.r, lora_alpha=self.alpha, lora_dropout=self.dropout, use_dora=self.use_dora,
+            task_type="CAUSAL_LM", r=self.r, lora_alpha=cast(int, self.alpha),  # peft divides by r
+             lora_dropout=self.dropout, use_dora=self.use_dora,
             **query_value(model),
         )  # fmt: skip
         return get_peft_model(model, config)

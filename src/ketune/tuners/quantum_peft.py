@@ -84,7 +84,7 @@ class QuantumPEFTConfig(AdapterConfig):
 
     def card(self, model: nn.Module) -> dict[str, Any]:
         """What spans the columns, and the circuit of the first adapted map's U, where there is one."""
-        facts = {"parameterization": self.parameterization, "rank": self.rank, "mergeable": True}
+        facts: dict[str, Any] = {"parameterization": self.parameterization, "rank": self.rank, "mergeable": True}
         spans = [module for module in model.modules() if isinstance(module, PauliColumns)]
         if spans:
             circuit = TwoDesign(spans[0].qubits, self.layers)

@@ -44,10 +44,15 @@ def _peft_type(name: str) -> PeftType:
     if name in PeftType.__members__:
         return PeftType[name]
     member = str.__new__(PeftType, name)
-    member._name_, member._value_, member.__objclass__, member._sort_order_ = name, name, PeftType, len(PeftType)
+    for attribute, value in (
+        ("_name_", name),
+        ("_value_", name),
+        ("__objclass__", PeftType),
+        ("_sort_order_", len(PeftType)),
+    ):
+        setattr(member, attribute, value)  # what Enum's own construction sets
     PeftType._member_names_.append(name)
     PeftType._member_map_[name] = PeftType._value2member_map_[name] = member
-    if hasattr(PeftType, "_hashable_values_"):  # Python 3.13 and later
-        PeftType._hashable_values_.append(name)
+    getattr(PeftType, "_hashable_values_", []).append(name)  # Python 3.13 and later
     type.__setattr__(PeftType, name, member)
     return member

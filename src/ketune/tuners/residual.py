@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
+from peft import PeftConfig
 from torch import Tensor, nn
 
 from ketune.ground.errors import InputError
@@ -86,7 +87,7 @@ class ResidualConfig(AdapterConfig):
         """The adapter of one block whose output is `outputs` wide."""
         if outputs < 2:
             raise InputError(f"{self.kind}: the width {outputs} was given; allowed are maps of at least 2 outputs.")
-        return ResidualAdapter(self.feature_map(outputs), outputs, self.rows(outputs), self)  # type: ignore[arg-type]
+        return ResidualAdapter(self.feature_map(outputs), outputs, self.rows(outputs), self)  # type: ignore[arg-type]  # a Features
 
     def prepare(self, model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> None:
         """Measure the features of every block, and take their mean where they are to be centred."""
@@ -166,7 +167,9 @@ class ResidualTuner(Tuner):
     tuner_layer_cls = OutputLayer
 
     @classmethod
-    def _get_adapter_state_dict(cls, model: nn.Module, **others: Any) -> dict[str, Tensor]:
+    def _get_adapter_state_dict(  # type: ignore[override]  # peft passes everything by name
+        cls, model: nn.Module, **others: Any
+    ) -> dict[str, Tensor]:
         if any(adapter.mean is not None and not adapter.mean.any() for adapter in residual_adapters(model)):
             warnings.warn(
                 f"{cls.prefix.removesuffix('_')}: no mean was taken, so features are not centred; call "
@@ -175,7 +178,7 @@ class ResidualTuner(Tuner):
             )
         return super()._get_adapter_state_dict(model=model, **others)
 
-    def _prepare_model(self, peft_config: ResidualConfig, model: nn.Module) -> None:
+    def _prepare_model(self, peft_config: PeftConfig, model: nn.Module) -> None:
         config = getattr(model, "config", None)
         dropout = max((getattr(config, name, 0.0) or 0.0) for name in ("resid_pdrop", "resid_dropout", "dropout"))
         if dropout > 0:

@@ -168,9 +168,10 @@ class SoRAModel(Tuner):
     @torch.no_grad()
     def proximal_step(self, step: int, steps: int, learning_rate: float, adapter_name: str = "default") -> None:
         """To be called after optimiser step `step` (from 1) of `steps`; without it no gate ever reaches 0."""
-        config: SoRAConfig = self.peft_config[adapter_name]
+        config = cast(SoRAConfig, self.peft_config[adapter_name])
         adapters = list(self.gated(adapter_name).values())
-        before = torch.cat([adapter.gate for adapter in adapters])
+        gates: list[Tensor] = [adapter.gate for adapter in adapters]
+        before = torch.cat(gates)
         threshold = config.threshold(step, steps, learning_rate)
         shrunk = soft_threshold(before, threshold)
         after = shrunk
@@ -185,7 +186,9 @@ class SoRAModel(Tuner):
             adapter.proximal_steps = step
 
     @classmethod
-    def _get_adapter_state_dict(cls, model: nn.Module, **others: Any) -> dict[str, Tensor]:
+    def _get_adapter_state_dict(  # type: ignore[override]  # peft passes everything by name
+        cls, model: nn.Module, **others: Any
+    ) -> dict[str, Tensor]:
         adapters = [module for module in model.modules() if isinstance(module, GatedRanks)]
         trained = any(adapter.B.requires_grad and adapter.B.detach().any() for adapter in adapters)
         if trained and not any(adapter.proximal_steps for adapter in adapters):
@@ -222,7 +225,7 @@ class SoRAModel(Tuner):
     def save_pruned(self, folder: str | Path, adapter_name: str = "default") -> None:
         """Write the pruned adapter as a LoRA adapter that peft loads without ketune."""
         config, weights = self.prune(adapter_name)
-        config.target_modules = sorted(config.target_modules)  # as a set it would be written in hash order
+        config.target_modules = sorted(config.rank_pattern or {})  # as a set it would be written in hash order
         config.save_pretrained(str(folder))
         save_file(weights, Path(folder) / "adapter_model.safetensors", metadata={"format": "pt"})
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from peft import PeftConfig, PeftType, get_peft_model
 from peft.tuners.tuners_utils import BaseTuner
@@ -122,14 +122,16 @@ class Tuner(BaseTuner):
     tuner_layer_cls: type[AdapterLayer]
     target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012 (peft reads it; `ketune.tuners.sites` is our table)
 
-    def _prepare_adapter_config(self, peft_config: AdapterConfig, model_config: dict[str, Any]) -> AdapterConfig:
+    def _prepare_adapter_config(self, peft_config: PeftConfig, model_config: dict[str, Any]) -> PeftConfig:
+        peft_config = cast(AdapterConfig, peft_config)
         if peft_config.target_modules is None:
-            peft_config.target_modules = targets(model_config["model_type"], *peft_config.sites())
+            found = targets(model_config["model_type"], *peft_config.sites())
+            peft_config.target_modules = found  # type: ignore[assignment]  # peft's own configurations hold a set
         return peft_config
 
     def _create_and_replace(
         self,
-        peft_config: AdapterConfig,
+        peft_config: PeftConfig,
         adapter_name: str,
         target: nn.Module,
         target_name: str,
@@ -138,10 +140,10 @@ class Tuner(BaseTuner):
         parameter_name: str | None = None,
     ) -> None:
         if isinstance(target, AdapterLayer):
-            target.add(adapter_name, peft_config)
+            target.add(adapter_name, cast(AdapterConfig, peft_config))
             return
         layer = self.tuner_layer_cls(target, current_key, self.prefix)
-        layer.add(adapter_name, peft_config)
+        layer.add(adapter_name, cast(AdapterConfig, peft_config))
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(False)
         self._replace_module(parent, target_name, layer, target)

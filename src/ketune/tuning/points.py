@@ -18,7 +18,7 @@ DIGITS = 3  # of a rate: trials that lie closer than that do not differ
 
 def over(ranges: Mapping[str, Range], count: int) -> list[dict[str, float]]:
     """`count` points over the whole of `ranges`; a power of two, at which they fill every range evenly."""
-    return _spread({name: (math.log(r.low), math.log(r.high)) for name, r in ranges.items()}, count)
+    return _spread({name: (math.log(span.ends[0]), math.log(span.ends[1])) for name, span in ranges.items()}, count)
 
 
 def around(
@@ -31,7 +31,7 @@ def around(
     """
     box = {}
     for name, allowed in ranges.items():
-        low, high, middle = math.log(allowed.low), math.log(allowed.high), math.log(centre[name])
+        low, high, middle = map(math.log, (*allowed.ends, centre[name]))
         far = reach * (high - low)
         box[name] = (max(low, middle - far), min(high, middle + far))
     return _spread(box, count)

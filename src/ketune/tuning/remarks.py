@@ -1,14 +1,18 @@
 """What the search for a method's rates tells its reader: edges, ties, and every trial that was set aside."""
 
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 from ketune.records import Trial
 from ketune.tuning.choice import FREE, Choice, objection, shown
 
+Edge = Literal["lower", "upper"]
+"""The end of the rates tried at which one lies."""
 
-def edges(rates: Mapping[str, float], trials: Collection[Trial], searched: Collection[str]) -> dict[str, str]:
+
+def edges(rates: Mapping[str, float], trials: Collection[Trial], searched: Collection[str]) -> dict[str, Edge]:
     """Searched rate → "lower" or "upper", where it is the smallest or the largest that was tried."""
-    found = {}
+    found: dict[str, Edge] = {}
     for name in searched:
         tried = sorted({trial.rates[name] for trial in trials})
         if rates[name] in (tried[0], tried[-1]):
@@ -35,8 +39,10 @@ def _set_aside(choice: Choice, trials: Collection[Trial], untrained: float) -> l
     sentences = []
     for trial in trials:
         against = objection(trial, trials, untrained)
-        other = trial.rates != choice.winner.rates and trial.seed == choice.winner.seed and trial.loss is not None
-        if other and trial.loss <= choice.winner.loss and against.severity != FREE:
+        if trial.loss is None or choice.winner.loss is None or trial.seed != choice.winner.seed:
+            continue
+        lower = trial.rates != choice.winner.rates and trial.loss <= choice.winner.loss
+        if lower and against.severity != FREE:
             sentences.append(f"{shown(trial.rates)}: loss {trial.loss:.4f}, set aside, because {against.words}.")
     return sentences
 

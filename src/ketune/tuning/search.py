@@ -57,7 +57,7 @@ def result(
             f"src/ketune/methods/{method}.py."
         )
     search = Search(
-        ranges={rate: (bounds.low, bounds.high) for rate, bounds in ranges.items()},
+        ranges={rate: bounds.ends for rate, bounds in ranges.items()},
         trials=tuple(trials),
         untrained=untrained,
         noise=choice.noise,
