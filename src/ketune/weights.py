@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -118,7 +119,7 @@ def _whole_model(name: str, **where: Any) -> PreTrainedModel:
     config = AutoConfig.from_pretrained(name, **where)
     if getattr(config, "quantization_config", None) is not None:
         raise ValueError("its weights are quantised, and such are neither fine-tuned nor merged into here")
-    model, loading = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(  # a pair, as asked for
         name,
         config=config,
         dtype="auto",
@@ -129,6 +130,7 @@ def _whole_model(name: str, **where: Any) -> PreTrainedModel:
         output_loading_info=True,
         **where,
     )
+    model, loading = loaded
     _require_every_weight(loading, config.model_type)
     for key, weight in model.named_parameters():
         if not weight.is_floating_point() or not weight.isfinite().all():
@@ -151,6 +153,6 @@ def _require_every_weight(loading: dict[str, Any], architecture: str) -> None:
 def _require_fit(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
     if tokenizer.eos_token_id is None:
         raise ValueError("its tokenizer has no end-of-text token")
-    rows, highest = model.get_input_embeddings().num_embeddings, max(tokenizer.get_vocab().values())
+    rows, highest = len(cast(Tensor, model.get_input_embeddings().weight)), max(tokenizer.get_vocab().values())
     if highest >= rows:
         raise ValueError(f"its tokenizer has ids up to {highest}, its vocabulary {rows} rows")

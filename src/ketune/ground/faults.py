@@ -22,7 +22,7 @@ def of_machine(error: BaseException) -> str | None:
         return _of_disk(error.strerror or str(error), error.filename)
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in REFUSED:
-            return _of_disk(cause.strerror, cause.filename)
+            return _of_disk(os.strerror(cause.errno), cause.filename)
         if number := re.search(r"\(os error (\d+)\)", str(cause)):
             return _of_disk(os.strerror(int(number[1])), None)
         if "inline_container" in str(cause):

@@ -109,8 +109,12 @@ def _name() -> str:
     return stage or os.path.basename(sys.argv[0]).removesuffix(".py")
 
 
+def _report_fault_of_thread(thread: threading.ExceptHookArgs) -> None:
+    report_fault(thread.exc_type, thread.exc_value or thread.exc_type(), thread.exc_traceback)
+
+
 sys.excepthook = report_fault
-threading.excepthook = lambda thread: report_fault(thread.exc_type, thread.exc_value, thread.exc_traceback)
+threading.excepthook = _report_fault_of_thread
 
 
 def require_address_space(size: int) -> None:
