@@ -223,10 +223,10 @@ def test_missing_arms_and_seeds_forbid_the_claim(tmp_path: Path, monkeypatch: py
     assert not judgement.attributions["qaa"].contributes
     first, text = (statement.text for statement in opening.statements(found, judgement))
     assert first == "QAA is better than LoRA on held-out loss, in these very runs."
-    assert "qaa_zero did not run" in text and "fewer than three seeds" in text
+    assert "QAA (angles 0) did not run" in text and "fewer than three seeds" in text
     assert any("fewer than three" in sentence for sentence in opening.opening(found).sentences)
     said = caveats.caveats(found, judgement)
-    assert said[0].startswith("1 of at least three seeds") and any("qaa_zero" in sentence for sentence in said)
+    assert said[0].startswith("1 of at least three seeds") and any("QAA (angles 0)" in sentence for sentence in said)
 
 
 def test_equal_methods_are_never_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,7 +370,7 @@ def test_a_metric_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     row = next(row for row in table(tmp_path, "quality") if row["Method"] == "LoRA")
     assert row["Verbose ↑"] and row["Verbose ↑, note"].startswith("[")
     figure = (tmp_path / "reports/figures/intervals.svg").read_text()
-    assert all(f"{key.title()} (" in figure for key in keys)
+    assert all(f">{key.title()}" in figure for key in keys)
     page = Page((tmp_path / "reports/index.html").read_text())
     assert "words|split at space" in page.text
 

@@ -50,6 +50,11 @@ class Metric:
     alone: Callable[[Array], Array] | None = None
     signature: Callable[[Score], str]
 
+    @property
+    def heading(self) -> str:
+        """The title with an arrow to where better scores lie."""
+        return f"{self.title} {'↓' if self.lower_is_better else '↑'}"
+
     def score(self, rows: Sequence[Any], settings: Score) -> MetricScore:
         """The score of rows, with all that it follows from."""
         sums = self.sums(rows, settings)

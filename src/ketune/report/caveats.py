@@ -60,7 +60,7 @@ def _arms(results: Results, judgement: Judgement) -> list[str]:
         missing = [other for other in required if other not in results.methods]
         if missing:
             found.append(
-                f"{title}: {len(missing)} of its {len(required)} controls did not run ({', '.join(missing)}), so "
+                f"{title}: {len(missing)} of its {len(required)} controls did not run ({results.named(missing)}), so "
                 "nothing can be said about what its circuit contributes."
             )
         if not required:
@@ -98,7 +98,7 @@ def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
 def _answers(results: Results, judgement: Judgement) -> list[str]:
     found = []
     empty = {
-        results.title(m): sum(not a.prediction.strip() for run in results.of(m) for a in run.answers)
+        results.named([m]): sum(not a.prediction.strip() for run in results.of(m) for a in run.answers)
         for m in results.methods
     }
     named = [f"{title} {count}" for title, count in empty.items() if count]
@@ -151,8 +151,8 @@ def _power(results: Results, judgement: Judgement) -> list[str]:
         return found
     return [
         *found,
-        f"In its least sure comparison, on its own and before any correction, a true difference in held-out loss is "
-        f"found four times in five from about {number(worst.detectable, 3)} nats per token on, more than the margin of "
+        f"The least sure comparison, taken alone and uncorrected, finds a true difference in held-out loss four times "
+        f"in five only from about {number(worst.detectable, 3)} nats per token, more than the margin of "
         f"{report.margin:g} that counts as comparable.",
     ]
 

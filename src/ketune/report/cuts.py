@@ -34,4 +34,6 @@ def footnote(results: Results) -> str:
     if not any(counted(results, method)[0] for method in results.methods):
         return ""
     limit = results.settings.generate.max_new_tokens
-    return f" {MARK} Some answers were cut at {limit} tokens: only their beginnings are scored, and nothing is judged."
+    return (
+        f" {MARK} Some answers were cut at {limit} tokens: only their beginnings are scored, and no verdict is given."
+    )

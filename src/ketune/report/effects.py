@@ -7,7 +7,7 @@ import seaborn
 from matplotlib.axes import Axes
 
 from ketune import methods, metrics
-from ketune.report import drawing
+from ketune.report import cuts, drawing
 from ketune.report.comparisons import Judgement
 from ketune.report.drawing import Drawing
 from ketune.report.results import Results
@@ -70,11 +70,12 @@ def interval_plot(results: Results, looks: Looks, intervals: pd.DataFrame) -> Dr
                               jitter=False, size=3.5, alpha=0.4, zorder=3, legend=False, ax=panel)  # fmt: skip
             means = intervals.xs(metric.key, level="metric").assign(value=results.means[metric.key], title=titles)
             _intervals(panel, means.reset_index(), looks, size=6)
-            panel.set_title(f"{metric.title} ({'lower' if metric.lower_is_better else 'higher'} is better)", fontsize=9)
+            mark = f" {cuts.MARK}" if cuts.touch(results, metric, *results.methods) else ""
+            panel.set_title(f"{metric.heading}{mark}", fontsize=9)
             panel.locator_params(axis="x", nbins=4)
         caption = (
-            f"Every metric with its {100 * results.settings.report.confidence:g} % interval; faint dots are seeds. "
-            "Overlapping intervals may still separate when paired: the verdicts tell."
+            f"Every metric with its {100 * results.settings.report.confidence:g} % interval; arrows point to better, faint dots are seeds. "
+            f"Overlapping intervals may still separate when paired: the verdicts tell.{cuts.footnote(results)}"
         )
         return drawing.finish(figure, "intervals", caption)
 

@@ -21,7 +21,7 @@ from ketune.report.results import Results
 def equal(results: Results) -> Table | None:
     """Every parameter that is the same for all methods."""
     rows = [
-        {"Parameter": Cell(f"{block}.{key}"), "Value": Cell("none" if value is None else str(value))}
+        {"Parameter": Cell(f"{block}.{key}"), "Value": Cell(_shown(value))}
         for block in BLOCKS
         for key, value in asdict(getattr(results.settings, block)).items()
     ]
@@ -55,8 +55,9 @@ def departures(results: Results) -> Table | None:
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items())
-    text = "none" if value is None else "yes" if value is True else "no" if value is False else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value)) or "none"
+    return "none" if value is None else "yes" if value is True else "no" if value is False else str(value)
 
 
 def machines(results: Results) -> list[tuple[Machine, list[str]]]:

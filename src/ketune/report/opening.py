@@ -124,7 +124,7 @@ def contribution(results: Results, method: str, attribution: Attribution | None)
     if attribution.not_beaten:
         reasons.append(f"it does not beat {results.named(attribution.not_beaten)}")
     if attribution.missing:
-        reasons.append(f"{', '.join(attribution.missing)} did not run")
+        reasons.append(f"{results.named(attribution.missing)} did not run")
     if attribution.seeds_missing:
         reasons.append("there are fewer than three seeds")
     return Statement(f"{title}: that the circuit contributes is not shown: {'; '.join(reasons)}.", "open")

@@ -3,7 +3,6 @@
 import pandas as pd
 
 from ketune import methods, metrics
-from ketune.metrics import Metric
 from ketune.report import cuts, moved
 from ketune.report.cells import Cell, Table, interval, number, numeral, probability, table
 from ketune.report.comparisons import Judgement, Pairwise
@@ -50,7 +49,7 @@ def other_verdicts(results: Results, found: dict[str, dict[tuple[str, str], Verd
         for metric in (metric for metric in metrics.every() if metric.key in found):
             cut = cuts.touch(results, metric, method, other)
             judged = _judged(found[metric.key][method, other], metric.digits, silent=cut)
-            named[_heading(metric)] = cuts.marked(results, judged, metric, method, other)
+            named[metric.heading] = cuts.marked(results, judged, metric, method, other)
         rows.append(named)
     caption = (
         "The other metrics: method less opponent with its interval; the word better or worse only where the test, "
@@ -67,10 +66,6 @@ def _judged(found: Verdict, digits: int, *, silent: bool) -> Cell:
     return Cell(f"{text} {found.word}", found.difference, note, MARKS[found.word])
 
 
-def _heading(metric: Metric) -> str:
-    return f"{metric.title} {'↓' if metric.lower_is_better else '↑'}"
-
-
 def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> Table | None:
     """Every metric of every method with its interval; bold only where the paired test separates it from all others."""
     rows = []
@@ -78,17 +73,17 @@ def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> 
         row = {"Method": Cell(results.title(method), method=method)}
         row["Trained parameters"] = numeral(results.trainable(method), 0)
         cut, answers = cuts.counted(results, method)
+        row["Cut, %"] = numeral(100 * cut / answers, 0)
         for metric in metrics.every():
             low, high = intervals.loc[(method, metric.key), ["low", "high"]]
             note = interval(low, high, metric.digits)
             mark = "best" if best.get(metric.key) == method else ""
             cell = numeral(results.mean(method, metric.key), metric.digits, note=note, mark=mark)
-            row[_heading(metric)] = cuts.marked(results, cell, metric, method)
-        row["Answers cut"] = Cell(f"{cut:,} of {answers:,}", cut / answers)
+            row[metric.heading] = cuts.marked(results, cell, metric, method)
         rows.append(row)
     caption = (
-        f"Mean over seeds with {100 * results.settings.report.confidence:g} % interval. Bold: better than every other "
-        "method by the paired test, corrected."
+        f"Mean over seeds with {100 * results.settings.report.confidence:g} % interval. Cut: the share of answers that "
+        "the model did not end itself. Bold: better than every other method by the paired test, corrected."
     )
     return table("quality", caption + cuts.footnote(results), rows)
 
