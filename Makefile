@@ -23,7 +23,7 @@ METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune 
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
 STUDY = -S data.source=$(DATA) -S 'seeds=[0,1,2]' -S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro test lint audit lock lock-check compare tuned publish paper plan study clean
+.PHONY: help setup check repro test lint audit lock lock-check compare tuned planted publish paper plan study clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -67,6 +67,9 @@ tuned: $(VENV)/.ready  ## find every learning rate again, for params.yaml's own 
 	dvc exp run -S tune.all=true tune
 	cp data/tuned/*.json reports/tuned/
 	@echo "Write the rates above into params.yaml, with tune.all: false."
+
+planted: $(VENV)/.ready  ## the whole pipeline on records that known teachers made; fails where a verdict is wrong
+	PYTHONPATH=src python stages/planted.py
 
 NAME ?= default
 publish: $(VENV)/.ready  ## put the report of this state into git, as reports/published/NAME.html

@@ -98,9 +98,10 @@ class Project:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(ROOT / name, folder / name)
-        for name in ("data", "reports/tuned"):
-            (folder / name).mkdir(parents=True)
-        (folder / "reports/tuned/README.md").touch()
+        (folder / "data").mkdir()
+        for name in ("planted", "tuned"):
+            (folder / "reports" / name).mkdir(parents=True)
+            (folder / "reports" / name / "README.md").touch()
         lines = "".join(json.dumps(record) + "\n" for record in records(60))
         (folder / "data/tiny.jsonl").write_text(lines)
         passages = [{"text": f"The river number {i} flows from the hills to the sea."} for i in range(3)]
@@ -201,7 +202,8 @@ def environment(*, cold: bool = False) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in drop} | {"PATH": path, "HF_HUB_OFFLINE": "1"}
 
 
-FIRST = ("test_faults", "test_tuners", "test_pipeline", "test_sharing")  # long ones, so that no process ends alone
+# Long ones, so that no process ends alone.
+FIRST = ("test_faults", "test_planted_study", "test_tuners", "test_pipeline", "test_sharing")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

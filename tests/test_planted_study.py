@@ -1,0 +1,66 @@
+"""A small planted study from end to end: what is said of a circuit that made the records, and of angles elsewhere.
+
+`make planted` has every control, more seeds, more steps and more trials.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from conftest import ROOT, environment
+from ketune.ground import files, params
+from ketune.report import calibration
+
+ARMS = {"base", "lora_matched", "qaa", "qaa_frozen"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that knows few methods, with a study that asks for one verdict too many."""
+    folder = tmp_path_factory.mktemp("planted") / "project"
+    for name in ("src", "stages"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    for file in (folder / "src/ketune/methods").glob("[a-z]*.py"):
+        if file.stem not in ARMS:
+            file.unlink()
+    settings = params.read(folder / "stages/planted.yaml")
+    settings["studies"] = {"circuit": settings["studies"]["circuit"] | {"judged": {"qaa": True, "qaa_frozen": True}}}
+    settings["sizes"] |= {"records": 500}
+    settings["params"]["train"] |= {"steps": 60, "warmup_steps": 3}
+    settings["params"]["tune"] |= {"trials": 2, "refined": 0, "confirmed": 2}
+    settings["params"]["generate"] |= {"prompts": 1, "likelihood_records": 40}
+    settings["params"]["seeds"] = list(range(6))  # the fewest that can confirm a word
+    YAML().dump(settings, folder / "stages/planted.yaml")
+    return folder
+
+
+def run(project: Path, *studies: str) -> subprocess.CompletedProcess[str]:
+    command, variables = ["python", "stages/planted.py", *studies], environment() | {"PYTHONPATH": "src"}
+    return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=600, check=False)
+
+
+def test_the_pipeline_finds_a_planted_circuit_and_says_where_it_is_wrong(project: Path) -> None:
+    done = run(project)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "circuit, right: QAA: the circuit contributes" in said
+    assert "circuit, WRONG: QAA, frozen angles: that the circuit contributes is not shown" in said
+    study = files.read_json(project / "reports/planted/circuit.json", calibration.PlantedStudy)
+    trained, frozen = study.verdicts
+    assert trained.right and not frozen.right
+    assert trained.loss < frozen.loss - 0.2 and trained.loss < study.teacher_loss + 0.2 < study.base_loss
+    assert max(trained.angle_errors) < 0.2 < min(frozen.angle_errors)
+    assert {lead.control for lead in trained.differences} == ARMS - {"qaa"}
+    assert (project / ".cache/planted/circuit/reports/index.html").is_file()
+    assert not (project / "data").exists(), "the project's own outputs are untouched"
+
+
+def test_an_unknown_study_is_refused(project: Path) -> None:
+    done = run(project, "cirucit")
+    assert done.returncode == 1
+    assert "'cirucit' is no study; stages/planted.yaml has circuit. Did you mean 'circuit'?" in done.stderr
