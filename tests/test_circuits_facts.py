@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ketune.circuits import Circuit, expectations, resolve
+from ketune.circuits import Circuit, Reuploading, expectations, resolve
 from ketune.circuits.closed_form import phases
 from ketune.circuits.layout import signs
 from ketune.circuits.parity import bit, permutation, strings
@@ -173,14 +173,15 @@ def test_numbers_without_a_state_are_refused(device: str, bad: float) -> None:
     [
         ((torch.ones(0, 8), *GOOD[1:]), {}, "at least one row"),
         ((torch.ones(8), *GOOD[1:]), {}, "at least one row"),
-        ((torch.ones(2, 9), *GOOD[1:]), {}, "for_width"),
+        ((torch.ones(2, 9), *GOOD[1:]), {}, "hold 1 to 8"),
         ((torch.ones(2, 8, dtype=torch.long), *GOOD[1:]), {}, "floating point"),
         ((GOOD[0], torch.zeros(3), GOOD[2]), {}, "angles"),
         (GOOD, {"gradient": "adjiont"}, "Did you mean 'adjoint'"),
         (GOOD, {"device": "torch", "mode": "register"}, "closed_form, eager, statevector"),
         (GOOD, {"device": "lightning.qubit", "mode": "per_token"}, "NaN for every gradient"),
         (GOOD, {"device": "lightning.qbit"}, "Did you mean 'lightning.qubit'"),
-        (GOOD, {"shots": 0}, "shots"),
+        ((GOOD[0], torch.zeros(1, 4, 3), Reuploading(3, 1)), {}, "hold 3 to 3"),
+        ((torch.ones(2, 3), torch.zeros(1, 4, 3), Reuploading(3, 1)), {}, "enter as angles"),
     ],
 )
 def test_bad_requests_get_one_clear_sentence(arguments: tuple, options: dict, words: str) -> None:

@@ -9,7 +9,8 @@ from ketune import methods
 from ketune.circuits import Noise
 from ketune.methods import load
 from ketune.tuners.feature_map import LinearFeatures, QuadraticFeatures
-from ketune.tuners.qaa import CircuitFeatures, QAAConfig, as_hardware
+from ketune.tuners.hardware import as_hardware
+from ketune.tuners.qaa import CircuitFeatures, QAAConfig
 from ketune.tuners.residual import ResidualAdapter
 
 

@@ -13,11 +13,13 @@ from ketune.waiting import after_import
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Noise": "ketune.circuits.noise",
     "QAAConfig": "ketune.tuners.qaa",
     "SoRAConfig": "ketune.tuners.sora",
     "QTHAConfig": "ketune.tuners.qtha",
     "QuantumPEFTConfig": "ketune.tuners.quantum_peft",
     "ProximalStep": "ketune.tuners.proximal",
+    "as_hardware": "ketune.tuners.hardware",
     "load": "ketune.adapters",
     "measure_features": "ketune.tuners.residual",
 }

@@ -26,6 +26,12 @@ WIRINGS: dict[str, Callable[[int], list[tuple[int, int]]]] = {
 WIDEST, DEEPEST = 20, 1000
 
 
+def _check(**sizes: tuple[int, int, int]) -> None:
+    for name, (value, least, most) in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise InputError(f"{name}: {value!r} is not a whole number from {least} to {most}; choose one.")
+
+
 @dataclass(frozen=True)
 class Circuit(Gates):
     """QAA's circuit after the amplitude embedding: L times rotations on every wire, then CNOTs (arXiv:2509.16244).
@@ -43,9 +49,7 @@ class Circuit(Gates):
     entangler: str = "ring"
 
     def __post_init__(self) -> None:
-        for name, value, most in (("qubits", self.qubits, WIDEST), ("layers", self.layers, DEEPEST)):
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-                raise InputError(f"{name}: {value!r} is not a whole number from 1 to {most}; choose one.")
+        _check(qubits=(self.qubits, 1, WIDEST), layers=(self.layers, 1, DEEPEST))
         for name, chosen, allowed in (
             ("rotation", self.rotation, list(ROTATIONS)),
             ("entangler", self.entangler, list(WIRINGS)),
@@ -93,6 +97,9 @@ class TwoDesign(Gates):
     qubits: int
     layers: int
 
+    def __post_init__(self) -> None:
+        _check(qubits=(self.qubits, 1, WIDEST), layers=(self.layers, 0, DEEPEST))
+
     @property
     def angle_shape(self) -> tuple[int]:
         """((2L + 1) n - 2L,)."""
@@ -117,6 +124,9 @@ class Reuploading(Gates):
 
     qubits: int
     layers: int
+
+    def __post_init__(self) -> None:
+        _check(qubits=(self.qubits, 1, WIDEST), layers=(self.layers, 1, DEEPEST))
 
     @property
     def angle_shape(self) -> tuple[int, int, int]:

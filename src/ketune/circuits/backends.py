@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ketune.circuits import devices, modes, native
-from ketune.circuits.ansatz import Circuit
 from ketune.circuits.closed_form import closed_form, eager
+from ketune.circuits.gates import Gates
 from ketune.circuits.parity import beyond
 from ketune.circuits.statevector import general
 from ketune.ground.errors import InputError, nearest
@@ -44,7 +44,7 @@ class Backend:
     mode: str
     description: str
 
-    def evaluate(self, features: Tensor, angles: Tensor, circuit: Circuit) -> Tensor:
+    def evaluate(self, features: Tensor, angles: Tensor, circuit: Gates) -> Tensor:
         """z (B, n) of features (B, d) and angles, in one working dtype, differentiable in both."""
         if self.name == "torch":
             return TORCH_MODES[self.mode](features, angles, circuit)
@@ -52,11 +52,11 @@ class Backend:
 
 
 @torch.compiler.disable
-def _on_device(mode: str, features: Tensor, angles: Tensor, circuit: Circuit, name: str) -> Tensor:
+def _on_device(mode: str, features: Tensor, angles: Tensor, circuit: Gates, name: str) -> Tensor:
     return PENNYLANE_MODES[mode](features, angles, circuit, name)
 
 
-def resolve(device: str, circuit: Circuit, mode: str | None = None, *, batch: int | None = None) -> Backend:
+def resolve(device: str, circuit: Gates, mode: str | None = None, *, batch: int | None = None) -> Backend:
     """The backend that `device` stands for.
 
     Args:
@@ -74,12 +74,12 @@ def resolve(device: str, circuit: Circuit, mode: str | None = None, *, batch: in
 
 
 @torch.compiler.assume_constant_result  # so that only plain strings enter a compiled graph
-def _resolve(device: str, circuit: Circuit, mode: str | None, large: bool) -> tuple[str, str, str]:
+def _resolve(device: str, circuit: Gates, mode: str | None, large: bool) -> tuple[str, str, str]:
     return _decide(device, circuit, mode, large)
 
 
 @lru_cache(maxsize=128)
-def _decide(device: str, circuit: Circuit, mode: str | None, large: bool) -> tuple[str, str, str]:
+def _decide(device: str, circuit: Gates, mode: str | None, large: bool) -> tuple[str, str, str]:
     name, why = _choose(device, mode)
     known = TORCH_MODES if name == "torch" else PENNYLANE_MODES
     if mode is None:
@@ -89,8 +89,17 @@ def _decide(device: str, circuit: Circuit, mode: str | None, large: bool) -> tup
             mode = "choi" if name == "lightning.gpu" and large and circuit.qubits <= CHOI_QUBITS else "register"
     _check_mode(mode, name, circuit, known)
     if name != "torch":
-        devices.make(name, 1)
+        _check_exact(name)
     return name, mode, f"{name}, {mode}: {HOW[mode]}{_kernel(mode)}{why}"
+
+
+def _check_exact(name: str) -> None:
+    devices.make(name, 1)  # refuses what is not here
+    if reason := devices.obstacle(name):
+        raise InputError(
+            f"device: {name!r} cannot be trained on, as {reason}; it can be measured, by "
+            f"ketune.as_hardware(model, shots=1000, device={name!r}), and training takes 'auto' or 'lightning.qubit'."
+        )
 
 
 def _kernel(mode: str) -> str:
@@ -119,7 +128,7 @@ def _choose(device: str, mode: str | None) -> tuple[str, str]:
     return "torch", f" (auto: lightning.gpu does not work here: {reason})"
 
 
-def _check_mode(mode: str, name: str, circuit: Circuit, known: dict) -> None:
+def _check_mode(mode: str, name: str, circuit: Gates, known: dict) -> None:
     if mode == "per_token":
         raise InputError(
             "mode: 'per_token' (a QNode with AmplitudeEmbedding and trainable inputs) returns NaN for every gradient "

@@ -6,15 +6,14 @@ from typing import Any
 import torch
 
 from ketune.circuits.ansatz import Circuit
-from ketune.circuits.devices import apply
+from ketune.circuits.devices import apply, pennylane
 from ketune.circuits.expectation import expectations
 from ketune.circuits.gates import Gates
 
 
 def drawing(circuit: Gates, *, decimals: int | None = None, angles: torch.Tensor | None = None) -> str:
     """The circuit as text, drawn by PennyLane; with `decimals`, also the values of `angles`."""
-    import pennylane as qml
-
+    qml = pennylane()
     values = torch.zeros(circuit.angle_shape) if angles is None else angles.detach()
 
     def gates() -> None:

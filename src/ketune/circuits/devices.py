@@ -1,29 +1,56 @@
-"""PennyLane's devices at batch speed, through its public API. The only module that imports PennyLane, and only in use.
+"""PennyLane's devices, through its public API. The only module that imports PennyLane, and only in use.
 
-A device is given whole batches: token t of B and its amplitudes i are one state Σ |t>|i> x_t[i] / norm on b + n wires,
-b = ceil(log2 B), whose last n wires pass the circuit. The same call with the identity as its batch returns the
-circuit's unitary. Devices answer in their own complex type, so every answer is cast at the border.
+For exact evaluation a device is given whole batches: token t of B and its amplitudes i are one state
+Σ |t>|i> x_t[i] / norm on b + n wires, b = ceil(log2 B), whose last n wires pass the circuit. The same call with the
+identity as its batch returns the circuit's unitary. Devices answer in their own complex type, so every answer is cast
+at the border.
 """
 
-from collections.abc import Sequence
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
-from ketune.circuits.embedding import scales
 from ketune.circuits.gates import Gate, Gates
 from ketune.ground.errors import InputError, nearest
 
-EXTRAS = {"lightning.gpu": "gpu", "lightning.kokkos": "kokkos"}
+EXTRAS = {"lightning.gpu": "gpu", "lightning.kokkos": "kokkos", "qiskit.aer": "hardware", "qiskit.basicsim": "hardware"}
+SEEDS = {"lightning.": "seed", "default.": "seed", "qiskit.aer": "seed_simulator", "qiskit.basicsim": "seed_simulator"}
+"""What the option for a seed is called, by how the device's name begins."""
+KNOWN = ("auto", "torch", "lightning.qubit", "lightning.gpu", "lightning.kokkos", "default.qubit")
 REGISTER_CHUNK = 512  # tokens for each execution; the state (4 MB at n = 10) stays in a processor's cache
+
+Device = str | Callable[..., Any] | Any
+"""A name of PennyLane's, a function from a number of wires (and `seed`, if it takes one) to a device, or a device."""
+
+
+def pennylane() -> Any:
+    """The module.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import pennylane
+    except ModuleNotFoundError as error:
+        if error.name != "pennylane":
+            raise
+        raise InputError(
+            'PennyLane is not installed, so only torch evaluates circuits here; pip install "ketune[circuits]" brings '
+            "it, or choose the device 'torch'."
+        ) from error
+    return pennylane
 
 
 def apply(gates: Sequence[Gate], angles: Sequence[float], first_wire: int = 0, *, inputs: Sequence[float] = ()) -> None:
     """Queue PennyLane's operations for `gates` on the wires from `first_wire` on."""
-    import pennylane as qml
-
+    qml = pennylane()
     for gate in gates:
         wires = [first_wire + wire for wire in gate.wires]
         if gate.angle is not None:
@@ -34,55 +61,82 @@ def apply(gates: Sequence[Gate], angles: Sequence[float], first_wire: int = 0, *
             getattr(qml, gate.name)(wires=wires)
 
 
-def make(name: str, wires: int, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
-    """PennyLane's device `name`.
+def label(device: Device) -> str:
+    """What a message calls the device."""
+    return device if isinstance(device, str) else str(getattr(device, "name", None) or device)
+
+
+def make(device: Device, wires: int, dtype: torch.dtype = torch.float32, seed: int | None = None) -> Any:
+    """PennyLane's device for `wires` wires.
 
     Raises:
-        InputError: it is not installed or does not work here; the sentence says how to get it.
+        InputError: it is not installed, does not work here or has too few wires; the sentence says what to do.
     """
-    import numpy as np
-    import pennylane as qml
+    qml = pennylane()
+    if isinstance(device, str):
+        return _named(device, wires, dtype, seed)
+    seeded = callable(device) and "seed" in inspect.signature(device).parameters
+    if seed is not None and not seeded:
+        warnings.warn(f"seed: {label(device)} takes none and keeps its own randomness.", stacklevel=2)
+    if isinstance(device, qml.devices.Device):
+        found = device
+    else:
+        found = device(wires, seed=seed) if seeded else device(wires)
+    if not isinstance(found, qml.devices.Device):
+        raise InputError(f"device: {label(device)} gave {found!r}, which is no PennyLane device; return one.")
+    if found.wires is not None and len(found.wires) < wires:
+        raise InputError(
+            f"device: {label(found)} has {len(found.wires)} wires, but the circuit needs {wires}; "
+            "make it larger, or give a function from the number of wires to a device."
+        )
+    return found
 
+
+def _named(name: str, wires: int, dtype: torch.dtype, seed: int | None) -> Any:
+    qml, options = pennylane(), {}
     if name.startswith("lightning."):
-        options["c_dtype"] = np.complex128 if dtype == torch.float64 else np.complex64
+        options["c_dtype"] = numpy.complex128 if dtype == torch.float64 else numpy.complex64
+    if seed is not None:
+        option = next((option for start, option in SEEDS.items() if name.startswith(start)), None)
+        if option is None:
+            warnings.warn(f"seed: it is not known how {name} is seeded, so equal runs may differ.", stacklevel=3)
+        else:
+            options[option] = seed
     try:
         return qml.device(name, wires=wires, **options)
-    except (qml.exceptions.DeviceError, ImportError, RuntimeError, ValueError) as error:
-        known = ["auto", "torch", "lightning.qubit", "lightning.gpu", "lightning.kokkos", "default.qubit"]
+    except (qml.exceptions.DeviceError, ImportError, RuntimeError, ValueError, TypeError) as error:
         extra = EXTRAS.get(name)
         remedy = f'install it with pip install "ketune[{extra}]"' if extra else "install its PennyLane plugin"
-        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise InputError(
-            f"device: {name!r} is not available here ({reason}); {remedy}, or choose one of {', '.join(known)}."
-            f"{'' if name in known else nearest(name, known)}"
+            f"device: {name!r} is not available here ({_reason(error)}); {remedy}, or choose one of "
+            f"{', '.join(KNOWN)}.{'' if name in KNOWN else nearest(name, KNOWN)}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
 
 
 @lru_cache(maxsize=8)
 def obstacle(name: str) -> str | None:
-    """None where the device runs a two-wire circuit to its known result, else one clause: what is in the way."""
-    import pennylane as qml
-
+    """None where the device carries out a register of two tokens exactly, else one clause: what is in the way."""
+    gate, angle = Gate("RX", (0,), angle=0), torch.tensor([0.7], dtype=torch.float64)
+    states = torch.tensor([[1, 0], [0.6, 0.8]], dtype=torch.float64)
     try:
-        device = make(name, 2)
-
-        @qml.qnode(device, diff_method=None)
-        def bell() -> Any:
-            qml.Hadamard(0)
-            qml.CNOT([0, 1])
-            return qml.probs(wires=[0, 1])
-
-        found = torch.as_tensor(bell()).double()
-    except (InputError, qml.exceptions.DeviceError, ImportError, RuntimeError, ValueError) as error:
-        return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
-    right = torch.allclose(found, torch.tensor([0.5, 0, 0, 0.5], dtype=torch.float64), atol=1e-5)
-    return None if right else "it returns wrong probabilities for a Bell pair"
+        found = run_register(name, [gate], angle, states)
+    except InputError as error:
+        return _reason(error)
+    except Exception as error:  # a plugin's own: whatever it raises, it cannot be trained on
+        return f"it returns no state vector: {_reason(error)}"
+    c, s = math.cos(0.35), -1j * math.sin(0.35)
+    wanted = states.to(found.dtype) @ torch.tensor([[c, s], [s, c]], dtype=found.dtype)
+    return None if torch.allclose(found, wanted, atol=1e-5) else "it returns a wrong state"
 
 
 @lru_cache(maxsize=64)
 def _register(name: str, wires: int, qubits: int, dtype: torch.dtype) -> Any:
     """A QNode (vector, gates, angles) to state; the gates act on the last `qubits` of `wires` wires."""
-    import pennylane as qml
+    qml = pennylane()
 
     @qml.qnode(make(name, wires, dtype), interface=None, diff_method=None)
     def run(vector: Any, gates: Sequence[Gate], angles: Sequence[float]) -> Any:
@@ -130,27 +184,3 @@ def run_phases(name: str, circuit: Gates, angles: Tensor) -> Tensor:
     start = torch.zeros(1, 1 << n, dtype=angles.dtype, device=angles.device)
     start[0, 0] = 1
     return -torch.angle(run_register(name, [*circuit.gates(), *hadamards], angles, start)[0])
-
-
-def sample(
-    name: str, circuit: Gates, features: Tensor, angles: Tensor, shots: int, generator: torch.Generator
-) -> Tensor:
-    """⟨Z⟩ (B, n) from `shots` measurements of each row of features (B, d), sampled by the device itself."""
-    import pennylane as qml
-
-    n, gates, flat = circuit.qubits, circuit.gates(), angles.detach().reshape(-1).tolist()
-    seed = int(torch.randint(1 << 31, (1,), generator=generator))
-    seeded = {"seed": seed} if name.startswith(("lightning.", "default.")) else {}
-    device = make(name, n, features.dtype, **seeded)
-
-    @qml.set_shots(shots)
-    @qml.qnode(device, interface=None, diff_method=None)
-    def measure(vector: Any) -> Any:
-        qml.StatePrep(vector, wires=range(n))
-        apply(gates, flat)
-        return [qml.expval(qml.PauliZ(wire)) for wire in range(n)]
-
-    rows = torch.zeros(features.shape[0], 1 << n, dtype=torch.complex128)
-    rows[:, : features.shape[1]] = features.double() * scales(features.double())[:, None]
-    rows[~rows.any(1), 0] = 1  # rows of zeros have no state; the caller replaces their result
-    return torch.stack([torch.stack([torch.as_tensor(z) for z in measure(row.numpy())]) for row in rows])

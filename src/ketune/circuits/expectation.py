@@ -5,7 +5,7 @@ method, and the parameter-shift rule of arXiv:2509.16244, Eq. 15,
 
     ∂z/∂θ_j = ½ [z(θ + π/2 e_j) - z(θ - π/2 e_j)]
 
-(the inputs' gradient is the adjoint one in both). Shots and noise are for evaluation; they have no gradient.
+(the inputs' gradient is the adjoint one in both).
 """
 
 import math
@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ketune.circuits.ansatz import Circuit
 from ketune.circuits.backends import Backend, resolve
-from ketune.circuits.sampling import Noise, estimate
+from ketune.circuits.gates import Gates
 from ketune.ground.errors import InputError, nearest
 
 GRADIENTS = ("adjoint", "parameter_shift")
@@ -25,14 +24,11 @@ GRADIENTS = ("adjoint", "parameter_shift")
 def expectations(
     features: Tensor,
     angles: Tensor,
-    circuit: Circuit,
+    circuit: Gates,
     device: str = "auto",
     *,
     mode: str | None = None,
     gradient: str = "adjoint",
-    shots: int | None = None,
-    noise: Noise | None = None,
-    seed: int | None = None,
 ) -> Tensor:
     """⟨Z_k⟩ of every qubit k after the circuit, for a batch of vectors embedded as amplitudes.
 
@@ -46,9 +42,6 @@ def expectations(
         device: "auto", "torch", or a device name of PennyLane; see `resolve`, which tells what "auto" took.
         mode: how the batch is brought to the device; see `resolve`.
         gradient: "adjoint" or "parameter_shift"; equal results, the latter costs two evaluations for every angle.
-        shots: number of measurements for each row, or None for exact expectations.
-        noise: depolarizing and readout errors, or None.
-        seed: makes shots and noise repeatable.
 
     Returns:
         (B, n) in the features' dtype and device; computed in fp32, or float64 for float64 features, without autocast.
@@ -57,46 +50,48 @@ def expectations(
         InputError: NaN or infinity in the features (on the CPU), an empty batch, widths that do not fit, an unknown or
             absent device, mode or gradient.
     """
-    _check(features, angles, circuit, gradient)
-    if features.dtype in (torch.float32, torch.float64):
-        dtype = features.dtype
-    else:
-        dtype = torch.float32
+    check(features, angles, circuit)
+    if not circuit.reads_amplitudes:
+        raise InputError(
+            "circuit: its tokens enter as angles; take reuploading_expectations, or measure for shots and noise."
+        )
+    if gradient not in GRADIENTS:
+        raise InputError(
+            f"gradient: {gradient!r} is none of {', '.join(GRADIENTS)}; choose one.{nearest(gradient, GRADIENTS)}"
+        )
+    dtype = features.dtype if features.dtype in (torch.float32, torch.float64) else torch.float32
     with torch.autocast(features.device.type, enabled=False):
         x, theta = features.to(dtype), angles.to(features.device, dtype)
-        if shots is not None or noise is not None:
-            return estimate(x.detach(), theta.detach(), circuit, device, mode, shots, noise, seed).to(features.dtype)
         backend = resolve(device, circuit, mode, batch=features.shape[0])
         if gradient == "parameter_shift":
             return ParameterShift.apply(x, theta, backend, circuit).to(features.dtype)
         return backend.evaluate(x, theta, circuit).to(features.dtype)
 
 
-def _check(features: Tensor, angles: Tensor, circuit: Circuit, gradient: str) -> None:
+def check(features: Tensor, angles: Tensor, circuit: Gates) -> None:
+    """Raise an InputError where shapes or types do not fit the circuit."""
     if not features.is_floating_point():
         raise InputError(f"features: dtype {features.dtype}; real floating point numbers are needed, so convert them.")
     if features.ndim != 2 or features.shape[0] == 0:
         raise InputError(
             f"features: shape {tuple(features.shape)}; (B, d) with at least one row is needed, so reshape."
         )
-    if not 1 <= features.shape[1] <= 1 << circuit.qubits:
+    width, least, most = features.shape[1], 1, 1 << circuit.qubits
+    if not circuit.reads_amplitudes:
+        least = most = circuit.qubits
+    if not least <= width <= most:
         raise InputError(
-            f"features: width {features.shape[1]}, but {circuit.qubits} qubits hold 1 to {1 << circuit.qubits}; "
-            "take Circuit.for_width(width)."
+            f"features: width {width}, but {circuit.qubits} qubits hold {least} to {most}; take a circuit for {width}."
         )
     if tuple(angles.shape) != circuit.angle_shape:
         raise InputError(f"angles: shape {tuple(angles.shape)}; the circuit needs {circuit.angle_shape}, so give that.")
-    if gradient not in GRADIENTS:
-        raise InputError(
-            f"gradient: {gradient!r} is none of {', '.join(GRADIENTS)}; choose one.{nearest(gradient, GRADIENTS)}"
-        )
 
 
 class ParameterShift(torch.autograd.Function):
     """Any evaluation, with the angles' gradient by shifts (every rotation's generator has eigenvalues ±1/2)."""
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, angles: Tensor, backend: Backend, circuit: Circuit) -> Tensor:
+    def forward(ctx: Any, features: Tensor, angles: Tensor, backend: Backend, circuit: Gates) -> Tensor:
         ctx.backend, ctx.circuit = backend, circuit
         ctx.save_for_backward(features, angles)
         return backend.evaluate(features, angles, circuit)

@@ -89,6 +89,11 @@ class Gates:
         """The gates in the order in which they act."""
         raise NotImplementedError
 
+    @cached_property
+    def reads_amplitudes(self) -> bool:
+        """Whether a token enters as the amplitudes of the first state, and not as angles of gates."""
+        return not any(gate.input is not None for gate in self.gates())
+
     @property
     def two_qubit_gates(self) -> int:
         """Number of gates on two wires."""

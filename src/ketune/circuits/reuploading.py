@@ -41,18 +41,20 @@ def reuploading_expectations(inputs: Tensor, angles: Tensor) -> Tensor:
         (B, n) in the inputs' dtype and device; computed in fp32 or, for float64 inputs, float64.
 
     Raises:
-        InputError: shapes that do not fit each other, an empty batch, or inputs that are not finite (on the CPU).
+        InputError: shapes that do not fit each other, an empty batch, or inputs that are not finite (on
+            the CPU, where nothing is compiled).
     """
     if inputs.ndim != 2 or inputs.shape[0] == 0 or inputs.shape[1] == 0:
         raise InputError(f"inputs: shape {tuple(inputs.shape)}; (B, n) with B and n at least 1 is needed, so reshape.")
-    qubits = inputs.shape[1]
-    expected = Reuploading(qubits, angles.shape[0] if angles.ndim else 0).angle_shape
-    if angles.shape != expected or not expected[0]:
+    expected = Reuploading(inputs.shape[1], max(1, angles.shape[0]) if angles.ndim else 1).angle_shape
+    if angles.shape != expected:
         raise InputError(
-            f"angles: shape {tuple(angles.shape)}, but {qubits} qubits need (L, {expected[1]}, {qubits}); give those."
+            f"angles: shape {tuple(angles.shape)}, but {expected[2]} qubits need (L, {expected[1]}, {expected[2]}); "
+            "give those."
         )
     with torch.autocast(inputs.device.type, enabled=False):
-        if inputs.device.type == "cpu" and not bool(torch.isfinite(inputs).all()):
+        seen = inputs.device.type == "cpu" and not torch.compiler.is_compiling()  # a check that reads values
+        if seen and not bool(torch.isfinite(inputs).all()):
             raise InputError("inputs: NaN or infinity among them; rotations need finite angles, so look upstream.")
         dtype = torch.promote_types(inputs.dtype, torch.float32)
         z = _evolve(inputs.to(dtype), angles.to(dtype))
@@ -61,7 +63,7 @@ def reuploading_expectations(inputs: Tensor, angles: Tensor) -> Tensor:
 
 def _evolve(inputs: Tensor, angles: Tensor) -> Tensor:
     batch, qubits = inputs.shape
-    state = torch.zeros(batch, 1 << qubits, dtype=inputs.dtype.to_complex(), device=inputs.device)
+    state = torch.zeros(batch, 1 << qubits, dtype=inputs.dtype, device=inputs.device)
     state[:, 0] = 1
     pending = torch.zeros_like(inputs)  # RY angles that have not acted yet
     for layer in angles:
@@ -74,4 +76,5 @@ def _evolve(inputs: Tensor, angles: Tensor) -> Tensor:
             else:
                 pending = pending + layer[which][None]
     state = _rotate(state, pending)
-    return torch.view_as_real(state).square().sum(-1) @ signs(qubits, inputs.dtype, inputs.device).t()
+    squares = torch.view_as_real(state).square().sum(-1) if state.is_complex() else state.square()
+    return squares @ signs(qubits, inputs.dtype, inputs.device).t()

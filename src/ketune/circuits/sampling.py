@@ -2,69 +2,141 @@
 
 Averages over `Noise.patterns` random patterns of errors, each shared by the batch, are unbiased. Shots are drawn from
 the exact distribution: the counts of all 2**n outcomes by splitting them bit by bit with binomial draws, so the cost
-does not depend on the number of shots. On PennyLane's devices the device itself samples, row by row.
+does not depend on the number of shots. On PennyLane's devices the device itself measures, row by row.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ketune.circuits import devices
-from ketune.circuits.ansatz import Circuit
 from ketune.circuits.backends import resolve
+from ketune.circuits.devices import Device
+from ketune.circuits.expectation import check
+from ketune.circuits.gates import Gate, Gates
 from ketune.circuits.layout import signs
+from ketune.circuits.measured import run_rows
 from ketune.circuits.noise import Noise, faulty, negated
+from ketune.circuits.simulator import simulate, start
 from ketune.circuits.statevector import probabilities
 from ketune.ground.errors import InputError
 
 ROWS = 1024  # rows sampled at once
 
 
-def estimate(
-    features: Tensor,
+def measure(
+    inputs: Tensor,
     angles: Tensor,
-    circuit: Circuit,
-    device: str,
-    mode: str | None,
-    shots: int | None,
-    noise: Noise | None,
-    seed: int | None,
+    circuit: Gates,
+    device: Device = "torch",
+    *,
+    shots: int | None = None,
+    noise: Noise | None = None,
+    seed: int | torch.Generator | None = None,
 ) -> Tensor:
-    """⟨Z⟩ (B, n) as measured with `shots` (exact if None) under `noise`."""
+    """⟨Z_k⟩ of every qubit k as a quantum computer would tell it; for evaluation, there is no gradient.
+
+    Args:
+        inputs: (B, d) amplitudes of any norm or, for circuits that take angles from the token, (B, n) radians.
+        angles: circuit.angle_shape, radians.
+        circuit: the gates.
+        device: "torch" (or "auto", which is the same here) draws from the exact distribution; otherwise a name of
+            PennyLane's, a function from a number of wires to a device, or a device, which runs every row.
+        shots: number of measurements for each row, or None for exact expectations.
+        noise: depolarizing and readout errors, or None; what a device has of its own comes on top.
+        seed: makes shots and noise repeatable where the device can be seeded; a generator goes on from call to call.
+
+    Returns:
+        (B, n) in the inputs' dtype and device; rows of zeros as amplitudes give 0.
+
+    Raises:
+        InputError: a gradient is asked for, the shapes do not fit, or the device is absent or cannot do it.
+    """
+    if torch.is_grad_enabled() and (inputs.requires_grad or angles.requires_grad):
+        raise InputError("measured expectations have no gradient; evaluate under torch.no_grad(), or train without.")
     if shots is not None and (isinstance(shots, bool) or not isinstance(shots, int) or shots < 1):
         raise InputError(f"shots: {shots!r} is not a positive whole number; give one, or None for exact expectations.")
-    generator = torch.Generator().manual_seed(torch.seed() % (1 << 63) if seed is None else seed)
-    noise = noise or Noise(patterns=1)
+    check(inputs, angles, circuit)
+    dtype = torch.promote_types(inputs.dtype, torch.float32)
+    with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
+        x, theta = inputs.to(dtype), angles.to(inputs.device, dtype)
+        return _average(x, theta, circuit, device, shots, noise or Noise(patterns=1), _generator(seed)).to(inputs.dtype)
+
+
+def _generator(seed: int | torch.Generator | None) -> torch.Generator:
+    if isinstance(seed, torch.Generator):
+        return seed
+    return torch.Generator().manual_seed(torch.seed() % (1 << 63) if seed is None else seed)
+
+
+def _average(
+    inputs: Tensor,
+    angles: Tensor,
+    circuit: Gates,
+    device: Device,
+    shots: int | None,
+    noise: Noise,
+    generator: torch.Generator,
+) -> Tensor:
+    """The mean over the patterns of errors, each with its share of the shots."""
     patterns = noise.patterns if noise.depolarizing else 1
-    total = torch.zeros(features.shape[0], circuit.qubits, dtype=features.dtype, device=features.device)
+    total = torch.zeros(inputs.shape[0], circuit.qubits, dtype=inputs.dtype, device=inputs.device)
     for index in range(patterns):
-        angle_signs, out_signs = negated(faulty(circuit.gates(), noise.depolarizing, generator), circuit)
-        turned, out_signs = angles * angle_signs.to(angles), out_signs.to(total)
-        if shots is None:
-            z = resolve(device, circuit, mode, batch=features.shape[0]).evaluate(features, turned, circuit)
-            total += out_signs * z * (1 - 2 * noise.readout) / patterns
-        else:
-            share = shots // patterns + (index < shots % patterns)
-            if share:
-                z = _measure(features, turned, circuit, device, share, generator)
-                total += _misread(out_signs * z, share, noise.readout, generator) * share / shots
+        share = None if shots is None else shots // patterns + (index < shots % patterns)
+        if share == 0:
+            continue
+        gates, angle_signs, out_signs = _with_errors(circuit, noise.depolarizing, generator)
+        turned, weight = angles * angle_signs.to(angles), 1 / patterns if shots is None else share / shots
+        z = out_signs.to(total) * _read(inputs, turned, circuit, gates, device, share, generator)
+        total += weight * _misread(z, share, noise.readout, generator)
     return total
 
 
-def _measure(
-    features: Tensor, angles: Tensor, circuit: Circuit, device: str, shots: int, generator: torch.Generator
+def _with_errors(
+    circuit: Gates, probability: float, generator: torch.Generator
+) -> tuple[Sequence[Gate], Tensor, Tensor]:
+    """(gates, signs of the angles, signs of the read-outs): errors as signs or, where they do not pass so, as gates."""
+    gates = faulty(circuit.gates(), probability, generator)
+    try:
+        return circuit.gates(), *negated(gates, circuit)
+    except InputError:
+        return gates, torch.ones(circuit.angle_shape), torch.ones(circuit.qubits)
+
+
+def _read(
+    inputs: Tensor,
+    angles: Tensor,
+    circuit: Gates,
+    gates: Sequence[Gate],
+    device: Device,
+    shots: int | None,
+    generator: torch.Generator,
 ) -> Tensor:
-    """z (B, n) of `shots` joint measurements of every row; rows of zeros give 0."""
-    zero = features.abs().amax(1, keepdim=True) < torch.finfo(features.dtype).tiny
-    if resolve(device, circuit).name != "torch":
-        z = devices.sample(resolve(device, circuit).name, circuit, features, angles, shots, generator)
+    """z (B, n) after `gates`, exact or from `shots` joint measurements of every row; rows without a state give 0."""
+    if device not in ("auto", "torch"):
+        seed = int(torch.randint(1 << 31, (1,), generator=generator))
+        z = run_rows(device, circuit, gates, inputs, angles, shots, seed)
+    elif shots is None and circuit.reads_amplitudes:
+        return resolve("torch", circuit).evaluate(inputs, angles, circuit)
     else:
-        diagonals = signs(circuit.qubits, torch.float64, torch.device("cpu"))
-        parts = [
-            draw_counts(probabilities(part, angles, circuit).double().cpu(), shots, generator) @ diagonals.t()
-            for part in features.split(ROWS)
-        ]
-        z = torch.cat(parts) / shots
-    return torch.where(zero, 0, z.to(features))
+        parts = [_distribution(part, angles, circuit, gates).double().cpu() for part in inputs.split(ROWS)]
+        parts = parts if shots is None else [draw_counts(part, shots, generator) / shots for part in parts]
+        z = torch.cat(parts) @ signs(circuit.qubits, torch.float64, torch.device("cpu")).t()
+    return torch.where(_stateless(inputs, circuit), 0, z.to(inputs))
+
+
+def _stateless(inputs: Tensor, circuit: Gates) -> Tensor:
+    """(B, 1): rows of zeros as amplitudes."""
+    tiny = inputs.abs().amax(1, keepdim=True) < torch.finfo(inputs.dtype).tiny
+    return tiny if circuit.reads_amplitudes else torch.zeros_like(tiny)
+
+
+def _distribution(inputs: Tensor, angles: Tensor, circuit: Gates, gates: Sequence[Gate]) -> Tensor:
+    """Probabilities (B, N) of the outcomes."""
+    if circuit.reads_amplitudes:
+        return probabilities(inputs, angles, circuit)
+    state = simulate(gates, start(inputs.shape[0], circuit, inputs), angles, inputs)
+    return torch.view_as_real(state).square().sum(-1)
 
 
 def draw_counts(distribution: Tensor, shots: int, generator: torch.Generator) -> Tensor:
@@ -81,10 +153,12 @@ def draw_counts(distribution: Tensor, shots: int, generator: torch.Generator) ->
     return counts
 
 
-def _misread(z: Tensor, shots: int, chance: float, generator: torch.Generator) -> Tensor:
-    """z (B, n) of `shots` measurements after every bit was flipped with probability `chance`."""
+def _misread(z: Tensor, shots: int | None, chance: float, generator: torch.Generator) -> Tensor:
+    """z (B, n), exact or of `shots` measurements, after every bit was flipped with probability `chance`."""
     if not chance:
         return z
+    if shots is None:
+        return z * (1 - 2 * chance)
     ones = ((1 - z.double().cpu()) / 2 * shots).round()
     lost = torch.binomial(ones, torch.full_like(ones, chance), generator=generator)
     gained = torch.binomial(shots - ones, torch.full_like(ones, chance), generator=generator)

@@ -10,8 +10,6 @@ has 768. Both are choices here: `placement`, `up_projection`.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,6 +20,7 @@ from ketune import circuits
 from ketune.circuits import Circuit, expectations, resolve
 from ketune.ground.checks import Count
 from ketune.ground.errors import InputError
+from ketune.tuners.hardware import CircuitModule
 from ketune.tuners.registration import register
 from ketune.tuners.residual import ResidualConfig, ResidualTuner, qubits, residual_adapters
 
@@ -114,7 +113,7 @@ class QAAConfig(ResidualConfig):
         return circuits.card(circuit) | facts | super().card(model)
 
 
-class CircuitFeatures(nn.Module):
+class CircuitFeatures(CircuitModule):
     """z_k(h) = ⟨Z_k⟩ after the circuit acted on h/‖h‖, for every qubit k. Blind to the scale and the sign of h."""
 
     angles: Tensor
@@ -123,7 +122,6 @@ class CircuitFeatures(nn.Module):
         super().__init__()
         self.circuit, self.features = circuit, circuit.qubits
         self.device, self.gradient = config.device, config.gradient
-        self.readout: dict[str, Any] = {}  # shots, noise and seed while `as_hardware` holds
         self.gain = 2 ** (circuit.qubits / 2) if config.unit_features else 1.0
         spread = SPREAD[config.angle_init]
         angles = torch.empty(circuit.angle_shape).uniform_(-spread, spread)  # (L, n)
@@ -138,34 +136,16 @@ class CircuitFeatures(nn.Module):
         with torch.autocast(h.device.type, enabled=False):
             flat = h.reshape(-1, h.shape[-1]).to(dtype)
             angles = self.angles.to(dtype)
-            z = expectations(flat, angles, self.circuit, self.device, gradient=self.gradient, **self.readout)
+            if self.reading is None:
+                z = expectations(flat, angles, self.circuit, self.device, gradient=self.gradient)
+            else:
+                z = self.measured(flat, angles)
         return self.gain * z.reshape(*h.shape[:-1], self.features)
 
 
 def circuits_in(model: nn.Module) -> list[CircuitFeatures]:
     """Every circuit of a model with QAA adapters."""
     return [module for module in model.modules() if isinstance(module, CircuitFeatures)]
-
-
-@contextmanager
-def as_hardware(
-    model: nn.Module, *, shots: int | None = None, noise: circuits.Noise | None = None, seed: int = 0
-) -> Iterator[None]:
-    """Within the block every circuit of `model` is read as a quantum computer would be: for evaluation, no gradients.
-
-    Args:
-        shots: measurements for each hidden vector; None for exact expectations.
-        noise: depolarizing and readout errors; None for none.
-        seed: of the random outcomes, for each call alike.
-    """
-    found = circuits_in(model)
-    for module in found:
-        module.readout = {"shots": shots, "noise": noise, "seed": seed}
-    try:
-        yield
-    finally:
-        for module in found:
-            module.readout = {}
 
 
 class QAAModel(ResidualTuner):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ketune.circuits import Reuploading, drawing, reuploading_expectations
 from ketune.ground.checks import Count, Positive
 from ketune.tuners.adapter import Dropout
+from ketune.tuners.hardware import CircuitModule
 from ketune.tuners.layers import InputLayer
 from ketune.tuners.registration import register
 from ketune.tuners.tensor_train import TensorTrain, parameters
@@ -95,17 +96,19 @@ class QTHAConfig(AdapterConfig):
         }
 
 
-class QuantumNetwork(nn.Module):
+class QuantumNetwork(CircuitModule):
     """Z on every qubit after `layers` of RY(z), CRZ ring, RY, CRZ ring backwards, RY."""
 
     def __init__(self, r: int, layers: int) -> None:
         super().__init__()
-        shape = Reuploading(r, layers).angle_shape
-        self.angles = nn.Parameter(torch.empty(shape).uniform_(-math.pi, math.pi))
+        self.circuit = Reuploading(r, layers)
+        self.angles = nn.Parameter(torch.empty(self.circuit.angle_shape).uniform_(-math.pi, math.pi))
 
     def forward(self, z: Tensor) -> Tensor:
         """z (…, r) → (…, r)."""
-        return reuploading_expectations(z.reshape(-1, z.shape[-1]), self.angles).reshape(z.shape)
+        flat = z.reshape(-1, z.shape[-1])
+        read = reuploading_expectations if self.reading is None else self.measured
+        return read(flat, self.angles).reshape(z.shape)
 
 
 class SiluNetwork(nn.Module):

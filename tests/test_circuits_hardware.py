@@ -1,0 +1,88 @@
+"""Bills and noise of real machines; only where qiskit and its plugin are installed (the extra `hardware`)."""
+
+import importlib.util
+import math
+import sys
+
+import pytest
+import torch
+
+from ketune.circuits import Circuit, Reuploading, bill, expectations, measure, noisy
+from ketune.ground.errors import InputError
+
+installed = all(importlib.util.find_spec(name) for name in ("qiskit_aer", "qiskit_ibm_runtime", "pennylane_qiskit"))
+needs_qiskit = pytest.mark.skipif(not installed, reason="the extra `hardware` is not installed")
+
+
+def test_without_qiskit_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("qiskit")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("qiskit", "qiskit_aer", "qiskit_ibm_runtime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for call in (lambda: bill(Circuit(2), "FakeManilaV2"), lambda: noisy("FakeManilaV2")):
+        with pytest.raises(InputError, match=r'is not installed.*pip install "ketune\[hardware\]"'):
+            call()
+
+
+@needs_qiskit
+def test_a_bill_counts_preparation_and_circuit() -> None:
+    found = bill(Circuit(4), "FakeLagosV2", width=13, circuits_a_token=30, error=0.1)
+    alone = bill(Reuploading(4, 1), "FakeLagosV2")
+    assert found.two_qubit_gates > found.preparation_two_qubit_gates > 4
+    assert alone.preparation_two_qubit_gates == 0 and alone.two_qubit_gates >= 16
+    assert 0 < found.success < 1 and found.depth > found.two_qubit_gates / 4
+    assert (found.shots, found.circuits_a_token) == (100, 30)
+    assert math.isclose(found.token_seconds, 30 * 100 * found.shot_seconds)
+    assert math.isclose(found.noisy_shots, 100 / found.success**2)
+    assert found == bill(Circuit(4), "FakeLagosV2", width=13, circuits_a_token=30, error=0.1)
+
+
+@needs_qiskit
+def test_the_transpiled_circuit_is_the_circuit() -> None:
+    from qiskit.quantum_info import Statevector
+
+    from ketune.circuits.hardware import _qiskit_circuit
+
+    circuit = Circuit(3, 2)
+    built = _qiskit_circuit(circuit, 7, 0)
+    built.remove_final_measurements()
+    generator = torch.Generator().manual_seed(0)
+    angles = (torch.rand(9, generator=generator) * 2 * math.pi)[3:].view(2, 3)
+    vector = torch.randn(7, generator=generator, dtype=torch.float64)
+    wanted = expectations(vector[None], angles.double(), circuit)[0]
+    chances = torch.tensor(Statevector(built.reverse_bits()).probabilities())
+    signs = torch.tensor([[1 - 2 * (a >> (2 - k) & 1) for a in range(8)] for k in range(3)], dtype=torch.float64)
+    assert torch.allclose(signs @ chances, wanted, atol=1e-6)
+
+
+@needs_qiskit
+def test_machines_are_named_or_refused() -> None:
+    with pytest.raises(InputError, match=r"'FakeTurino' is none of qiskit's fake backends.*Did you mean 'FakeTorino'"):
+        bill(Circuit(2), "FakeTurino")
+    with pytest.raises(InputError, match="has 5 qubits, but the circuit 6"):
+        bill(Circuit(6), "FakeManilaV2")
+
+
+@needs_qiskit
+@pytest.mark.filterwarnings("ignore")
+def test_a_machines_noise_shrinks_what_is_measured() -> None:
+    circuit = Circuit(3, 3)
+    x, angles = torch.tensor([[1.0] + [0.0] * 7]), torch.zeros(3, 3)
+    exact = expectations(x, angles, circuit)
+    z, again = (measure(x, angles, circuit, noisy("FakeManilaV2"), shots=4000, seed=3) for _ in range(2))
+    assert torch.allclose(exact, torch.ones(1, 3)) and (z > 0.5).all() and (z < 0.99).all() and torch.equal(z, again)
+
+
+@needs_qiskit
+@pytest.mark.parametrize("name", ["qiskit.aer", "qiskit.basicsim"])
+@pytest.mark.filterwarnings("ignore")
+def test_qiskits_simulators_measure_with_a_seed_and_are_refused_without_shots(name: str) -> None:
+    circuit = Circuit(3)
+    x, angles = torch.randn(2, 8, generator=torch.Generator().manual_seed(0)), torch.ones(1, 3)
+    z = measure(x, angles, circuit, name, shots=2000, seed=1)
+    assert (z - expectations(x, angles, circuit)).abs().max() < 0.15
+    assert torch.equal(z, measure(x, angles, circuit, name, shots=2000, seed=1))
+    with pytest.raises(InputError, match="no exact expectations"):
+        measure(x, angles, circuit, name, seed=1)
+    with pytest.raises(InputError, match="cannot be trained on"):
+        expectations(x, angles, circuit, name)
