@@ -11,6 +11,12 @@ from importlib import metadata
 from pathlib import Path
 
 
+def trim() -> None:
+    """Give freed memory back to the system now; the C library would do so during some later call."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def interleaved(
     candidates: dict[str, Callable[[], object]],
     repeats: int,
@@ -19,11 +25,10 @@ def interleaved(
 ) -> dict[str, list[float]]:
     """Seconds of every call: each round runs every candidate once, so that all see the same machine.
 
-    Garbage is collected between the rounds only, so that no candidate pays for another's. One leaves the rounds once
-    it has been timed twice and has used up `seconds`.
+    No candidate pays for what another leaves behind: garbage is collected between the rounds, freed memory goes back to
+    the system before a candidate's turn, and its turn is one call that is not timed and one that is. A candidate leaves
+    the rounds once it has been timed twice and has used up `seconds`.
     """
-    for run in candidates.values():
-        run()
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats):
         gc.collect()
@@ -31,6 +36,8 @@ def interleaved(
         for name, run in candidates.items():
             if len(times[name]) >= 2 and sum(times[name]) > seconds:
                 continue
+            trim()
+            run()
             start = clock()
             run()
             times[name].append(clock() - start)
@@ -53,7 +60,7 @@ def peak_megabytes(warm: Callable[[], object], run: Callable[[], object]) -> flo
         status = 1
         try:
             warm()
-            ctypes.CDLL(None).malloc_trim(0)
+            trim()
             Path("/proc/self/clear_refs").write_text("5")
             before = _status("VmRSS")
             run()

@@ -76,7 +76,8 @@ INLINE void gradients_group(const vec *s, const REAL *cosine, const REAL *sine, 
                 v += grad[bit + k] * im[j ^ 1 << k];
             }
             long at = a + ((long)j << bit);
-            d[at] += cosine[at] * u + sine[at] * v;
+            vec sum = cosine[at] * u + sine[at] * v;
+            d[at] = bit ? d[at] + sum : sum;
             d_phase[at] += s[at] * (cosine[at] * v - sine[at] * u);
         }
     }
@@ -164,7 +165,6 @@ void gradients(const REAL *x, const REAL *scale, const REAL *cosine, const REAL 
                 along[lane] += grad[at] * z[at];
             }
         embed(x + start * width, scale + start, send, tokens, width, bits, s);
-        memset(d, 0, sizeof(vec) << bits);
         EACH_GROUP(bits, gradients_group(s, cosine, sine, of_bits, size, bit, g, d, d_phases))
         EACH_GROUP(bits, transform_group(d, size, bit, g))
         for (long i = 0; i < width; i += LANES) {
