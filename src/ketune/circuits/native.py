@@ -117,41 +117,41 @@ def _shared(batch: int, lanes: int, work: Callable[[int, int], None]) -> None:
 
 def _tables(features: Tensor, phase: Tensor, send: Tensor) -> tuple[Tensor, ...]:
     """What both functions read first: x, its scales, cos Φ and sin Φ over √N, and the rows of the amplitudes."""
-    root = phase.shape[0] ** 0.5
+    features, root = features.contiguous(), phase.shape[0] ** 0.5
     return features, scales(features), torch.cos(phase) / root, torch.sin(phase) / root, send
 
 
-def _call(name: str, like: Tensor, tables: tuple[Tensor, ...], sizes: tuple[int, ...], *rest: Tensor) -> None:
-    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tables]
-    more = [ctypes.c_void_p(tensor.data_ptr()) for tensor in rest]
-    getattr(_library(like.dtype), name)(*pointers, *map(ctypes.c_long, sizes), *more)
+def _at(tensor: Tensor, start: int = 0) -> ctypes.c_void_p:
+    """The address of row `start`; no operation of torch, because worker threads have modes of their own."""
+    return ctypes.c_void_p(tensor.data_ptr() + start * tensor.stride(0) * tensor.element_size())
 
 
 def values(features: Tensor, phase: Tensor, send: Tensor) -> Tensor:
     """z (B, n) of features (B, d), the phases (N,), and the row (N,) that each amplitude goes to."""
-    features, scale, *tables = _tables(features.contiguous(), phase, send)
-    (batch, width), size, lanes = features.shape, phase.shape[0], TYPES[phase.dtype][1]
-    z = features.new_empty(batch, size.bit_length() - 1)
+    call, lanes = _library(phase.dtype).values, TYPES[phase.dtype][1]
+    x, scale, *tables = _tables(features, phase, send)
+    z = x.new_empty(x.shape[0], phase.shape[0].bit_length() - 1)
 
     def work(start: int, tokens: int) -> None:
-        shared, scratch = (features[start:], scale[start:], *tables), features.new_empty(size * lanes)
-        _call("values", phase, shared, (tokens, width, z.shape[1]), z[start:], scratch)
+        sizes, scratch = map(ctypes.c_long, (tokens, x.shape[1], z.shape[1])), x.new_empty(lanes * phase.shape[0])
+        call(_at(x, start), _at(scale, start), *map(_at, tables), *sizes, _at(z, start), _at(scratch))
 
-    _shared(batch, lanes, work)
+    _shared(x.shape[0], lanes, work)
     return z
 
 
 def gradients(features: Tensor, phase: Tensor, send: Tensor, z: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
     """(dL/dx (B, d), dL/dΦ (N,)) from z and dL/dz (B, n)."""
-    features, scale, *tables = _tables(features.contiguous(), phase, send)
-    (batch, width), size, lanes = features.shape, phase.shape[0], TYPES[phase.dtype][1]
-    d_features, d_phases, z, grad = torch.empty_like(features), {}, z.contiguous(), grad.contiguous()
+    call, lanes = _library(phase.dtype).gradients, TYPES[phase.dtype][1]
+    x, scale, *tables = _tables(features, phase, send)
+    z, grad, d_x = z.contiguous(), grad.contiguous(), torch.empty_like(x)
+    d_phases: dict[int, Tensor] = {}
 
     def work(start: int, tokens: int) -> None:
-        shared, scratch = (features[start:], scale[start:], *tables), features.new_empty(3 * size * lanes)
+        sizes, scratch = map(ctypes.c_long, (tokens, x.shape[1], z.shape[1])), x.new_empty(3 * lanes * phase.shape[0])
         d_phases[start] = torch.empty_like(phase)
-        rest = (z[start:], grad[start:], d_features[start:], d_phases[start], scratch)
-        _call("gradients", phase, shared, (tokens, width, z.shape[1]), *rest)
+        rows = (_at(z, start), _at(grad, start), _at(d_x, start), _at(d_phases[start]), _at(scratch))
+        call(_at(x, start), _at(scale, start), *map(_at, tables), *sizes, *rows)
 
-    _shared(batch, lanes, work)
-    return d_features, torch.stack([d_phases[start] for start in sorted(d_phases)]).sum(0)
+    _shared(x.shape[0], lanes, work)
+    return d_x, torch.stack([d_phases[start] for start in sorted(d_phases)]).sum(0)
