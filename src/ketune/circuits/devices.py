@@ -93,7 +93,8 @@ def make(device: Device, wires: int, dtype: torch.dtype = torch.float32, seed: i
 
 
 def _named(name: str, wires: int, dtype: torch.dtype, seed: int | None) -> Any:
-    qml, options = pennylane(), {}
+    qml = pennylane()
+    options: dict[str, Any] = {}
     if name.startswith("lightning."):
         options["c_dtype"] = numpy.complex128 if dtype == torch.float64 else numpy.complex64
     if seed is not None:

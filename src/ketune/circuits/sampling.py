@@ -86,8 +86,9 @@ def _average(
         if share == 0:
             continue
         gates, angle_signs, out_signs = _with_errors(circuit, noise.depolarizing, generator)
-        turned, weight = angles * angle_signs.to(angles), 1 / patterns if shots is None else share / shots
+        turned = angles * angle_signs.to(angles)
         z = out_signs.to(total) * _read(inputs, turned, circuit, gates, device, share, generator)
+        weight = 1 / patterns if shots is None or share is None else share / shots
         total += weight * _misread(z, share, noise.readout, generator)
     return total
 

@@ -117,6 +117,7 @@ class CircuitFeatures(CircuitModule):
     """z_k(h) = ⟨Z_k⟩ after the circuit acted on h/‖h‖, for every qubit k. Blind to the scale and the sign of h."""
 
     angles: Tensor
+    circuit: Circuit
 
     def __init__(self, circuit: Circuit, config: QAAConfig) -> None:
         super().__init__()
