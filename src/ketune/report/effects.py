@@ -74,7 +74,8 @@ def interval_plot(results: Results, looks: Looks, intervals: pd.DataFrame) -> Dr
             panel.set_title(f"{metric.heading}{mark}", fontsize=9)
             panel.locator_params(axis="x", nbins=4)
         caption = (
-            f"Every metric with its {100 * results.settings.report.confidence:g} % interval; arrows point to better, faint dots are seeds. "
+            f"Every metric with its {100 * results.settings.report.confidence:g} % interval; arrows point to better, "
+            "faint dots are seeds. "
             f"Overlapping intervals may still separate when paired: the verdicts tell.{cuts.footnote(results)}"
         )
         return drawing.finish(figure, "intervals", caption)
