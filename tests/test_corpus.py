@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,41 @@ def test_broken_input_is_one_sentence(tmp_path: Path, case: str) -> None:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=words) as error:
+        corpus.build(data(path))
+    assert "\n" not in str(error.value)
+
+
+def damaged_page(path: Path) -> None:
+    write(path, records(40))
+    content = bytearray(path.read_bytes())
+    content[8:200] = bytes(192)
+    path.write_bytes(content)
+
+
+def invalid_text(path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    texts = pyarrow.Array.from_buffers(
+        pyarrow.string(), 2, [None, pyarrow.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pyarrow.py_buffer(b"a\xff")]
+    )
+    pyarrow.parquet.write_table(pyarrow.table({"instruction": texts, "output": texts}), path)
+
+
+def date_beyond_python(path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    days = pyarrow.array([2**30], pyarrow.date32())
+    texts = pyarrow.array(["a"])
+    pyarrow.parquet.write_table(pyarrow.table({"instruction": texts, "output": texts, "made": days}), path)
+
+
+@pytest.mark.parametrize("damage", [damaged_page, invalid_text, date_beyond_python])
+def test_a_damaged_parquet_file_is_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path = tmp_path / "a.parquet"
+    damage(path)
+    with pytest.raises(InputError, match=f"^{path}: no valid Parquet file") as error:
         corpus.build(data(path))
     assert "\n" not in str(error.value)
 

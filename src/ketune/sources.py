@@ -77,8 +77,12 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     import pyarrow.parquet
 
     try:
-        records = pyarrow.parquet.read_table(path).to_pylist()
-    except pyarrow.ArrowException as error:
+        table = pyarrow.parquet.read_table(path)
+        table.validate(full=True)  # names the row of a text that is not UTF-8
+        records = table.to_pylist()
+    except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the machine's own; a damaged page is an OSError without one
+            raise
         raise InputError(f"{path}: no valid Parquet file ({str(error).splitlines()[0]}).") from error
     yield from ((f"{path}, row {i}", r) for i, r in enumerate(records, start=1))
 
