@@ -17,7 +17,7 @@ def generate(name: str, seed: int) -> None:
     settings = params.load()
     adapter = methods.adapter(name, settings.section(name))
     run = layout.Run(name, seed)
-    device = language_model.device(settings.generate.device)
+    device = language_model.device(settings.generate)
     with language_model.quiet():
         model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.generate.precision, device)
         model = adapters.restore(run.adapter, model).to(device)

@@ -21,7 +21,7 @@ def train(name: str, seed: int) -> None:
     method = methods.load(name, section)
     distribution.spread(settings.train)
     run = layout.Run(name, seed)
-    device = language_model.device(settings.train.device)
+    device = language_model.device(settings.train)
     with language_model.quiet():
         model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)
     rows = tokens.tokenize(tokenizer, files.read_rows(layout.split("train"), Example), settings.train.max_tokens)

@@ -253,6 +253,18 @@ def test_a_model_folder_does_not_decide_how_answers_are_decoded(tiny_folder: Pat
     assert plain == other
 
 
+@pytest.mark.parametrize("name", ["nosuch", "cuda:7", "meta"])
+def test_a_device_that_is_not_there_is_named_with_its_key(tiny_folder: Path, name: str) -> None:
+    raw = tiny_params(tiny_folder, ["base"], [0])
+    chosen = {
+        "train": Train(**raw["train"] | {"device": name}),
+        "generate": Generate(**raw["generate"] | {"device": name}),
+    }
+    for section, settings in chosen.items():
+        with pytest.raises(InputError, match=rf"^{section}.device: '{name}' is not available here"):
+            language_model.device(settings)
+
+
 @pytest.mark.parametrize("wish", ["kernels-community/flash-attn2", "flex_attention", "eager"])
 def test_a_model_folder_does_not_choose_the_attention(tiny_folder: Path, tmp_path: Path, wish: str) -> None:
     willed = shutil.copytree(tiny_folder, tmp_path / "model")

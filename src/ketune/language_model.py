@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from ketune.ground.errors import InputError
+from ketune.ground.params import Generate, Train
 from ketune.tokens import Tokens
 
 IGNORED = -100  # torch's own index for positions without a loss
@@ -43,20 +44,22 @@ def load(folder: Path, precision: str, device: str) -> tuple[PreTrainedModel, An
     return model.to(device).eval(), tokenizer  # type: ignore[arg-type]  # its wrapper hides self
 
 
-def device(name: str) -> str:
-    """The torch device for a params value: `auto` takes a GPU where there is one.
+def device(settings: Train | Generate) -> str:
+    """The torch device that the settings ask for: `auto` takes a GPU where there is one.
 
     Raises:
-        InputError: the device is not there.
+        InputError: the device is not there, or holds no values (`meta`).
     """
+    name = settings.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and "LOCAL_RANK" in os.environ:  # one GPU for each process that torchrun started
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
-        torch.empty(0, device=name)
+        torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r} is not available here ({str(error).splitlines()[0]}); try auto.") from error
+        key, reason = f"{type(settings).__name__.lower()}.device", str(error).splitlines()[0]
+        raise InputError(f"{key}: {name!r} is not available here ({reason}); try auto.") from error
     return name
 
 

@@ -80,7 +80,7 @@ class Bench:
         return Trial(rates=rates, seed=seed, loss=loss if math.isfinite(loss) else None, moved=moved)
 
     def _copy(self) -> PreTrainedModel:
-        device = language_model.device(self.settings.device)
+        device = language_model.device(self.settings)
         return copy.deepcopy(self.base).to(device)  # type: ignore[arg-type]  # its wrapper hides self
 
     def _loss(self, model: nn.Module) -> float:

@@ -67,7 +67,7 @@ def train(
     Raises:
         Diverged: a loss that is not finite (the step and the records are named).
     """
-    device = language_model.device(settings.device)
+    device = language_model.device(settings)
     trainable = [p for p in model.parameters() if p.requires_grad]
     if not trainable:
         return Trained([], cost.count(model), cost.nothing_trained(device), (), 0)
