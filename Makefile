@@ -3,7 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+# Given values reach a shell by name, so that nothing in them is run.
 BASE ?= main
+export BASE
 # Every setting that arXiv:2509.16244 states or that its counts imply; the revisions pin what the hub serves.
 PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revision=$(MODEL_REVISION) \
 	-S data.hub=tatsu-lab/alpaca -S data.revision=$(DATA_REVISION) \
@@ -18,10 +20,11 @@ DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
 # The methods that are compared, with every control that is declared of them; samples stay out of the page, so that data
 # under any licence can be used.
 DATA ?= data/starter.jsonl
+export DATA
 COMPARED = full lora lora_r1 sora prefix qaa quantum_peft qtha
 METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune import methods; \
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
-STUDY = -S data.source=$(DATA) -S 'seeds=[0,1,2]' -S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
+STUDY = -S "data.source='$$DATA'" -S 'seeds=[0,1,2]' -S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
 .PHONY: help setup check repro test lint audit lock lock-check compare tuned planted publish paper plan study clean
 
@@ -61,7 +64,7 @@ lock-check: $(VENV)/.ready  ## does dvc.lock belong to this code and these param
 	dvc repro --allow-missing --dry > .cache-dry 2>&1 && ! grep "^Running stage" .cache-dry; status=$$?; rm -f .cache-dry; exit $$status
 
 compare: $(VENV)/.ready  ## metrics beside those of BASE; fails on a regression
-	.ci/compare $(BASE)
+	.ci/compare "$$BASE"
 
 tuned: $(VENV)/.ready  ## find every learning rate again, for params.yaml's own setting, into reports/tuned
 	dvc exp run -S tune.all=true tune
@@ -72,8 +75,9 @@ planted: $(VENV)/.ready  ## the whole pipeline on records that known teachers ma
 	PYTHONPATH=src python stages/planted.py
 
 NAME ?= default
+export NAME
 publish: $(VENV)/.ready  ## put the report of this state into git, as reports/published/NAME.html
-	mkdir -p reports/published && cp reports/index.html reports/published/$(NAME).html
+	mkdir -p reports/published && cp reports/index.html "reports/published/$$NAME.html"
 
 # ARGS="--dry --force" lists the stages; without --force DVC looks results up for data that a dry run never makes.
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)

@@ -1,6 +1,8 @@
 """What CI runs: the comparison with a base revision, and the commands that the Makefile offers."""
 
+import os
 import re
+import shutil
 import subprocess
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import ROOT, environment
+from conftest import ROOT, Project, environment
 from ketune import methods
 
 LOADER = SourceFileLoader("compare", str(ROOT / ".ci/compare"))
@@ -51,6 +53,98 @@ def test_the_script_judges_and_writes_the_comment(tmp_path: Path, new: float, st
     comment = (tmp_path / "comparison.md").read_text()
     assert "## Metrics against HEAD" in comment and "| a | b |" in comment
     assert ("held-out loss 2.0 -> 2.5" in comment) == bool(status)
+
+
+class Workflow:
+    """The steps of results.yml on this machine: a clone with the base branch, a `gh` that keeps what it is to post."""
+
+    def __init__(self, project: Project, tools: Path) -> None:
+        self.project, self.tools = project, tools
+        for name in (".ci/compare", "Makefile", "pyproject.toml", "requirements.lock"):
+            (project.folder / name).parent.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, project.folder / name)
+        project.commit("what CI needs")
+        project.run("git", "remote", "add", "origin", str(project.folder))
+        project.run("git", "fetch", "-q", "origin")
+        project.run("git", "checkout", "-q", "-b", "proposed")
+        (project.folder / ".venv").mkdir()
+        (project.folder / ".venv/.ready").touch()  # the tests' own environment serves
+        (tools / "gh").write_text('#!/bin/sh\n[ "$4" = --edit-last ] && exit 1\ncp "$5" "$POSTED"\n')
+        (tools / "gh").chmod(0o755)
+        self.posted, self.summary = tools / "posted.md", tools / "summary.md"
+
+    def run(self) -> tuple[bool, list[str]]:
+        """Whether every step that ran went well, and the names of those that ran."""
+        ran, well = [], True
+        for step in yaml.safe_load((ROOT / ".github/workflows/results.yml").read_text())["jobs"]["compare"]["steps"]:
+            if "run" in step and self.holds(step.get("if", "success()"), well):
+                ran.append(step["name"])
+                well &= self.succeeds(step)
+        return well, ran
+
+    def holds(self, condition: str, well: bool) -> bool:
+        """GitHub's conditions, as far as the workflow uses them."""
+        there = (self.project.folder / "comparison.md").exists()
+        for expression, value in (
+            ("always()", True),
+            ("success()", well),
+            ("hashFiles('comparison.md') != ''", there),
+            ("github.event.pull_request.head.repo.full_name == github.repository", True),
+        ):
+            condition = condition.replace(expression, str(value))
+        assert re.fullmatch("(True|False)( && (True|False))*", condition), condition
+        return "False" not in condition
+
+    def succeeds(self, step: dict) -> bool:
+        known = {"${{ github.base_ref }}": "main", "${{ github.token }}": "t", "${{ github.event.number }}": "7"}
+        env = environment() | {"GITHUB_STEP_SUMMARY": str(self.summary), "POSTED": str(self.posted)}
+        for key, value in step.get("env", {}).items():
+            for expression, given in known.items():
+                value = value.replace(expression, given)
+            assert "${{" not in value, value
+            env[key] = value
+        env["PATH"] = f"{self.tools}:{env['PATH']}"
+        return subprocess.run(["bash", "-e", "-c", step["run"]], cwd=self.project.folder, env=env, timeout=300,
+                              check=False).returncode == 0  # fmt: skip
+
+
+@pytest.fixture
+def workflow(finished: Project, tmp_path: Path) -> Workflow:
+    (tmp_path / "tools").mkdir()
+    return Workflow(finished.copy(tmp_path / "project"), tmp_path / "tools")
+
+
+STEPS = ["set up", "run what is out of date, compare, judge", "summary", "comment"]
+
+
+def test_a_proposed_parameter_is_run_compared_and_posted(workflow: Workflow) -> None:
+    params = workflow.project.params()
+    workflow.project.write_params(params | {"generate": params["generate"] | {"max_new_tokens": 9}})
+    workflow.project.commit("nine tokens")
+    assert workflow.run() == (True, STEPS)
+    posted = workflow.posted.read_text()
+    assert posted == workflow.summary.read_text()
+    assert "`dvc.lock` did not belong" in posted and "generate.max_new_tokens | 8" in posted and "No held-out" in posted
+
+
+def test_a_pipeline_that_fails_is_posted_with_its_reason(workflow: Workflow) -> None:
+    workflow.project.write_params(workflow.project.params() | {"seeds": [-1]})
+    workflow.project.commit("an impossible seed")
+    assert workflow.run() == (False, STEPS)
+    assert "The pipeline failed" in workflow.posted.read_text() and "seeds[0]: -1" in workflow.posted.read_text()
+
+
+def test_a_value_given_to_make_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text().replace(".ci/compare", "echo"))
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/.ready").touch()
+    for name in ("pyproject.toml", "requirements.lock"):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / ".venv/.ready")
+    poison = "x'; touch planted; $(touch planted)"
+    done = subprocess.run(["make", "compare", f"BASE={poison.replace('$', '$$')}"], cwd=tmp_path, capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    assert poison in done.stdout and not (tmp_path / "planted").exists()
 
 
 def test_workflows_call_targets_that_exist() -> None:
