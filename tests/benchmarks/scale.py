@@ -50,12 +50,13 @@ def ways(tokens: int, layers: int, width: int) -> dict[str, Callable[[], object]
     return found | {DEFAULT: both(usual.default_qubit(circuit))}
 
 
-def rows(repeats: int, seconds: float) -> list[dict[str, object]]:
-    """One line for each series, problem and way: microseconds per token."""
+def rows(repeats: int, seconds: float, without: list[str]) -> list[dict[str, object]]:
+    """One line for each series, problem and way but those left out: microseconds per token."""
     found: list[dict[str, object]] = []
     for series, problems in SERIES.items():
         for tokens, layers, width in problems:
-            times = measure.interleaved(ways(tokens, layers, width), repeats, seconds)
+            tried = {name: run for name, run in ways(tokens, layers, width).items() if name not in without}
+            times = measure.interleaved(tried, repeats, seconds)
             for name, values in times.items():
                 line = {"series": series, "tokens": tokens, "layers": layers, "width": width, "way": name}
                 found.append(line | {"microseconds_per_token": statistics.median(values) / tokens * 1e6})
@@ -72,7 +73,7 @@ def markdown(found: list[dict[str, object]], note: str) -> str:
         varied = next(i for i in range(3) if len({problem[i] for problem in problems}) > 1)
         columns = "".join(f" {problem[varied]:,} |" for problem in problems)
         lines = [f"| |{columns}", "|---|" + "---|" * len(problems)]
-        for way in (*WAYS, DEFAULT):
+        for way in dict.fromkeys(str(r["way"]) for r in found):
             cells = [r for r in found if r["series"] == series and r["way"] == way]
             lines.append(f"| {way} |" + "".join(f" {r['microseconds_per_token']:,.1f} |" for r in cells))
         parts += [f"## {series}", "\n".join(lines)]
@@ -85,10 +86,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("reports/benchmarks"))
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=10.0, help="a way stops after these and two measurements")
+    parser.add_argument("--without", nargs="*", default=[], choices=[*WAYS, DEFAULT], help="ways to leave out")
     parser.add_argument("--note", default="", help="a sentence for the head of the page")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = rows(options.repeats, options.seconds)
+    found = rows(options.repeats, options.seconds, options.without)
     options.folder.mkdir(parents=True, exist_ok=True)
     (options.folder / "scale.md").write_text(markdown(found, options.note))
     with (options.folder / "scale.csv").open("w", newline="") as target:
