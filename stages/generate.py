@@ -7,7 +7,7 @@ writes: data/predictions/<run>
 
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
-from ketune import adapters, generation, language_model, methods, tokens
+from ketune import adapters, generation, language_model, likelihood, methods, tokens
 from ketune.ground import files, layout, params
 from ketune.records import Example, Passage
 
@@ -37,7 +37,7 @@ def generate(name: str, seed: int) -> None:
         answers = generation.answers(model, tokenizer, test[: settings.generate.prompts], settings.generate, limit)
         files.write_rows(folder / run.rows("answers").name, answers)
         for kind, rows in texts.items():
-            values = generation.likelihoods(model, rows, tokenizer.pad_token_id, settings.generate.batch_size)
+            values = likelihood.likelihoods(model, rows, tokenizer.pad_token_id)
             files.write_rows(folder / run.rows(kind).name, values)
     finished = sum(answer.finished for answer in answers)
     print(f"{run.key}: {len(answers)} answers, {finished} of them ended by the model itself")

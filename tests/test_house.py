@@ -16,7 +16,8 @@ SOURCE = ROOT / "src"
 FLOORS = [
     {"ketune.report"},
     {"ketune.trials", "ketune.check", "ketune.planted"},
-    {"ketune.training.loop", "ketune.generation", "ketune.counts"},
+    {"ketune.training.loop", "ketune.generation", "ketune.likelihood", "ketune.counts"},
+    {"ketune.decoding"},
     {"ketune.training", "ketune.adapters"},
     {"ketune.methods"},
     {"ketune.tuners"},

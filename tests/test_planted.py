@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
 
-from ketune import adapters, circuits, generation, language_model, methods, planted, tokens
+from ketune import adapters, circuits, language_model, likelihood, methods, planted, tokens
 from ketune.ground import params
 from ketune.ground.errors import InputError
 from ketune.records import Example
@@ -47,7 +47,7 @@ def loss(folder: Path, records_of: Path, teacher: str) -> float:
     if teacher != "base":
         model = adapters.load(folder / "teacher", model)
     rows = tokens.tokenize(tokenizer, texts(records_of), LONGEST)
-    values = generation.likelihoods(model, rows, tokenizer.pad_token_id, 60)
+    values = likelihood.likelihoods(model, rows, tokenizer.pad_token_id)
     return sum(v.negative_log_likelihood for v in values) / sum(v.tokens for v in values)
 
 

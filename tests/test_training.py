@@ -15,7 +15,7 @@ from torch import nn
 from transformers import TrainerCallback
 
 from conftest import byte_tokenizer, environment, records, tiny_params
-from ketune import adapters, generation, language_model, methods, tokens, weights
+from ketune import adapters, generation, language_model, likelihood, methods, tokens, weights
 from ketune.ground import files
 from ketune.ground.errors import InputError
 from ketune.ground.params import Generate, LanguageModel, Train
@@ -235,7 +235,7 @@ def test_every_method_sees_the_same_order_whoever_shares_the_step() -> None:
 def test_answers_do_not_depend_on_the_batch(tiny_folder: Path) -> None:
     model = fresh(tiny_folder)
     raw = tiny_params(tiny_folder, ["base"], [0])["generate"]
-    each, together = (Generate(**raw | {"batch_size": size}) for size in (1, 5))
+    each, together = (Generate(**raw | {"batch_tokens": tokens}) for tokens in (1, 4096))
     alone = generation.answers(model, TOKENIZER, EXAMPLES[:5], each, 400)
     assert alone == generation.answers(model, TOKENIZER, EXAMPLES[:5], together, 400)
     assert [answer.id for answer in alone] == [example.id for example in EXAMPLES[:5]]
@@ -275,10 +275,11 @@ def test_a_model_folder_does_not_choose_the_attention(tiny_folder: Path, tmp_pat
     assert wish not in (tmp_path / "fetched/config.json").read_text()
 
 
-def test_likelihoods_do_not_depend_on_the_batch(tiny_folder: Path) -> None:
+def test_likelihoods_do_not_depend_on_the_batch(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = fresh(tiny_folder)
-    alone = generation.likelihoods(model, ROWS[:5], 256, 1)
-    together = generation.likelihoods(model, ROWS[:5], 256, 5)
+    together = likelihood.likelihoods(model, ROWS[:5], 256)
+    monkeypatch.setattr(language_model, "READ_TOGETHER", 1)
+    alone = likelihood.likelihoods(model, ROWS[:5], 256)
     for a, b in zip(alone, together, strict=True):
         assert (a.id, a.tokens) == (b.id, b.tokens)
         assert a.negative_log_likelihood == pytest.approx(b.negative_log_likelihood, rel=1e-5)

@@ -19,6 +19,7 @@ from ketune.ground.params import Generate, Train
 from ketune.tokens import Tokens
 
 IGNORED = -100  # torch's own index for positions without a loss
+READ_TOGETHER = 1024  # tokens, with padding, that one pass without gradients reads: more make no product faster
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -94,6 +95,15 @@ def batch(rows: Sequence[Tokens], padding: int) -> dict[str, Tensor]:
         mask[i, :length] = 1
         labels[i, row.response : length] = ids[i, row.response : length]
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+def together(lengths: Sequence[int], tokens: int) -> Iterator[slice]:
+    """Neighbours that make one batch: as many as `tokens` hold when each is padded to their longest, at least one."""
+    start = 0
+    for stop in range(1, len(lengths) + 1):
+        if stop == len(lengths) or max(lengths[start : stop + 1]) * (stop + 1 - start) > tokens:
+            yield slice(start, stop)
+            start = stop
 
 
 def batches(rows: Sequence[Tokens], size: int, padding: int, device: str) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune import generation, language_model, methods, tokens, tuning
+from ketune import language_model, likelihood, methods, tokens, tuning
 from ketune.ground import files, layout
 from ketune.ground.checks import Range
 from ketune.ground.params import Params, Train
@@ -87,7 +87,7 @@ class Bench:
         """Mean negative log-likelihood of a validation token, in nats, at the precision of training."""
         device = next(model.parameters()).device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            found = generation.likelihoods(model.eval(), self.validation, self.padding, self.settings.batch_size)
+            found = likelihood.likelihoods(model.eval(), self.validation, self.padding)
         return sum(row.negative_log_likelihood for row in found) / sum(row.tokens for row in found)
 
 

@@ -17,7 +17,7 @@ def of_machine(error: BaseException) -> str | None:
     Libraries in Rust write the system's error number into their text; torch's C++ writer does not even do that.
     """
     if of_memory(error):
-        return "out of memory; free some, or lower train.batch_size or generate.batch_size, and run again"
+        return "out of memory; free some, or lower train.batch_size or generate.batch_tokens, and run again"
     if isinstance(error, OSError):
         return _of_disk(error.strerror or str(error), error.filename)
     for cause in _chain(error):

@@ -67,7 +67,7 @@ class Generate:
     likelihood_records: Count
     max_new_tokens: Count
     temperature: NonNegative
-    batch_size: Count
+    batch_tokens: Count
     precision: Literal["bf16", "fp32"]
     device: str
 
