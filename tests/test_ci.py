@@ -147,6 +147,14 @@ def test_a_value_given_to_make_is_not_run(tmp_path: Path) -> None:
     assert poison in done.stdout and not (tmp_path / "planted").exists()
 
 
+def test_bertscores_of_two_models_are_not_subtracted() -> None:
+    rows = [f"| reports/metrics/qaa.json | {key:9} | 1.0 | 2.0 | 1.0 |" for key in ("bertscore", "bleu")]
+    table = "\n".join(["| Path | Metric | HEAD | workspace | Change |", "|---|---|---|---|---|", *rows, ""])
+    assert compare.comparable(table, "| params.yaml | train.steps | 40 | 80 |") == table
+    left = compare.comparable(table, "| params.yaml | score.bert_model | minilm | roberta-large |")
+    assert rows[0] not in left and rows[1] in left and "BERTScore is left out" in left
+
+
 def test_workflows_call_targets_that_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     called = set()
