@@ -24,7 +24,8 @@ export DATA
 COMPARED = full lora lora_r1 sora prefix qaa quantum_peft qtha
 METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune import methods; \
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
-STUDY = -S "data.source='$$DATA'" -S 'seeds=[0,1,2]' -S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
+STUDY = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S generate.likelihood_records=400 \
+	-S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
 .PHONY: help setup check repro test lint audit lock lock-check compare tuned planted publish paper plan study clean
 
@@ -86,7 +87,7 @@ paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 s
 plan: $(VENV)/.ready  ## what a study will find: from the runs in the workspace as a pilot, into reports/plan.md
 	PYTHONPATH=src python -m ketune.report.planning
 
-study: $(VENV)/.ready  ## every method and every control, three seeds, on the records in DATA
+study: $(VENV)/.ready  ## every method and every control, eight seeds, on the records in DATA
 	dvc exp run $(STUDY) $(ARGS)
 
 audit:  ## look the locked versions up in the advisory database (needs pip-audit)

@@ -80,7 +80,6 @@ def tiny_params(model: Path, methods: list[str], seeds: list[int]) -> dict:
     params["train"] |= {"max_tokens": 320, "device": "cpu"}
     params["tune"] |= {"trials": 2, "refined": 0, "confirmed": 2, "validation_records": 4}
     params["generate"] |= {"prompts": 4, "likelihood_records": 4, "max_new_tokens": 8, "device": "cpu"}
-    params["report"] |= {"resamples": 200}
     return params | {"methods": methods, "seeds": seeds}
 
 

@@ -90,7 +90,7 @@ def write(folder: Path, study: Study, **report: object) -> Path:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["train"]["steps"] = study.steps
     params["generate"] |= {"prompts": study.prompts, "likelihood_records": study.likelihoods}
-    params["report"] |= {"resamples": 500, **report}
+    params["report"] |= report
     for method in study.methods:
         params.setdefault(method, {})
     params |= {"methods": study.methods, "seeds": study.seeds}

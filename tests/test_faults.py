@@ -43,7 +43,7 @@ def new_point(project: Project, stage: str, number: int) -> None:
 
     So nothing can be restored from DVC's run cache.
     """
-    section, key = {"train": ("train", "steps"), "report": ("report", "resamples")}.get(
+    section, key = {"train": ("train", "steps"), "report": ("report", "regression")}.get(
         stage.partition("@")[0], ("generate", "max_new_tokens")
     )
     params = project.params()

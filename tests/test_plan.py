@@ -47,7 +47,7 @@ def test_make_plan_writes_what_the_study_will_find(tmp_path: Path) -> None:
 def test_planned_comparisons_share_the_error_and_controls_do_not(tmp_path: Path) -> None:
     made = plan.make(pilot(tmp_path), "2026-01-01")
     levels = {promise.role: promise.level for promise in made.promises}
-    assert levels == {"planned": pytest.approx(0.05 / 3), "control": pytest.approx(0.05)}
+    assert levels == {"planned": pytest.approx(0.05 / 2), "control": pytest.approx(0.05)}
     for promise in made.promises:
         assert dict(zip(made.differences, promise.power, strict=True))[0.1] >= promise.power[0] >= 0
         assert all(0 <= share <= 1 for share in promise.power + promise.confirmed)
@@ -75,7 +75,7 @@ def test_a_pilot_without_the_methods_plans_nothing(tmp_path: Path) -> None:
 def test_methods_whose_seed_draws_a_part_stand_apart(tmp_path: Path) -> None:
     measured = pilot(tmp_path, seeds=[0, 1, 2])
     found = panels.panel(measured, "loss")
-    assert set(found.apart) == {"qaa", "qaa_frozen"}
+    assert set(found.apart) == {"qaa", "qaa_frozen", "quantum_peft"}
     assert not found.estimate("qaa", "lora").borrowed
     assert found.estimate("lora", "sora").borrowed
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ketune import methods, metrics, report, tuning
-from ketune.ground import files, layout, params
+from ketune.ground import contrasts, files, layout, params
 from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
@@ -23,21 +23,26 @@ from ketune.report import (
     caveats,
     comparisons,
     exports,
+    gates,
     ledger,
     moved,
     opening,
+    outcome,
+    panels,
     paper,
+    plan,
     rate_figure,
     rates,
     results,
     style,
-    tables,
+    verdicts,
 )
 from report_project import ABOUT, ROOT, Study, write
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u2028 $x_1$ "
 QAA_ARMS = ["base", "lora", "qaa", "lora_matched", "qaa_frozen", "qaa_zero", "qaa_product", "bias_only",
             "random_linear", "random_quadratic", "silu_bottleneck"]  # fmt: skip
+SIX = [0, 1, 2, 3, 4, 5]  # seeds: the fewest that confirm a word
 
 
 class Page(HTMLParser):
@@ -194,24 +199,33 @@ def test_the_report_needs_no_torch() -> None:
 
 
 def judged(folder: Path, made: Study, monkeypatch: pytest.MonkeyPatch) -> tuple[results.Results, comparisons.Judgement]:
-    found = read(write(folder, made, resamples=2000), monkeypatch)
+    found = read(write(folder, made), monkeypatch)
     return found, comparisons.judge(found)
 
 
 def test_a_circuit_that_beats_every_control_contributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = Study(QAA_ARMS, [0, 1, 2], effects={"qaa": -0.6})
+    made = Study(QAA_ARMS, SIX, effects={"qaa": -0.6})
     found, judgement = judged(tmp_path, made, monkeypatch)
     assert judgement.attributions["qaa"].contributes
-    assert {verdict.word for verdict in judgement.verdicts.values()} == {"better"}
+    assert {judgement.verdict("qaa", control).word for control in methods.controls("qaa")} == {"better"}
     texts = [statement.text for statement in opening.statements(found, judgement)]
-    assert texts[0] == "QAA is better than LoRA on held-out loss."
+    assert texts[0] == "QAA is better than LoRA on held-out loss (confirmed)."
     assert "the circuit contributes" in texts[1] and "not shown" not in texts[1]
 
 
-def test_beating_lora_alone_shows_nothing_quantum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = Study(QAA_ARMS, [0, 1, 2], effects={"qaa": -0.6, "qaa_product": -0.6})
+def test_three_seeds_call_it_better_and_prove_no_contribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Study(QAA_ARMS, [0, 1, 2], effects={"qaa": -0.6})
     found, judgement = judged(tmp_path, made, monkeypatch)
-    assert judgement.verdicts["qaa", "lora"].word == "better"
+    assert {judgement.verdict("qaa", control).word for control in methods.controls("qaa")} == {"better"}
+    texts = [statement.text for statement in opening.statements(found, judgement)]
+    assert texts[0] == "QAA is better than LoRA on held-out loss (unconfirmed: 6 seeds could)."
+    assert texts[1].endswith("not shown: 3 of the 6 seeds that could confirm it.")
+
+
+def test_beating_lora_alone_shows_nothing_quantum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Study(QAA_ARMS, SIX, effects={"qaa": -0.6, "qaa_product": -0.6})
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    assert judgement.verdict("qaa", "lora").word == "better"
     assert judgement.attributions["qaa"].not_beaten == ("qaa_product",)
     texts = [statement.text for statement in opening.statements(found, judgement)]
     assert texts[1] == "QAA: that the circuit contributes is not shown: it does not beat QAA (no CNOT)."
@@ -222,8 +236,8 @@ def test_missing_arms_and_seeds_forbid_the_claim(tmp_path: Path, monkeypatch: py
     found, judgement = judged(tmp_path, made, monkeypatch)
     assert not judgement.attributions["qaa"].contributes
     first, text = (statement.text for statement in opening.statements(found, judgement))
-    assert first == "QAA is better than LoRA on held-out loss, in these very runs."
-    assert "QAA (angles 0) did not run" in text and "fewer than three seeds" in text
+    assert first == "QAA against LoRA on held-out loss: 1 of three seeds needed."
+    assert "QAA (angles 0) did not run" in text and "1 of the 6 seeds" in text
     assert any("fewer than three" in sentence for sentence in opening.opening(found).sentences)
     said = caveats.caveats(found, judgement)
     assert said[0].startswith("1 of at least three seeds") and any("QAA (angles 0)" in sentence for sentence in said)
@@ -232,9 +246,81 @@ def test_missing_arms_and_seeds_forbid_the_claim(tmp_path: Path, monkeypatch: py
 def test_equal_methods_are_never_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Study(["base", "lora", "qaa", "lora_matched"], [0, 1, 2], effects=dict.fromkeys(ABOUT, -0.2))
     found, judgement = judged(tmp_path, made, monkeypatch)
-    words = {verdict.word for (_, other), verdict in judgement.verdicts.items() if other != "base"}
+    words = {judgement.verdict("qaa", other).word for other in ("lora", "lora_matched")}
     assert words <= {"comparable", "not distinguishable"}
-    assert not {m for m in comparisons.separated_best(found).values()}
+    assert "loss" not in comparisons.separated_best(found, judgement)
+
+
+def test_every_table_and_sentence_tells_the_one_verdict_of_a_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Study(QAA_ARMS, SIX, effects={"qaa": -0.6, "bias_only": -0.6})
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    told = verdicts.verdict(found, judgement).cells
+    words = {
+        row["Against"].method: row["Verdict"].text
+        for _, row in told.iterrows()
+        if row["Method"].method == "qaa" and row["On"].text == "Held-out loss"
+    }
+    coloured = verdicts.pairwise(found, judgement).cells.set_index(
+        verdicts.pairwise(found, judgement).cells[""].map(lambda cell: cell.method)
+    )
+    for control in methods.controls("qaa"):
+        beaten = control not in judgement.attributions["qaa"].not_beaten
+        assert beaten == (words[control] == "better") == (coloured.loc["qaa", found.title(control)].mark == "better")
+        mirrored = coloured.loc[control, found.title("qaa")].mark
+        assert mirrored == {"better": "worse", "worse": "better"}.get(words[control], "")
+    roles = {row["Role"].text for _, row in told.iterrows()}
+    assert roles == {"planned", "control"}
+
+
+def test_gates_stand_above_the_verdict_and_are_not_passed_by_default(study: Path) -> None:
+    states = {row["Gate"]: (row["State"], row["Why"]) for row in table(study, "gates")}
+    assert states["Planned before the run"] == (
+        "not recorded",
+        "no plan in reports/plan.json; make plan writes one from a pilot",
+    )
+    assert states["Planted studies right"][0] == "not recorded"
+    assert states["Rates tuned inside their ranges"][0] == "failed"
+    assert states["Every part moved"][0] == "passed"
+    assert states["Controls learnt"][0] == "passed"
+    state, why = states["Seeds enough to confirm"]
+    assert state == "failed" and why.startswith("3 of the 6 seeds")
+    text = (study / "reports/index.html").read_text()
+    assert text.index("Planned before the run") < text.index("QAA is ")
+
+
+def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = ["base", "lora", "qaa", "prefix", "lora_matched", "qaa_frozen"]
+    pilot = read(write(tmp_path, Study(arms, [0, 1], likelihoods=30)), monkeypatch)
+    files.write_json(layout.PLAN, plan.make(pilot, "2026-01-02"))
+    found, judgement = judged(tmp_path, Study(arms, list(range(8)), likelihoods=120), monkeypatch)
+    told = outcome.table(found, judgement, plan.read()).cells
+    assert [cell.text for cell in told["Comparison"]][-2:] == ["qaa against lora on loss", "qaa against prefix on loss"]
+    for _, row in told.iterrows():
+        one = contrasts.read(row["Comparison"].text, "")
+        assert row["Verdict"].text == judgement.verdict(one.method, one.other).word
+    evidence = gates.Evidence(found, judgement, plan.read(), [])
+    gate = {one.name: one for one in gates.gates(evidence)}
+    assert gate["Planned before the run"].passed
+    assert gate["Seeds enough to confirm"].passed
+    moved_on = replace(plan.read(), setting=replace(plan.read().setting, steps=7))
+    late = replace(plan.read(), promises=plan.read().promises[:-1])
+    for other, reason in ((moved_on, "another setting"), (late, "not in the plan of 2026-01-02")):
+        failed = gates.gates(replace(evidence, plan=other))[0]
+        assert failed.passed is False and reason in failed.sentence
+
+
+def test_each_seed_is_shown(study: Path) -> None:
+    rows = {row["Method"]: row for row in table(study, "seeds")}
+    for seed in (0, 1, 2):
+        score = files.read_json(study / f"data/scores/qaa-{seed}.json", RunScores).metrics["loss"].score
+        assert float(rows["QAA"][f"Seed {seed}"]) == pytest.approx(score)
+    pairs = {(row["Method"], row["Against"]): row for row in table(study, "seed_pairs")}
+    against = pairs["QAA", "Base"]
+    gaps = [float(against[f"Seed {seed}"]) for seed in (0, 1, 2)]
+    assert float(against["Seeds won"]) == np.mean([gap < 0 for gap in gaps])
+    assert against["Correlation"] == "", "the untuned model does not vary over seeds"
 
 
 def test_one_method_alone_is_a_report_too(tmp_path: Path) -> None:
@@ -248,6 +334,7 @@ def test_one_prompt_tells_nothing_and_breaks_nothing(tmp_path: Path) -> None:
     write(tmp_path, Study(["base", "lora", "qaa"], [0, 1, 2], prompts=1, likelihoods=1, steps=7))
     render(tmp_path)
     assert {row["Verdict"] for row in table(tmp_path, "verdict")} == {"not distinguishable"}
+    assert {row["p"] for row in table(tmp_path, "verdict")} == {"1.0"}
 
 
 def test_the_paper_stands_beside_ours_row_by_row(study: Path) -> None:
@@ -282,7 +369,7 @@ def test_the_papers_setting_is_recognised(study: Path, monkeypatch: pytest.Monke
 
 def test_values_of_intervals_are_those_of_the_score_files(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = read(study, monkeypatch)
-    for (method, metric), interval in comparisons.intervals(found).iterrows():
+    for (method, metric), interval in panels.intervals(found).iterrows():
         assert interval["value"] == pytest.approx(found.mean(method, metric), abs=1e-9), (method, metric)
 
 
@@ -359,7 +446,7 @@ def test_a_metric_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     metrics.every.cache_clear()
     try:
         small = Study(["base", "lora", "qaa"], [0, 1, 2], prompts=6, likelihoods=6, steps=5)
-        found = read(write(tmp_path, small, resamples=100), monkeypatch)
+        found = read(write(tmp_path, small), monkeypatch)
         report.write(params.load())
     finally:
         metrics.every.cache_clear()
@@ -469,7 +556,7 @@ def test_searches_are_called_equal_only_where_they_were(tmp_path: Path, monkeypa
 def test_a_control_that_stood_still_forbids_a_word_on_the_circuit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Study(QAA_ARMS, [0, 1, 2], effects={"qaa": -0.6}, still={("lora_matched", "weights")})
+    made = Study(QAA_ARMS, SIX, effects={"qaa": -0.6}, still={("lora_matched", "weights")})
     found, judgement = judged(tmp_path, made, monkeypatch)
     assert judgement.attributions["qaa"].contributes
     texts = [statement.text for statement in opening.statements(found, judgement)]
@@ -488,16 +575,18 @@ def test_a_part_that_stood_still_voids_the_verdict(tmp_path: Path, monkeypatch: 
     judgement = comparisons.judge(found)
     assert sentence in caveats.caveats(found, judgement)
     assert [statement.text for statement in opening.statements(found, judgement)] == [sentence]
-    assert {cell.text for cell in tables.verdict(found, judgement).cells["Verdict"]} == {"void"}
+    assert {cell.text for cell in verdicts.verdict(found, judgement).cells["Verdict"]} == {"void"}
     quiet = read(write(tmp_path, replace(study, still=set())), monkeypatch)
     assert moved.void(quiet) == {} and moved.gate(quiet) == (True, "3 parts")
 
 
-def test_too_few_resamples_are_a_caveat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(write(tmp_path, Study(QAA_ARMS, [0, 1, 2]), resamples=100), monkeypatch)
-    said = caveats.caveats(found, comparisons.judge(found))
-    short = [sentence for sentence in said if "raise report.resamples" in sentence]
-    assert "over 10 comparisons" in short[0] and "over 55 pairs" in short[1] and len(short) == 2
+def test_a_study_that_finds_too_little_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = Study(QAA_ARMS, [0, 1, 2], seed_noise=0.1)
+    said = caveats.caveats(*judged(tmp_path, noisy, monkeypatch))
+    assert any("was to find 0.05" in sentence for sentence in said)
+    assert any("3 of 6 seeds" in sentence for sentence in said)
+    sure = caveats.caveats(*judged(tmp_path, Study(QAA_ARMS, SIX, seed_noise=0.001, likelihoods=200), monkeypatch))
+    assert not any("was to find" in sentence or "of 6 seeds" in sentence for sentence in sure)
 
 
 def test_a_base_that_differs_between_seeds_is_an_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -516,7 +605,7 @@ def test_every_parameter_that_was_equal_is_in_the_ledger(study: Path) -> None:
     listed = {row["Parameter"] for row in table(study, "ledger_equal")}
     blocks = {name for name in Params.__annotations__ if name not in ("methods", "seeds", "sections")}
     assert {name.split(".")[0] for name in listed} == blocks
-    assert {"train.steps", "train.batch_size", "generate.temperature", "report.margin"} <= listed
+    assert {"train.steps", "train.batch_size", "generate.temperature", "plan.references"} <= listed
 
 
 def test_a_page_names_its_results_and_not_the_seconds_that_they_took(

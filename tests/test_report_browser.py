@@ -36,7 +36,7 @@ EMPTY = "[...document.querySelectorAll('figure svg')].filter(s => s.querySelecto
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every method, three seeds; one run answers with markup."""
     folder = tmp_path_factory.mktemp("browser")
-    write(folder, Study(list(ABOUT), [0, 1, 2], answers={("qaa", 2): HOSTILE}), resamples=200)
+    write(folder, Study(list(ABOUT), [0, 1, 2], answers={("qaa", 2): HOSTILE}))
     render(folder)
     return folder / "reports/index.html"
 

@@ -14,9 +14,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.markers import MarkerStyle
 
+from ketune import metrics
 from ketune.ground import files, layout, params
 from ketune.records import Answer, Example
-from ketune.report import browser, buckets, cards, cells, comparisons, cuts, drawing, figures, results, style, tables
+from ketune.report import (
+    browser,
+    buckets,
+    cards,
+    cells,
+    comparisons,
+    cuts,
+    drawing,
+    figures,
+    panels,
+    results,
+    style,
+    tables,
+    verdicts,
+)
 from ketune.report.cells import Cell, Table
 from report_project import Study, write
 
@@ -142,7 +157,7 @@ def test_metrics_of_cut_answers_are_marked_and_the_cut_ones_counted(
         rows = files.read_rows(path, Answer)
         files.write_rows(path, [replace(row, finished=True) for row in rows])
     found = results.read(params.load())
-    cells = tables.quality(found, comparisons.intervals(found), {}).cells
+    cells = tables.quality(found, panels.intervals(found), {}).cells
     base, lora = cells.iloc[0], cells.iloc[1]
     count = len(found.of("lora")[0].answers)
     assert cuts.counted(found, "lora") == (count, 2 * count)
@@ -157,11 +172,13 @@ def test_nothing_is_judged_on_metrics_of_cut_answers(tmp_path: Path, monkeypatch
 
     def judged() -> tuple[str, dict[str, str]]:
         found = results.read(params.load())
-        table = tables.other_verdicts(found, comparisons.other_metrics(found))
-        return table.cells.iloc[0]["ROUGE-L ↑"].text, comparisons.separated_best(found)
+        judgement = comparisons.judge(found)
+        table = verdicts.other_verdicts(found, judgement)
+        return table.cells.iloc[0]["ROUGE-L ↑"].text, comparisons.separated_best(found, judgement)
 
     text, best = judged()
-    assert "better" not in text and text.endswith(cuts.MARK) and set(best) == {"loss"}
+    assert "better" not in text and text.endswith(cuts.MARK)
+    assert not {metric.key for metric in metrics.every() if metric.reads == "answers"} & set(best)
     for method, seed in itertools.product(study.methods, study.seeds):
         path = layout.Run(method, seed).rows("answers")
         files.write_rows(path, [replace(row, finished=True) for row in files.read_rows(path, Answer)])

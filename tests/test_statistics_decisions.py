@@ -146,7 +146,8 @@ def test_a_verdict_reads_the_same_from_both_sides():
     there, back = decisions.between("loss", "good", "ref"), decisions.between("loss", "ref", "good")
     assert (there.word, back.word) == ("better", "worse")
     assert (back.difference, back.low, back.high) == (-there.difference, -there.high, -there.low)
-    assert decisions.between("loss", "good", "plain0") is None
+    with pytest.raises(KeyError):
+        decisions.between("loss", "good", "plain0")
 
 
 # attribution ---------------------------------------------------------------------------------------------------------

@@ -8,13 +8,36 @@ from pandas import DataFrame
 from sacrebleu.metrics import BLEU
 from sacrebleu.significance import PairedTest
 
-from ketune import statistics
+from ketune import metrics, statistics
 from ketune.ground.errors import InputError
 from ketune.statistics.crossed import crossed, influence, satterthwaite
 from ketune.statistics.estimates import Estimate, seeds_to_confirm, standard_errors_needed
 from ketune.statistics.moderation import moderated, prior
 from ketune.statistics.panel import Panel
-from test_statistics import bleu, sentences, sufficient
+
+WORDS = "the a cat dog sat ran on under mat log and then it was very old but quick red house by river".split()
+
+
+def sentences(seed, prompts=60, noise=0.5):
+    """References and the outputs of two systems that copy them with errors; the second errs more often."""
+    rng = np.random.default_rng(seed)
+    references = [[str(w) for w in rng.choice(WORDS, rng.integers(3, 20))] for _ in range(prompts)]
+
+    def copy(rate):
+        return [" ".join(str(rng.choice(WORDS)) if rng.random() < rate else w for w in words) for words in references]
+
+    first, second = copy(noise - 0.03), copy(noise)
+    return [" ".join(words) for words in references], first, second
+
+
+def bleu(outputs, references):
+    """BLEU of one run, from its sufficient statistics (1, P, 10)."""
+    metric = metrics.named("bleu")
+    rows = []
+    for output, reference in zip(outputs, references, strict=True):
+        alone = BLEU().corpus_score([output], [[reference]])
+        rows.append([alone.sys_len, alone.ref_len, *alone.counts, *alone.totals])
+    return statistics.Measure([rows], metric.total, metric.alone, metric.lower_is_better)
 
 
 def table(rng, seeds, references, seed=0.5, reference=1.0, rest=0.3):
@@ -57,7 +80,7 @@ def test_bleu_of_one_run_is_tested_as_sacrebleu_tests_it(seed):
     systems = [("a", first), ("b", second)]
     theirs = PairedTest(systems, {"BLEU": BLEU()}, [references], "ar", n_samples=4000)()[1]["BLEU"][1].p_value
     spread = PairedTest(systems, {"BLEU": BLEU()}, [references], "bs", n_samples=4000)()[1]["BLEU"][0].ci
-    measures = {name: bleu([sufficient(outputs, references)]) for name, outputs in systems}
+    measures = {name: bleu(outputs, references) for name, outputs in systems}
     ours = Panel(measures).estimate("a", "b")
     assert ours.value == pytest.approx(BLEU().corpus_score(first, [references]).score - BLEU().corpus_score(second, [references]).score)  # fmt: skip  # noqa: E501
     assert ours.p_value() == pytest.approx(theirs, abs=0.03)

@@ -103,8 +103,6 @@ class Report:
 
     reference: str
     confidence: Annotated[float, Range(low=0.5, below=1)]
-    resamples: Annotated[int, Range(low=100)]
-    margin: Positive
     regression: NonNegative
     show_samples: bool
 

@@ -9,6 +9,7 @@ METHOD = Method(
     source="arXiv:2503.05431",
     adapter="quantum_peft",
     fixed={"train_columns": True},
+    draws="angles",
     rates={"diagonal": Range(1e-2, 1), "angles": Range(1e-2, 1)},
     departures=(
         Departure(

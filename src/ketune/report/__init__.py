@@ -5,7 +5,7 @@ It reads what the stages left behind and needs no torch. Every word of judgement
 
 from ketune.ground import files, layout
 from ketune.ground.params import Params
-from ketune.report import cells, comparisons, contents, exports, page, results, style
+from ketune.report import cells, contents, exports, page, panels, results, style
 from ketune.report.browser import samples
 
 
@@ -17,7 +17,7 @@ def write(settings: Params) -> results.Results:
     """
     found = results.read(settings)
     looks = style.looks(found)
-    intervals = comparisons.intervals(found)
+    intervals = panels.intervals(found)
     parts = contents.compute(found, looks, intervals)
     exports.write_metrics(found)
     exports.write_curves(found)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from ketune.report import comparisons
+from ketune.report import panels
 from ketune.report.results import Results
 
 # Any fixed number will do; it must only not be picked after looking at the answers.
@@ -24,7 +24,7 @@ def samples(results: Results) -> dict[str, Any]:
     """
     methods, seeds = list(results.methods), list(results.settings.seeds)
     first = results.runs[methods[0], seeds[0]]
-    overlap = {method: comparisons.measure(results, method, "rougeL").by_prompt() for method in methods}  # (S, P) each
+    overlap = {method: panels.measure(results, method, "rougeL").by_prompt() for method in methods}  # (S, P) each
     spread = np.stack(list(overlap.values())).std(axis=0).mean(axis=0)  # (P,)
     texts: dict[str, int] = {}  # text → its place in the list
     prompts = []

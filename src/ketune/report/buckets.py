@@ -7,10 +7,9 @@ small: they carry intervals, no verdicts.
 import numpy as np
 import pandas as pd
 
-from ketune import statistics
 from ketune.records import Example
 from ketune.report.cells import Cell, Table, interval, numeral, table
-from ketune.report.comparisons import measure, resampling
+from ketune.report.panels import measure, panel
 from ketune.report.results import Results
 
 KINDS = {
@@ -74,13 +73,13 @@ def differences(results: Results) -> Table | None:
     quantum = results.in_family("quantum")
     if reference not in results.methods or not quantum:
         return None
-    drawn = resampling(results.settings.report)
+    confidence = results.settings.report.confidence
     rows = []
     for title, name, where in buckets(results):
-        other = measure(results, reference, "loss", where)
+        losses = panel(results, "loss", where)
         row = {"Bucket": Cell(name, note=title), "Texts": numeral(len(where), 0)}
         for method in quantum:
-            found = statistics.difference(measure(results, method, "loss", where), other, drawn)
+            found = losses.estimate(method, reference).interval(confidence)
             note = interval(found.low, found.high, 3, signed=True)
             column = f"{results.title(method)} less {results.title(reference)}"
             row[column] = numeral(found.value, 3, signed=True, note=note)

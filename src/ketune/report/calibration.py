@@ -10,9 +10,10 @@ import numpy as np
 
 from ketune import methods, statistics
 from ketune.ground import files, layout
-from ketune.report import cells, comparisons, opening
+from ketune.report import cells, opening, panels
 from ketune.report.cells import Cell, Table, interval, numeral
 from ketune.report.results import Results
+from ketune.statistics import Contrast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +87,11 @@ def controls(method: str) -> tuple[str, ...]:
 
 def judge(results: Results, method: str, expected: bool, angle_errors: tuple[float, ...] | None) -> PlantedVerdict:
     """What is said of a method of a planted study, by the rule and in the words of every report."""
-    required, settings = controls(method), results.settings.report
-    made = {arm: comparisons.measure(results, arm, "loss") for arm in (method, *required)}
-    pairs = {other: (made[method], made[other]) for other in required}
-    against = statistics.verdicts(pairs, comparisons.resampling(settings), settings.margin)
-    attribution = statistics.attribution(against, required)
+    required, alpha = controls(method), results.settings.report.alpha
+    asked = [Contrast("loss", method, other) for other in required]
+    found = statistics.decide({"loss": panels.panel(results, "loss")}, [], asked, alpha=alpha).verdicts
+    against = {one.other: verdict for one, verdict in found.items()}
+    attribution = statistics.attribution(against, required, alpha)
     differences = (
         Lead(control=other, difference=one.difference, low=one.low, high=one.high, word=one.word)
         for other, one in against.items()

@@ -1,6 +1,5 @@
 """What weakens this report, found by looking: each check returns sentences, or none where there is nothing to say."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,10 +8,9 @@ from ketune import methods
 from ketune.metrics import bertscore
 from ketune.report import cuts, ledger, moved, paper, rates
 from ketune.report.cells import number
-from ketune.report.comparisons import Judgement
+from ketune.report.comparisons import Judgement, shown
 from ketune.report.results import Results
-
-FEW_SEEDS = 5
+from ketune.statistics import seeds_to_confirm
 
 
 def caveats(results: Results, judgement: Judgement) -> list[str]:
@@ -26,8 +24,12 @@ def _seeds(results: Results, judgement: Judgement) -> list[str]:
         return [
             f"{count} of at least three seeds: the spread between training runs is unknown, and no interval covers it."
         ]
-    if count < FEW_SEEDS:
-        return [f"{count} seeds: the spread between training runs is estimated from {count} runs of each method."]
+    needed = seeds_to_confirm(results.settings.report.alpha)
+    if count < needed:
+        return [
+            f"{count} of {needed} seeds: words lean on the variance that other methods show over seeds, and no seeds "
+            "alone can confirm them."
+        ]
     return []
 
 
@@ -134,27 +136,20 @@ def _costs(results: Results, judgement: Judgement) -> list[str]:
 
 
 def _power(results: Results, judgement: Judgement) -> list[str]:
-    if not judgement.verdicts:
+    wanted = results.settings.plan.differences[0]
+    asked = [judgement.verdict(one.method, one.other) for one in shown(results, judgement) if one.metric == "loss"]
+    if not asked or (worst := max(found.detectable for found in asked)) <= wanted:
         return []
-    report = results.settings.report
-    kinds = {"comparisons": len(judgement.verdicts), "pairs": math.comb(len(results.methods), 2)}
-    found = []
-    for kind, count in kinds.items():
-        smallest = 2 * count / (report.resamples + 1)
-        if smallest >= 1 - report.confidence:
-            found.append(
-                f"{report.resamples:,} resamples cannot give a corrected p below {min(smallest, 1):.2g} over {count} "
-                f"{kind}: none of them can be better or worse; raise report.resamples."
-            )
-    worst = max(judgement.verdicts.values(), key=lambda verdict: verdict.detectable)
-    if worst.detectable <= report.margin:
-        return found
     return [
-        *found,
-        f"The least sure comparison, taken alone and uncorrected, finds a true difference in held-out loss four times "
-        f"in five only from about {number(worst.detectable, 3)} nats per token, more than the margin of "
-        f"{report.margin:g} that counts as comparable.",
+        f"In its least sure comparison this study finds differences in held-out loss only above {number(worst, 3)} "
+        f"nats per token; it was to find {wanted:g}."
     ]
+
+
+def _exploratory(results: Results, judgement: Judgement) -> list[str]:
+    if judgement.planned or len(results.methods) < 2:
+        return []
+    return ["None of these comparisons was declared in plan.contrasts: outside of attributions all are exploratory."]
 
 
 def _paper(results: Results, judgement: Judgement) -> list[str]:
@@ -163,4 +158,15 @@ def _paper(results: Results, judgement: Judgement) -> list[str]:
 
 
 Check = Callable[[Results, Judgement], list[str]]
-CHECKS: tuple[Check, ...] = (_seeds, _untuned, _arms, _sizes, _learning_rates, _power, _answers, _costs, _paper)
+CHECKS: tuple[Check, ...] = (
+    _seeds,
+    _untuned,
+    _arms,
+    _sizes,
+    _learning_rates,
+    _power,
+    _exploratory,
+    _answers,
+    _costs,
+    _paper,
+)

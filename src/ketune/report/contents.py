@@ -14,13 +14,18 @@ from ketune.report import (
     comparisons,
     effects,
     figures,
+    gates,
     ledger,
     moved,
     opening,
+    outcome,
     paper,
+    plan,
     rate_figure,
     rates,
+    seeds,
     tables,
+    verdicts,
 )
 from ketune.report.cells import Table
 from ketune.report.drawing import Drawing
@@ -35,8 +40,11 @@ class Contents:
 
     opening: Opening
     statements: list[Statement]
+    gates: Table | None
     verdict: Table | None
+    plan: Table | None
     other_verdicts: Table | None
+    seeds: list[Table]
     against_controls: Drawing | None
     interval_plot: Drawing
     quality: Table | None
@@ -80,18 +88,21 @@ def compute(results: Results, looks: dict[str, Look], intervals: pd.DataFrame) -
     judgement = comparisons.judge(results)
     machines = ledger.machines(results)
     drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in figures.shown(len(machines) == 1)]
-    planted = calibration.read()
-    several = len(results.methods) > 1
+    planted, made = calibration.read(), plan.read()
+    by_seed = [seeds.losses(results, judgement), seeds.pairs(results, judgement)]
     by_bucket = [buckets.losses(results), buckets.differences(results)]
     ledgers = [ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)]
     return Contents(
         opening=opening.opening(results),
         statements=opening.statements(results, judgement),
-        verdict=tables.verdict(results, judgement) if judgement.verdicts else None,
-        other_verdicts=tables.other_verdicts(results, comparisons.other_metrics(results)),
+        gates=gates.table(gates.gates(gates.Evidence(results, judgement, made, planted))),
+        verdict=verdicts.verdict(results, judgement),
+        plan=outcome.table(results, judgement, made),
+        other_verdicts=verdicts.other_verdicts(results, judgement),
+        seeds=[table for table in by_seed if table is not None],
         against_controls=effects.against_controls(results, looks, judgement),
         interval_plot=effects.interval_plot(results, looks, intervals),
-        quality=tables.quality(results, intervals, comparisons.separated_best(results)),
+        quality=tables.quality(results, intervals, comparisons.separated_best(results, judgement)),
         signatures=tables.signatures(results),
         tradeoffs=[drawing for drawing in drawn if drawing is not None],
         costs=tables.costs(results, len(machines) == 1),
@@ -100,7 +111,7 @@ def compute(results: Results, looks: dict[str, Look], intervals: pd.DataFrame) -
         learning_curves=figures.learning_curves(results, looks),
         claims=claims.table(results),
         forgetting=effects.forgetting(results, looks),
-        pairwise=tables.pairwise(results, comparisons.pairwise(results)) if several else None,
+        pairwise=verdicts.pairwise(results, judgement),
         buckets=[table for table in by_bucket if table is not None],
         paper_warning=paper.warning(results),
         paper=[table for table in paper.tables(results) if table is not None],

@@ -21,12 +21,13 @@ def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Dr
     frame = pd.DataFrame([
         {"quantum": method, "method": other, "title": results.title(other), "value": found.difference,
          "low": found.low, "high": found.high}
-        for method in results.in_family("quantum") for other in methods.controls(method)
-        if (found := judgement.verdicts.get((method, other)))
+        for method in results.in_family("quantum")
+        for other in methods.controls(method) if other in results.methods
+        for found in [judgement.verdict(method, other)]
     ])  # fmt: skip
     if frame.empty:
         return None
-    margin = results.settings.report.margin
+    margin = judgement.margin or 0.0
     groups = frame.groupby("quantum", sort=False)
     height = 0.7 + 0.5 * len(groups) + 0.27 * len(frame)
     shares = [count + 1 for count in groups.size()]
@@ -38,8 +39,8 @@ def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Dr
             panel.set_title(f"{results.title(str(method))} less …")
         panels[-1].set_xlabel("difference in held-out loss, nats per token  (left of 0: the quantum method is better)")
         caption = (
-            "Each quantum method less each of its controls, with intervals over seeds and prompts. The shaded strip is "
-            f"the margin of ±{margin:g} within which methods count as comparable."
+            "Each quantum method less each of its controls, with the intervals of their verdicts. The shaded strip is "
+            f"±{margin:.3g}, what two runs of one method differ by: within it methods count as comparable."
         )
         return drawing.finish(figure, "against_controls", caption)
 

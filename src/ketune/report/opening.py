@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from ketune import methods
-from ketune.report import moved, paper
+from ketune.report import paper, verdicts
 from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
-from ketune.statistics import Attribution
+from ketune.statistics import Attribution, Verdict
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def seeds(results: Results) -> tuple[str, ...]:
         return ()
     return (
         f"With {count} seed{'s' if count > 1 else ''}, fewer than three, the spread between training runs is unknown: "
-        "intervals below are over prompts alone, and a difference may be one of seeds.",
+        "intervals below are over references alone, a difference may be one of seeds, and no verdict is given.",
     )
 
 
@@ -88,20 +88,14 @@ def statements(results: Results, judgement: Judgement) -> list[Statement]:
     Of a method, or against one, of which a part that was to learn stood still nothing is said but that.
     """
     found = []
-    reference, void = results.settings.report.reference, moved.void(results)
+    reference = results.settings.report.reference
     for method, attribution in judgement.attributions.items():
-        if method in void:
-            found.append(Statement(void[method], "open"))
+        if method in judgement.void:
+            found.append(Statement(judgement.void[method], "open"))
             continue
-        verdict = judgement.verdicts.get((method, reference))
-        if verdict is not None and reference not in void:
-            words = {"better": "better than", "worse": "worse than", "comparable": "comparable with"}
-            word = words.get(verdict.word, "not distinguishable from")
-            mark = verdict.word if verdict.word in ("better", "worse") else "open"
-            scope = ", in these very runs" if verdict.seeds_missing else ""
-            text = f"{results.title(method)} is {word} {results.title(reference)} on held-out loss{scope}."
-            found.append(Statement(text, mark))
-        still = [control for control in methods.controls(method) if control in void]
+        if reference in results.methods and reference != method and reference not in judgement.void:
+            found.append(standing(results, method, reference, judgement.verdict(method, reference)))
+        still = [control for control in methods.controls(method) if control in judgement.void]
         if still:
             named = results.named(still)
             text = f"{results.title(method)}: nothing is said about its circuit, as parts of {named} stood still."
@@ -111,20 +105,35 @@ def statements(results: Results, judgement: Judgement) -> list[Statement]:
     return found
 
 
+def standing(results: Results, method: str, reference: str, verdict: Verdict) -> Statement:
+    """How a method stands to the reference on held-out loss, in the word of its verdict."""
+    title, other = results.title(method), results.title(reference)
+    if verdict.word == "too few seeds":
+        return Statement(f"{title} against {other} on held-out loss: {verdict.seeds} of three seeds needed.", "open")
+    words = {"better": "better than", "worse": "worse than", "comparable": "comparable with"}
+    text = f"{title} is {words.get(verdict.word, 'not distinguishable from')} {other} on held-out loss"
+    told = [verdicts.confirmation(verdict), "exploratory" if verdict.role == "exploratory" else ""]
+    note = ", ".join(filter(None, told))
+    mark = verdict.word if verdict.word in verdicts.SIGNIFICANT else "open"
+    return Statement(f"{text} ({note})." if note else f"{text}.", mark)
+
+
 def contribution(results: Results, method: str, attribution: Attribution | None) -> Statement:
-    """Whether the circuit contributes, by the rule that it must beat every control with an interval free of 0."""
+    """Whether the circuit contributes, by the rule that it must be better than every control, each time confirmed."""
     title = results.title(method)
     if attribution is None:
         return Statement(f"{title}: no control takes its circuit away, so nothing is said about the circuit.", "open")
     if attribution.contributes:
         return Statement(
-            f"{title}: the circuit contributes. It beats every control, each interval free of 0.", "better"
+            f"{title}: the circuit contributes. It is better than every control, and the seeds confirm it.", "better"
         )
     reasons = []
+    if attribution.seeds and attribution.seeds < attribution.seeds_needed:
+        reasons.append(f"{attribution.seeds} of the {attribution.seeds_needed} seeds that could confirm it")
     if attribution.not_beaten:
         reasons.append(f"it does not beat {results.named(attribution.not_beaten)}")
+    if attribution.unconfirmed and attribution.seeds >= attribution.seeds_needed:
+        reasons.append(f"the seeds do not confirm that it beats {results.named(attribution.unconfirmed)}")
     if attribution.missing:
         reasons.append(f"{results.named(attribution.missing)} did not run")
-    if attribution.seeds_missing:
-        reasons.append("there are fewer than three seeds")
     return Statement(f"{title}: that the circuit contributes is not shown: {'; '.join(reasons)}.", "open")

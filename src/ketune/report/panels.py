@@ -2,19 +2,38 @@
 
 from collections.abc import Collection, Iterable
 
-from ketune import methods
-from ketune.report import comparisons
+import pandas as pd
+
+from ketune import methods, metrics
 from ketune.report.results import Results
-from ketune.statistics import Panel
+from ketune.statistics import Measure, Panel
+
+
+def measure(results: Results, method: str, metric: str, chosen: Iterable[int] | None = None) -> Measure:
+    """A metric of a method; with `chosen`, over these rows of its predictions only."""
+    found = metrics.named(metric)
+    sums = results.sums(method, metric)
+    if chosen is not None:
+        sums = sums[:, list(chosen)]
+    return Measure(sums, found.total, found.alone or found.total, found.lower_is_better)
 
 
 def panel(results: Results, metric: str, chosen: Iterable[int] | None = None) -> Panel:
     """A metric of all methods; with `chosen`, over these references only."""
     chosen = None if chosen is None else list(chosen)
-    measures = {method: comparisons.measure(results, method, metric, chosen) for method in results.methods}
+    measures = {method: measure(results, method, metric, chosen) for method in results.methods}
     return Panel(measures, apart(results.methods))
 
 
 def apart(names: Collection[str]) -> list[str]:
     """The methods whose seed also draws something that training keeps."""
     return [name for name in names if methods.declared(name).draws]
+
+
+def intervals(results: Results) -> pd.DataFrame:
+    """(method, metric) → value, low, high."""
+    keys = [metric.key for metric in metrics.every()]
+    panels = {key: panel(results, key) for key in keys}
+    index = pd.MultiIndex.from_product([results.methods, keys], names=["method", "metric"])
+    found = [panels[key].estimate(method).interval(results.settings.report.confidence) for method, key in index]
+    return pd.DataFrame(found, index=index)

@@ -7,8 +7,10 @@ word will be given. The report sets it beside what came.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ketune import methods
+from ketune.ground import files, layout
 from ketune.ground.contrasts import Contrast
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
@@ -73,6 +75,11 @@ class Plan:
     promises: tuple[Promise, ...]
     alternatives: tuple[tuple[int, int, float], ...]
     training_hours: float
+
+
+def read(path: Path = layout.PLAN) -> Plan | None:
+    """The plan that lies in git; None where none was made."""
+    return files.read_json(path, Plan) if path.exists() else None
 
 
 def setting(settings: Params) -> Setting:

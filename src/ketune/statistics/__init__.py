@@ -1,48 +1,33 @@
-"""What a comparison of runs may claim: intervals, paired tests and verdicts.
+"""What a comparison of runs may claim: variances of crossed seeds and references, words at stated levels, power.
 
-Arrays in, numbers out: this room knows seeds and prompts, and no method, file or metric by name. Every random
-number comes from the seed of a `Resampling`: same input, same output.
+Arrays in, numbers out: this room knows seeds and references, and no method, file or metric by name. Nothing is drawn at
+random but where so many seeds or studies are asked for that not all cases can be counted; those draws start at a fixed
+place. Same input, same output.
 """
 
 from ketune.ground.contrasts import Contrast
-from ketune.statistics.decisions import Decisions, decide
-from ketune.statistics.intervals import Interval, Resampling, detectable, difference, interval
+from ketune.statistics.attribution import Attribution, attribution
+from ketune.statistics.decisions import Decisions, Verdict, decide
+from ketune.statistics.estimates import Estimate, Interval, seeds_to_confirm
 from ketune.statistics.measures import Measure, mean, ratio
-from ketune.statistics.paired import approximate_randomisation, paired_bootstrap, probability_of_improvement
+from ketune.statistics.pairs import agreement, probability_of_improvement, seeds_won
 from ketune.statistics.panel import Panel
-from ketune.statistics.verdicts import (
-    Attribution,
-    Equivalence,
-    Verdict,
-    attribution,
-    equivalence,
-    holm,
-    verdict,
-    verdicts,
-)
 
 __all__ = [
     "Attribution",
     "Contrast",
     "Decisions",
-    "Equivalence",
+    "Estimate",
     "Interval",
     "Measure",
     "Panel",
-    "Resampling",
     "Verdict",
-    "approximate_randomisation",
+    "agreement",
     "attribution",
     "decide",
-    "detectable",
-    "difference",
-    "equivalence",
-    "holm",
-    "interval",
     "mean",
-    "paired_bootstrap",
     "probability_of_improvement",
     "ratio",
-    "verdict",
-    "verdicts",
+    "seeds_to_confirm",
+    "seeds_won",
 ]

@@ -81,10 +81,14 @@ class Decisions:
 
     verdicts: Mapping[Contrast, Verdict]
 
-    def between(self, metric: str, method: str, other: str) -> Verdict | None:
-        """The verdict on a pair, whichever way it was asked for; None where it was not."""
-        backwards = self.verdicts.get(Contrast(metric, other, method))
-        return self.verdicts.get(Contrast(metric, method, other)) or (backwards and backwards.reversed())
+    def between(self, metric: str, method: str, other: str) -> Verdict:
+        """The verdict on a pair, whichever way it was asked for.
+
+        Raises:
+            KeyError: the pair was not asked for.
+        """
+        asked = self.verdicts.get(Contrast(metric, method, other))
+        return asked if asked is not None else self.verdicts[Contrast(metric, other, method)].reversed()
 
 
 def decide(

@@ -57,10 +57,6 @@ class Measure:
         """Score of each prompt on its own (S, P)."""
         return self.score_alone(self.sums)
 
-    def weighted(self, weights: Array) -> Array:
-        """Score of each run when prompts count `weights` (R, P) times: (R, S)."""
-        return self.score(np.tensordot(weights, self.sums, axes=(1, 1)))  # totals (R, S, K)
-
 
 def mean(scores: ArrayLike, *, lower_is_better: bool = False) -> Measure:
     """A metric that is a mean over prompts.

@@ -26,10 +26,13 @@ class Panel:
             changes it, may have a single seed.
         apart: arms whose seed also draws something that training keeps, such as a circuit's angles. Their comparisons
             keep their own variance, and no other comparison learns from them.
+        sampled: the references are a sample of others. False where the rows are all there are, such as the steps of
+            training: then seeds alone are random.
     """
 
     measures: Mapping[str, Measure]
     apart: Collection[str] = ()
+    sampled: bool = True
 
     def __post_init__(self) -> None:
         _check(self.measures)
@@ -55,9 +58,9 @@ class Panel:
         """An arm's score or, with `other`, the difference arm - other, in the metric's own units and sign."""
         values = self.values[arm] if other is None else self.values[arm] - self.values[other]
         table = crossed(values)
-        parts = table.prompt_parts()
+        parts = table.prompt_parts() if self.sampled else []
         if table.seeds < SEEDS_NEEDED:
-            variance, degrees = satterthwaite(parts[:1])
+            variance, degrees = satterthwaite(parts[:1]) if self.sampled else (np.inf, 1.0)
             return Estimate(table.by_seed, table.prompts, float(np.sqrt(variance)), degrees, degrees, borrowed=False)
         seeds = self.between_seeds(table, arm, other)
         share = seeds.variance / table.seeds

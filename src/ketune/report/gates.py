@@ -1,0 +1,122 @@
+"""What must hold before a verdict is worth reading: each gate is passed, failed or not recorded, with its reason.
+
+A gate whose evidence does not exist is not recorded; it is never passed by default.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ketune import statistics
+from ketune.report import calibration, cells, cuts, moved, plan, rates
+from ketune.report.calibration import PlantedStudy
+from ketune.report.cells import Cell, Table, number
+from ketune.report.comparisons import Judgement, shown
+from ketune.report.plan import Plan
+from ketune.report.results import Results
+
+STATES = {True: ("passed", "better"), False: ("failed", "worse"), None: ("not recorded", "open")}
+Look = tuple[bool | None, str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What gates look at; `plan` is None where none was made."""
+
+    results: Results
+    judgement: Judgement
+    plan: Plan | None
+    planted: list[PlantedStudy]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate; `passed` is None where nothing was recorded that could tell."""
+
+    name: str
+    passed: bool | None
+    sentence: str
+
+
+def gates(found: Evidence) -> list[Gate]:
+    """All gates, in reading order."""
+    return [Gate(name, *look(found)) for name, look in GATES.items()]
+
+
+def table(found: list[Gate]) -> Table | None:
+    """A row for each gate."""
+    rows = []
+    for gate in found:
+        word, mark = STATES[gate.passed]
+        rows.append({"Gate": Cell(gate.name), "State": Cell(word, mark=mark), "Why": Cell(gate.sentence)})
+    caption = "What must hold before the verdicts below are worth reading. What was not recorded is not passed."
+    return cells.table("gates", caption, rows)
+
+
+def _planned(found: Evidence) -> Look:
+    made, run = found.plan, {str(one) for one in found.judgement.planned}
+    if made is None:
+        return None, "no plan in reports/plan.json; make plan writes one from a pilot"
+    if made.setting != plan.setting(found.results.settings):
+        there = f"{made.setting.language_model} on {made.setting.data}, {made.setting.steps:,} steps"
+        return False, f"the plan of {made.date} is for another setting: {there}"
+    promised = {one.contrast for one in made.promises if one.role == "planned"}
+    if added := run - promised:
+        return False, f"not in the plan of {made.date}: {', '.join(sorted(added))}"
+    if dropped := promised - run:
+        return False, f"planned on {made.date} and not compared: {', '.join(sorted(dropped))}"
+    return True, f"{len(promised)} comparisons, declared on {made.date}"
+
+
+def _healthy(found: Evidence) -> Look:
+    controls = {one.other for one in found.judgement.controls} - {"base"}
+    if not controls or "base" not in found.results.methods:
+        return None, "needs the untuned model and a control among the methods"
+    words = {control: found.judgement.verdict(control, "base").word for control in sorted(controls)}
+    if weak := [control for control, word in words.items() if word != "better"]:
+        return False, f"not better than the untuned model: {found.results.named(weak)}"
+    return True, f"each of {len(controls)} controls is better than the untuned model"
+
+
+def _calibrated(found: Evidence) -> Look:
+    verdicts = [verdict for study in found.planted for verdict in study.verdicts]
+    right = all(verdict.right for verdict in verdicts) if verdicts else None
+    return right, calibration.sentence(found.planted)
+
+
+def _uncut(found: Evidence) -> Look:
+    counted = {method: cuts.counted(found.results, method) for method in found.results.methods}
+    shares = {method: cut / answers for method, (cut, answers) in counted.items()}
+    worst = max(shares, key=shares.__getitem__)
+    if not shares[worst]:
+        return True, "the model ended every answer itself"
+    return False, f"{100 * shares[worst]:.0f} % of {found.results.named([worst])}'s answers were cut, the largest share"
+
+
+def _seeds(found: Evidence) -> Look:
+    seeds, alpha = len(found.results.settings.seeds), found.results.settings.report.alpha
+    needed = statistics.seeds_to_confirm(alpha / max(1, len(found.judgement.planned)))
+    return seeds >= needed, f"{seeds} of the {needed} seeds that can confirm the strictest planned comparison"
+
+
+def _sure(found: Evidence) -> Look:
+    wanted = found.results.settings.plan.differences[0]
+    asked = [one for one in shown(found.results, found.judgement) if one.metric == "loss"]
+    if not asked:
+        return None, "no comparison on held-out loss"
+    detectable = {one: found.judgement.verdict(one.method, one.other).detectable for one in asked}
+    worst = max(detectable, key=detectable.__getitem__)
+    size = number(detectable[worst], 3)
+    names = f"{found.results.named([worst.method])} against {found.results.named([worst.other])}"
+    return detectable[worst] <= wanted, f"{wanted:g} nats per token were to be found; {names} finds {size}"
+
+
+GATES: dict[str, Callable[[Evidence], Look]] = {
+    "Planned before the run": _planned,
+    "Rates tuned inside their ranges": lambda found: rates.gate(found.results),
+    "Every part moved": lambda found: moved.gate(found.results),
+    "Controls learnt": _healthy,
+    "Planted studies right": _calibrated,
+    "Answers uncut": _uncut,
+    "Seeds enough to confirm": _seeds,
+    "Seeds and references enough to find": _sure,
+}

@@ -1,0 +1,38 @@
+"""What the plan promised, beside what came."""
+
+from ketune.ground.contrasts import read
+from ketune.report import cells
+from ketune.report.cells import ABSENT, Cell, Table, numeral
+from ketune.report.comparisons import Judgement
+from ketune.report.plan import Plan, Promise
+from ketune.report.results import Results
+from ketune.report.verdicts import confirmation, mark
+
+
+def table(results: Results, judgement: Judgement, made: Plan | None) -> Table | None:
+    """A row for each comparison of the plan; None where there is no plan."""
+    if made is None:
+        return None
+    rows = [_row(results, judgement, promise) for promise in made.promises]
+    caption = (
+        f"The plan of {made.date}, from a pilot of {made.pilot_seeds} seeds and {made.pilot_references} references, "
+        f"beside what came. Planned: {made.seeds} seeds, {made.references} references; run: "
+        f"{len(results.settings.seeds)} and {results.settings.generate.likelihood_records}. Power: of finding "
+        f"{made.differences[0]:g} nats per token. Detectable: found four times in five."
+    )
+    return cells.table("plan", caption, rows)
+
+
+def _row(results: Results, judgement: Judgement, promise: Promise) -> dict[str, Cell]:
+    one = read(promise.contrast, "reports/plan.json")
+    ran = {one.method, one.other} <= set(results.methods)
+    found = judgement.verdict(one.method, one.other, one.metric) if ran else None
+    return {
+        "Comparison": Cell(promise.contrast),
+        "Role": Cell(promise.role),
+        "Power": numeral(promise.power[0] if promise.power else None, 2),
+        "Detectable, planned": numeral(promise.detectable, 3),
+        "Detectable, here": numeral(found.detectable if found else None, 3),
+        "Difference": numeral(found.difference if found else None, 3, signed=True),
+        "Verdict": Cell(found.word, mark=mark(found), note=confirmation(found)) if found else Cell(ABSENT),
+    }

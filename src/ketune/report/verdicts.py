@@ -1,0 +1,130 @@
+"""The tables of judgement: words from the statistics, and all that they rest on."""
+
+from ketune import methods, metrics, statistics
+from ketune.report import cuts
+from ketune.report.cells import ABSENT, Cell, Table, interval, number, numeral, probability, table
+from ketune.report.comparisons import Judgement, shown
+from ketune.report.results import Results
+from ketune.statistics import Contrast, Verdict
+
+MARKS = {"better": "better", "worse": "worse", "comparable": "comparable"}
+SIGNIFICANT = ("better", "worse")
+
+
+def mark(found: Verdict) -> str:
+    """The CSS class of a word."""
+    return MARKS.get(found.word, "open")
+
+
+def verdict(results: Results, judgement: Judgement) -> Table | None:
+    """Each comparison that was declared or that an attribution needs: the word, and all that it rests on."""
+    rows = []
+    for one in shown(results, judgement):
+        found = judgement.verdict(one.method, one.other, one.metric)
+        metric = metrics.named(one.metric)
+        note = interval(found.low, found.high, metric.digits, signed=True)
+        rows.append({
+            "Method": Cell(results.title(one.method), method=one.method),
+            "Against": Cell(results.title(one.other), method=one.other, note=methods.declared(one.other).isolates),
+            "On": Cell(metric.title), "Role": Cell(found.role),
+            "Verdict": _word(results, judgement, one),
+            "Difference": numeral(found.difference, metric.digits, signed=True, note=note),
+            "p": probability(found.adjusted_p), "p of seeds": probability(found.p_seeds),
+            "Detectable": numeral(found.detectable, metric.digits, note=f"at {found.level:.3g}"),
+            "Seeds": numeral(found.seeds, 0), "References": numeral(found.prompts, 0),
+        })  # fmt: skip
+    return table("verdict", _caption(results, judgement), rows)
+
+
+def _word(results: Results, judgement: Judgement, one: Contrast) -> Cell:
+    if judgement.void.keys() & {one.method, one.other}:
+        return Cell("void", mark="open", note="a part stood still")
+    if cuts.touch(results, metrics.named(one.metric), one.method, one.other):
+        return Cell("not judged", mark="open", note="answers were cut")
+    found = judgement.verdict(one.method, one.other, one.metric)
+    return Cell(found.word, mark=mark(found), note=confirmation(found))
+
+
+def confirmation(found: Verdict) -> str:
+    """What the seeds say on their own of better or worse."""
+    if found.word not in SIGNIFICANT:
+        return ""
+    if found.confirmed:
+        return "confirmed"
+    needed = statistics.seeds_to_confirm(found.level)
+    return f"unconfirmed: {needed} seeds could" if found.seeds < needed else "unconfirmed"
+
+
+def _caption(results: Results, judgement: Judgement) -> str:
+    alpha = results.settings.report.alpha
+    margin = judgement.margin
+    alike = (
+        "no margin can be told from fewer than three methods that vary over seeds"
+        if margin is None
+        else f"within ±{margin:.3g} nats per token, what two runs of one method differ by (of held-out loss)"
+    )
+    return (
+        "Method less opponent, paired by seed and reference, with the interval at the level of the word: it excludes 0 "
+        f"exactly where the word is better or worse. Planned comparisons share an error of {alpha:.3g} (Holm; p is "
+        f"adjusted); controls and exploratory ones stand at {alpha:.3g} each. Confirmed: the sign-flip test over seeds "
+        f"says so too. Comparable: {alike}. Detectable: the true difference that such a study finds four times in five."
+    )
+
+
+def other_verdicts(results: Results, judgement: Judgement) -> Table | None:
+    """The other metrics: each quantum method, or each adapter, against the reference and controls of equal size."""
+    reference = results.settings.report.reference
+    pairs = dict.fromkeys(
+        (one.method, one.other)
+        for one in shown(results, judgement)
+        if one.other == reference or methods.declared(one.other).matches == one.method
+    )
+    rows = []
+    for method, other in pairs:
+        row = {column: Cell(results.title(m), method=m) for column, m in (("Method", method), ("Against", other))}
+        for metric in (metric for metric in metrics.every() if metric.key != "loss"):
+            cut = cuts.touch(results, metric, method, other)
+            judged = _judged(judgement.verdict(method, other, metric.key), metric.digits, silent=cut)
+            row[metric.heading] = cuts.marked(results, judged, metric, method, other)
+        rows.append(row)
+    caption = (
+        "The other metrics: method less opponent with its interval, and the word where it is better or worse. "
+        "Exploratory, and not corrected for their number, but where the comparison is planned."
+    )
+    return table("verdict_other_metrics", caption + cuts.footnote(results), rows)
+
+
+def _judged(found: Verdict, digits: int, *, silent: bool) -> Cell:
+    note = interval(found.low, found.high, digits, signed=True)
+    text = number(found.difference, digits, signed=True)
+    if silent or found.word not in SIGNIFICANT:
+        return Cell(text, found.difference, note, "open")
+    return Cell(f"{text} {found.word}", found.difference, note, mark(found))
+
+
+def pairwise(results: Results, judgement: Judgement) -> Table | None:
+    """Probability that the row beats the column on a reference; coloured where their verdict is better or worse."""
+    if len(results.methods) < 2:
+        return None
+    rows = [
+        {"": Cell(results.title(row), method=row)}
+        | {results.title(column): _versus(judgement, row, column) for column in results.methods}
+        for row in results.methods
+    ]
+    count = len(results.methods) * (len(results.methods) - 1) // 2
+    chance = results.settings.report.alpha * count
+    caption = (
+        "Held-out loss: probability that the row's method beats the column's on a reference text, same seed, a tie "
+        "being half a win. Coloured where the pair's verdict is better or worse. Most pairs are exploratory: of "
+        f"{count} like pairs about {chance:.1f} would be coloured by chance."
+    )
+    return table("pairwise", caption, rows)
+
+
+def _versus(judgement: Judgement, row: str, column: str) -> Cell:
+    if row == column:
+        return Cell(ABSENT)
+    measures = judgement.panels["loss"].measures
+    word = judgement.verdict(row, column).word
+    share = statistics.probability_of_improvement(measures[row], measures[column])
+    return numeral(share, 2, mark=word if word in SIGNIFICANT else "")
