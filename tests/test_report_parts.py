@@ -25,6 +25,7 @@ from ketune.report import (
     comparisons,
     cuts,
     drawing,
+    effects,
     figures,
     panels,
     results,
@@ -184,3 +185,11 @@ def test_nothing_is_judged_on_metrics_of_cut_answers(tmp_path: Path, monkeypatch
         files.write_rows(path, [replace(row, finished=True) for row in files.read_rows(path, Answer)])
     text, best = judged()
     assert text.endswith("better") and best["rougeL"] == "qaa"
+
+
+def test_no_strip_is_drawn_where_no_margin_can_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["base", "lora", "qaa"], [0])))
+    found = results.read(params.load())
+    judgement = comparisons.judge(found)
+    drawn = effects.against_controls(found, style.looks(found), judgement)
+    assert judgement.margin is None and drawn is not None and "±" not in drawn.caption

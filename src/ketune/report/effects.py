@@ -27,21 +27,24 @@ def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Dr
     ])  # fmt: skip
     if frame.empty:
         return None
-    margin = judgement.margin or 0.0
+    margin = judgement.margin
     groups = frame.groupby("quantum", sort=False)
     height = 0.7 + 0.5 * len(groups) + 0.27 * len(frame)
     shares = [count + 1 for count in groups.size()]
     with drawing.canvas(8.4, height, len(groups), 1, sharex=True, height_ratios=shares) as (figure, panels):
         for panel, (method, rows) in zip(panels, groups, strict=True):
-            panel.axvspan(-margin, margin, color=GRID[1], alpha=0.5, lw=0)
+            if margin is not None:
+                panel.axvspan(-margin, margin, color=GRID[1], alpha=0.5, lw=0)
             panel.axvline(0, color=MUTED[1], lw=1)
             _intervals(panel, rows, looks, size=7.5)
             panel.set_title(f"{results.title(str(method))} less …")
         panels[-1].set_xlabel("difference in held-out loss, nats per token  (left of 0: the quantum method is better)")
-        caption = (
-            "Each quantum method less each of its controls, with the intervals of their verdicts. The shaded strip is "
-            f"±{margin:.3g}, what two runs of one method differ by: within it methods count as comparable."
-        )
+        caption = "Each quantum method less each of its controls, with the intervals of their verdicts."
+        if margin is not None:
+            caption += (
+                f" The shaded strip is ±{margin:.3g}, what two runs of one method differ by: within it methods count "
+                "as comparable."
+            )
         return drawing.finish(figure, "against_controls", caption)
 
 
