@@ -106,6 +106,17 @@ def task(project: Project, number: int) -> str:
     return lines[number][1]
 
 
+@pytest.mark.parametrize(
+    ("stage", "project", "words"),
+    [("score@qaa-0", "/tmp/Übung", "beyond ASCII"), ("score@qaa-$(touch planted)", "/tmp", "is no stage")],
+)
+def test_a_worker_refuses_what_dvc_would_fail_on(tmp_path: Path, stage: str, project: str, words: str) -> None:
+    done = subprocess.run([str(ROOT / "stages/cluster/worker.sh"), stage], cwd=tmp_path, capture_output=True, text=True,
+                          env=os.environ | {"KETUNE_PROJECT": project}, check=False)  # fmt: skip
+    assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_cluster_recipes_are_sound(done: Project) -> None:
     for script in (ROOT / "stages/cluster").glob("*.sh"):
         subprocess.run(["bash", "-n", str(script)], check=True)
