@@ -30,7 +30,7 @@ import prepare
 import score
 import train
 import tune
-from ketune import adapters, generation, language_model, methods, planted, report, tokens
+from ketune import adapters, language_model, likelihood, methods, planted, report, tokens
 from ketune.ground import checks, files, layout, params
 from ketune.ground.errors import InputError, nearest
 from ketune.records import Example
@@ -166,8 +166,8 @@ def loss(settings: params.Params, adapter: Path | None = None) -> float:
     if adapter is not None:
         model = adapters.load(adapter, model)
     test = files.read_rows(layout.split("test"), Example)[: settings.generate.likelihood_records]
-    rows, _ = tokens.tokenize(tokenizer, test, settings.train.max_tokens)
-    values = generation.likelihoods(model, rows, tokenizer.pad_token_id, settings.generate.batch_size)
+    rows = tokens.tokenize(tokenizer, test, settings.train.max_tokens)
+    values = likelihood.likelihoods(model, rows, tokenizer.pad_token_id)
     return sum(v.negative_log_likelihood for v in values) / sum(v.tokens for v in values)
 
 

@@ -2,8 +2,7 @@
 
 import re
 
-from tests import reruns
-
+import reruns
 from conftest import ROOT
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()

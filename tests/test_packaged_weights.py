@@ -36,7 +36,7 @@ def test_the_packaged_model_learns_with_a_circuit_and_answers(folder: Path, tmp_
     result = loop.train(method, adapted, rows, settings, seed=0, padding=tokenizer.pad_token_id, folder=tmp_path / "c")
     losses = [point.loss for point in result.curve]
     assert losses[0] < 5 and losses[-1] < losses[0] - 0.1  # the same four records at every step
-    assert result.parameters.trainable == 30 * 10 * (576 + 1) == result.parameters.receiving
+    assert result.parameters.trainable == 30 * (10 * (576 + 1) + 576) == result.parameters.receiving
     adapters.save(adapted, tmp_path / "adapter", "qaa", PARAMS["qaa"])
     exact, _ = language_model.load(folder, "fp32", "cpu")
     restored = adapters.restore(tmp_path / "adapter", exact)
