@@ -84,7 +84,7 @@ publish: $(VENV)/.ready  ## put the report of this state into git, as reports/pu
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
 	dvc exp run $(PAPER) $(ARGS)
 
-plan: $(VENV)/.ready  ## what a study will find: from the runs in the workspace as a pilot, into reports/plan.md
+plan: $(VENV)/.ready  ## what a study will find: from the runs in the workspace as a pilot, into reports/plan
 	PYTHONPATH=src python -m ketune.report.planning
 
 study: $(VENV)/.ready  ## every method and every control, eight seeds, on the records in DATA

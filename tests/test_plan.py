@@ -35,7 +35,7 @@ def test_make_plan_writes_what_the_study_will_find(tmp_path: Path) -> None:
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     found = files.read_json(layout.PLAN, Plan)
-    assert Path("reports/plan.md").read_text() == done.stdout.rstrip("\n") + "\n"
+    assert Path("reports/plan/plan.md").read_text() == done.stdout.rstrip("\n") + "\n"
     assert (found.pilot_seeds, found.pilot_references, found.seeds, found.references) == (2, 40, 8, 400)
     roles = {promise.contrast: promise.role for promise in found.promises}
     assert roles["qaa against lora on loss"] == "planned"

@@ -238,6 +238,7 @@ def test_missing_arms_and_seeds_forbid_the_claim(tmp_path: Path, monkeypatch: py
     first, text = (statement.text for statement in opening.statements(found, judgement))
     assert first == "QAA against LoRA on held-out loss: 1 of three seeds needed."
     assert "QAA (angles 0) did not run" in text and "1 of the 6 seeds" in text
+    assert "does not beat" not in text, "one seed carries no word, not that one either"
     assert any("fewer than three" in sentence for sentence in opening.opening(found).sentences)
     said = caveats.caveats(found, judgement)
     assert said[0].startswith("1 of at least three seeds") and any("QAA (angles 0)" in sentence for sentence in said)
@@ -278,7 +279,7 @@ def test_gates_stand_above_the_verdict_and_are_not_passed_by_default(study: Path
     states = {row["Gate"]: (row["State"], row["Why"]) for row in table(study, "gates")}
     assert states["Planned before the run"] == (
         "not recorded",
-        "no plan in reports/plan.json; make plan writes one from a pilot",
+        "no plan in reports/plan/plan.json; make plan writes one from a pilot",
     )
     assert states["Planted studies right"][0] == "not recorded"
     assert states["Rates tuned inside their ranges"][0] == "failed"
@@ -309,6 +310,21 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     for other, reason in ((moved_on, "another setting"), (late, "not in the plan of 2026-01-02")):
         failed = gates.gates(replace(evidence, plan=other))[0]
         assert failed.passed is False and reason in failed.sentence
+
+
+def test_no_table_has_a_word_where_a_part_stood_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = ["base", "lora", "qaa", "lora_matched", "qaa_frozen"]
+    pilot = read(write(tmp_path, Study(arms, [0, 1], likelihoods=30)), monkeypatch)
+    files.write_json(layout.PLAN, plan.make(pilot, "2026-01-02"))
+    made = Study(arms, SIX, effects={"qaa": -0.6}, still={("qaa", "angles")})
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    assert judgement.verdict("qaa", "lora").word == "better"
+    planned = outcome.table(found, judgement, plan.read()).cells
+    about = planned[[cell.text.startswith("qaa against") for cell in planned["Comparison"]]]
+    assert len(about) and {cell.text for cell in about["Verdict"]} == {"void"}
+    coloured = verdicts.pairwise(found, judgement).cells
+    marks = {cell.mark for cell in coloured[found.title("qaa")]} | {cell.mark for cell in coloured.iloc[2]}
+    assert marks == {""}
 
 
 def test_each_seed_is_shown(study: Path) -> None:

@@ -170,7 +170,12 @@ def test_a_part_contributes_where_every_control_is_beaten_and_confirmed():
 
 def test_three_seeds_beat_a_control_and_prove_no_contribution():
     found = attribution({"frozen": judged(1.0, seeds=3)}, ["frozen"])
-    assert found == Attribution(False, (), ("frozen",), (), seeds=3, seeds_needed=6)
+    assert found == Attribution(False, (), (), ("frozen",), (), seeds=3, seeds_needed=6)
+
+
+def test_two_seeds_judge_no_control_either_way():
+    found = attribution({"frozen": judged(1.0, seeds=2)}, ["frozen"])
+    assert found == Attribution(False, ("frozen",), (), (), (), seeds=2, seeds_needed=6)
 
 
 def test_a_sentence_counts_a_control_as_beaten_exactly_where_the_table_says_better():

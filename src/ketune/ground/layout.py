@@ -10,7 +10,7 @@ LANGUAGE_MODEL = Path("data/model")
 REPORTS = Path("reports")
 METRICS = REPORTS / "metrics"
 PLANTED = REPORTS / "planted"
-PLAN = REPORTS / "plan.json"
+PLAN = REPORTS / "plan/plan.json"
 
 
 def split(name: str) -> Path:

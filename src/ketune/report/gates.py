@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ketune import statistics
+from ketune.ground import layout
 from ketune.report import calibration, cells, cuts, moved, plan, rates
 from ketune.report.calibration import PlantedStudy
 from ketune.report.cells import Cell, Table, number
@@ -55,7 +56,7 @@ def table(found: list[Gate]) -> Table | None:
 def _planned(found: Evidence) -> Look:
     made, run = found.plan, {str(one) for one in found.judgement.planned}
     if made is None:
-        return None, "no plan in reports/plan.json; make plan writes one from a pilot"
+        return None, f"no plan in {layout.PLAN}; make plan writes one from a pilot"
     if made.setting != plan.setting(found.results.settings):
         there = f"{made.setting.language_model} on {made.setting.data}, {made.setting.steps:,} steps"
         return False, f"the plan of {made.date} is for another setting: {there}"

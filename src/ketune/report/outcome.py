@@ -1,12 +1,13 @@
 """What the plan promised, beside what came."""
 
+from ketune.ground import layout
 from ketune.ground.contrasts import read
 from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, numeral
 from ketune.report.comparisons import Judgement
 from ketune.report.plan import Plan, Promise
 from ketune.report.results import Results
-from ketune.report.verdicts import confirmation, mark
+from ketune.report.verdicts import word
 
 
 def table(results: Results, judgement: Judgement, made: Plan | None) -> Table | None:
@@ -24,7 +25,7 @@ def table(results: Results, judgement: Judgement, made: Plan | None) -> Table | 
 
 
 def _row(results: Results, judgement: Judgement, promise: Promise) -> dict[str, Cell]:
-    one = read(promise.contrast, "reports/plan.json")
+    one = read(promise.contrast, str(layout.PLAN))
     ran = {one.method, one.other} <= set(results.methods)
     found = judgement.verdict(one.method, one.other, one.metric) if ran else None
     return {
@@ -34,5 +35,5 @@ def _row(results: Results, judgement: Judgement, promise: Promise) -> dict[str, 
         "Detectable, planned": numeral(promise.detectable, 3),
         "Detectable, here": numeral(found.detectable if found else None, 3),
         "Difference": numeral(found.difference if found else None, 3, signed=True),
-        "Verdict": Cell(found.word, mark=mark(found), note=confirmation(found)) if found else Cell(ABSENT),
+        "Verdict": word(results, judgement, one) if found else Cell(ABSENT),
     }

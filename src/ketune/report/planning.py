@@ -1,4 +1,4 @@
-"""The plan of a study, from the pilot in the workspace: `make plan` writes reports/plan.json and reports/plan.md."""
+"""The plan of a study, from the pilot in the workspace: `make plan` writes plan.json and plan.md in reports/plan."""
 
 from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
 import datetime

@@ -27,7 +27,7 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
             "Method": Cell(results.title(one.method), method=one.method),
             "Against": Cell(results.title(one.other), method=one.other, note=methods.declared(one.other).isolates),
             "On": Cell(metric.title), "Role": Cell(found.role),
-            "Verdict": _word(results, judgement, one),
+            "Verdict": word(results, judgement, one),
             "Difference": numeral(found.difference, metric.digits, signed=True, note=note),
             "p": probability(found.adjusted_p), "p of seeds": probability(found.p_seeds),
             "Detectable": numeral(found.detectable, metric.digits, note=f"at {found.level:.3g}"),
@@ -36,7 +36,8 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
     return table("verdict", _caption(results, judgement), rows)
 
 
-def _word(results: Results, judgement: Judgement, one: Contrast) -> Cell:
+def word(results: Results, judgement: Judgement, one: Contrast) -> Cell:
+    """The word on a comparison, or why it has none; every table takes it from here."""
     if judgement.void.keys() & {one.method, one.other}:
         return Cell("void", mark="open", note="a part stood still")
     if cuts.touch(results, metrics.named(one.metric), one.method, one.other):
@@ -64,10 +65,11 @@ def _caption(results: Results, judgement: Judgement) -> str:
         else f"within ±{margin:.3g} nats per token, what two runs of one method differ by (of held-out loss)"
     )
     return (
-        "Method less opponent, paired by seed and reference, with the interval at the level of the word: it excludes 0 "
-        f"exactly where the word is better or worse. Planned comparisons share an error of {alpha:.3g} (Holm; p is "
-        f"adjusted); controls and exploratory ones stand at {alpha:.3g} each. Confirmed: the sign-flip test over seeds "
-        f"says so too. Comparable: {alike}. Detectable: the true difference that such a study finds four times in five."
+        "Method less opponent, paired by seed and reference, with the interval at the level of the word; where a "
+        "comparison is given one, it excludes 0 exactly if that is better or worse. Planned comparisons share an error "
+        f"of {alpha:.3g} (Holm; p is adjusted); controls and exploratory ones stand at {alpha:.3g} each. Confirmed: "
+        f"the sign-flip test over seeds says so too. Comparable: {alike}. Detectable: the true difference that such a "
+        "study finds four times in five."
     )
 
 
@@ -125,6 +127,7 @@ def _versus(judgement: Judgement, row: str, column: str) -> Cell:
     if row == column:
         return Cell(ABSENT)
     measures = judgement.panels["loss"].measures
-    word = judgement.verdict(row, column).word
+    told = judgement.verdict(row, column).word
+    coloured = told in SIGNIFICANT and not judgement.void.keys() & {row, column}
     share = statistics.probability_of_improvement(measures[row], measures[column])
-    return numeral(share, 2, mark=word if word in SIGNIFICANT else "")
+    return numeral(share, 2, mark=told if coloured else "")

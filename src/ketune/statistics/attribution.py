@@ -14,13 +14,15 @@ class Attribution:
 
     Attributes:
         contributes: every control is beaten and each of these words is confirmed.
-        not_beaten: controls that the method is not better than.
+        unjudged: controls against which there are too few seeds for any word.
+        not_beaten: controls that the method is judged not better than.
         unconfirmed: controls that it is better than, which the seeds do not say on their own.
         missing: controls that were to be run and were not.
         seeds, seeds_needed: of the comparison with the fewest, and what confirmation asks for.
     """
 
     contributes: bool
+    unjudged: tuple[str, ...]
     not_beaten: tuple[str, ...]
     unconfirmed: tuple[str, ...]
     missing: tuple[str, ...]
@@ -41,11 +43,13 @@ def attribution(against_controls: Mapping[str, Verdict], required: Iterable[str]
     missing = tuple(name for name in required if name not in against_controls)
     if not against_controls and not missing:
         raise InputError("controls: none is given, at least one is needed; name them in `required`.")
-    not_beaten = tuple(name for name, found in against_controls.items() if found.word != "better")
+    unjudged = tuple(name for name, found in against_controls.items() if found.word == "too few seeds")
+    not_beaten = tuple(n for n, found in against_controls.items() if found.word != "better" and n not in unjudged)
     unconfirmed = tuple(n for n, found in against_controls.items() if found.word == "better" and not found.confirmed)
     levels = [found.level for found in against_controls.values()]
     return Attribution(
-        contributes=not (not_beaten or unconfirmed or missing),
+        contributes=not (unjudged or not_beaten or unconfirmed or missing),
+        unjudged=unjudged,
         not_beaten=not_beaten,
         unconfirmed=unconfirmed,
         missing=missing,
