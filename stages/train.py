@@ -22,8 +22,11 @@ def train(name: str, seed: int) -> None:
     distribution.spread(settings.train)
     run = layout.Run(name, seed)
     device = language_model.device(settings.train)
+    attention = language_model.attention_in_training(settings.train, device)
     with language_model.quiet():
-        model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device)
+        model, tokenizer = language_model.load(
+            layout.LANGUAGE_MODEL, settings.train.precision, device, attention=attention
+        )
     rows = tokens.tokenize(tokenizer, files.read_rows(layout.split("train"), Example), settings.train.max_tokens)
     language_model.fix_randomness(seed)
     model = method.attach(model)
@@ -39,6 +42,7 @@ def train(name: str, seed: int) -> None:
         cost=result.cost,
         machine=cost.machine(device),
         device=device,
+        attention=attention,
         adapter_bytes=cost.folder_bytes(run.adapter),
         card=method.card(model),
         moved=result.moved,

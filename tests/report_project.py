@@ -202,6 +202,7 @@ def _training(study: Study, run: layout.Run, parts: list[str]) -> TrainingRecord
         ),
         machine=replace(MACHINE, processor=study.machines.get(run.seed, MACHINE.processor)),
         device="cpu",
+        attention="eager",
         adapter_bytes=4 * parameters,
         card=CARD if methods.declared(run.method).family == "quantum" else {},
         moved=tuple(_movement(part, (run.method, part) in study.still) for part in parts),

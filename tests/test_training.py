@@ -275,6 +275,35 @@ def test_a_model_folder_does_not_choose_the_attention(tiny_folder: Path, tmp_pat
     assert wish not in (tmp_path / "fetched/config.json").read_text()
 
 
+@pytest.mark.parametrize(
+    ("device", "precision", "max_tokens", "attention"),
+    [
+        ("cpu", "bf16", 192, "eager"),
+        ("cpu", "bf16", 193, "sdpa"),
+        ("cpu", "fp32", 64, "sdpa"),
+        ("cuda", "bf16", 64, "sdpa"),
+    ],
+)
+def test_attention_in_training_is_the_form_that_was_measured_to_be_faster(
+    tiny_folder: Path, device: str, precision: str, max_tokens: int, attention: str
+) -> None:
+    settings = Train(
+        **tiny_params(tiny_folder, ["base"], [0])["train"] | {"precision": precision, "max_tokens": max_tokens}
+    )
+    chosen = language_model.attention_in_training(settings, device)
+    assert chosen == attention
+    model, _ = language_model.load(tiny_folder, precision, "cpu", attention=chosen)
+    assert model.config._attn_implementation == attention
+
+
+def test_both_forms_of_attention_give_the_same_loss(tiny_folder: Path) -> None:
+    losses = []
+    for attention in ("eager", "sdpa"):
+        model, _ = language_model.load(tiny_folder, "fp32", "cpu", attention=attention)
+        losses.append(language_model.token_losses(model, language_model.batch(ROWS[:3], 0)))
+    assert torch.allclose(*losses, atol=1e-5)
+
+
 def test_likelihoods_do_not_depend_on_the_batch(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = fresh(tiny_folder)
     together = likelihood.likelihoods(model, ROWS[:5], 256)

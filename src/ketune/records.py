@@ -90,8 +90,7 @@ class Search:
         ranges: searched rate → its lowest and highest value.
         trials: in the order in which they were run.
         untrained: the validation loss of the model without training.
-        noise: standard error of the difference between two candidates' mean losses, in nats per token; None where fewer
-            than two candidates were run on both seeds.
+        noise: standard error of the difference of two candidates' mean losses, nats per token; None for one candidate.
         edges: searched rate → "lower" or "upper", where the winner's is the smallest or the largest that was tried.
         remarks: sentences on what was set aside, and why.
         setting: what the rates were searched for: data, model, records, steps, batch, precision.
@@ -174,6 +173,7 @@ class TrainingRecord:
     """All that a training run says about itself, beside its curve.
 
     Attributes:
+        attention: how attention was computed in training.
         adapter_bytes: size of the saved weights.
         card: the method's own facts about what was trained, such as qubits or ranks left.
         moved: of each part of the method; empty where nothing was trained.
@@ -184,6 +184,7 @@ class TrainingRecord:
     cost: TrainingCost
     machine: Machine
     device: str
+    attention: Literal["eager", "sdpa"]
     adapter_bytes: int
     card: dict[str, Fact]
     moved: tuple[Movement, ...]
@@ -217,8 +218,7 @@ class Likelihood:
     tokens: int
 
 
-# Kind of predictions → its rows: what is generated for test prompts, and how likely a run finds two kinds of text, the
-# references of test prompts and neutral text.
+# Kind of predictions → its rows: answers to test prompts; how likely a run finds their references, and neutral text.
 PREDICTIONS = {"answers": Answer, "likelihood": Likelihood, "retention": Likelihood}
 
 

@@ -120,7 +120,8 @@ def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[
 
 def _bench(name: str, params: Params, section: dict[str, Any], settings: Train, folder: Path) -> Bench:
     with language_model.quiet():
-        base, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.precision, "cpu")
+        attention = language_model.attention_in_training(settings, language_model.device(settings))
+        base, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.precision, "cpu", attention=attention)
     training, validation = (
         tokens.tokenize(tokenizer, files.read_rows(layout.split(split), Example), settings.max_tokens)
         for split in ("train", "validation")
