@@ -24,10 +24,10 @@ export DATA
 COMPARED = full lora lora_r1 sora prefix qaa quantum_peft qtha
 METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune import methods; \
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
-STUDY = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S generate.likelihood_records=400 \
+STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S generate.likelihood_records=400 \
 	-S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro test lint audit lock lock-check compare tuned planted publish paper plan study clean
+.PHONY: help setup check repro test lint audit lock lock-check compare tuned planted publish paper plan study records page pages clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -80,6 +80,19 @@ export NAME
 publish: $(VENV)/.ready  ## put the report of this state into git, as reports/published/NAME.html
 	mkdir -p reports/published && cp reports/index.html "reports/published/$$NAME.html"
 
+STUDY ?=
+FROM ?= .
+export STUDY FROM
+records: $(VENV)/.ready  ## a study's records into git, as reports/studies/STUDY, from the workspace FROM; no texts
+	PYTHONPATH=src python -m ketune.report.publishing records "$$STUDY" "$$FROM"
+
+page: $(VENV)/.ready  ## the page of a study, reports/published/STUDY.html, from its records in git alone
+	PYTHONPATH=src python -m ketune.report.publishing page "$$STUDY"
+
+pages: $(VENV)/.ready  ## the page of every study that git keeps; fails where one is not what git has
+	PYTHONPATH=src python -m ketune.report.publishing pages
+	git diff --exit-code --stat -- reports/published
+
 # ARGS="--dry --force" lists the stages; without --force DVC looks results up for data that a dry run never makes.
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
 	dvc exp run $(PAPER) $(ARGS)
@@ -88,7 +101,7 @@ plan: $(VENV)/.ready  ## what a study will find: from the runs in the workspace 
 	PYTHONPATH=src python -m ketune.report.planning
 
 study: $(VENV)/.ready  ## every method and every control, eight seeds, on the records in DATA
-	dvc exp run $(STUDY) $(ARGS)
+	dvc exp run $(STUDIED) $(ARGS)
 
 audit:  ## look the locked versions up in the advisory database (needs pip-audit)
 	pip-audit --requirement requirements-test.lock --no-deps --disable-pip

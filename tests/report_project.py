@@ -24,6 +24,7 @@ from ketune.records import (
     MetricScore,
     Movement,
     ParameterCounts,
+    Passage,
     Preparation,
     RunScores,
     TrainingCost,
@@ -54,6 +55,8 @@ CARD = {"adapters": 30, "qubits": 10, "gates": {"RX": 10, "CNOT": 10}, "depth": 
         "two_qubit_gates": 10, "gradient_variance": 0.0006045869,
         "shots_for_precision": {"precision": 0.01, "shots": 10_000}, "drawing": "\n".join(
             f"{k}: ──RX" + "──╰X─╭●──" * 9 + "┤" for k in range(10))}  # fmt: skip
+
+PASSAGES = [Passage(id=f"{i:016x}", text=f"The neutral harbour number {i} lies by the sea.") for i in range(5)]
 
 
 @dataclass
@@ -103,6 +106,7 @@ def write(folder: Path, study: Study, **report: object) -> Path:
     sizes = {"train": 640, "validation": 80, "test": 80}
     summary = Preparation(read=800, dropped={"duplicate": 3}, sizes=sizes, too_long={"train": 2, "test": 0}, passages=5)
     files.write_json(folder / layout.SUMMARY, summary)
+    files.write_rows(folder / layout.RETENTION, PASSAGES)
     for method in study.methods:
         rates = params[method].get("learning_rates", {})
         files.write_json(folder / layout.tuned(method), Tuning(rates=rates, search=None))
@@ -126,7 +130,7 @@ def _examples(study: Study, random: np.random.Generator) -> list[Example]:
     for i in range(max(study.prompts, study.likelihoods)):
         words = random.choice(WORDS, int(random.integers(3, 60)))
         examples.append(Example(
-            id=f"{i:08x}", instruction=study.instruction or f"{KINDS[i % len(KINDS)]} number {i}.",
+            id=f"{i:016x}", instruction=study.instruction or f"{KINDS[i % len(KINDS)]} number {i}.",
             input=f"Item {i}." if i % 3 == 0 else "", output=" ".join(words),
         ))  # fmt: skip
     return examples
@@ -138,7 +142,7 @@ def _predictions(
     trained, effect = run.method != "base", study.effect(run.method)
     losses = 1.6 + effect + (random.normal(0, study.seed_noise) if trained else 0.0) + difficulty
     losses = losses + (random.normal(0, 0.05, study.likelihoods) if trained else 0)
-    forgotten = 3.1 + 0.05 * np.arange(5) - 0.2 * effect**2 * trained
+    forgotten = 3.1 + 0.05 * np.arange(len(PASSAGES)) - 0.2 * effect**2 * trained
     tokens = [len(example.output.split()) + 1 for example in examples]
     return {
         "answers": [_answer(study, run, i, example, random) for i, example in enumerate(examples[: study.prompts])],
@@ -147,7 +151,8 @@ def _predictions(
             for e, x, t in zip(examples, losses, tokens, strict=False)
         ],
         "retention": [
-            Likelihood(id=f"p{i}", negative_log_likelihood=float(100 * x), tokens=100) for i, x in enumerate(forgotten)
+            Likelihood(id=passage.id, negative_log_likelihood=float(100 * x), tokens=100)
+            for passage, x in zip(PASSAGES, forgotten, strict=True)
         ],
     }
 

@@ -18,7 +18,7 @@ from ketune.ground import contrasts, files, layout, params
 from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
-from ketune.records import RunScores, Trial, Tuning
+from ketune.records import Answer, RunScores, Trial, Tuning
 from ketune.report import (
     caveats,
     comparisons,
@@ -402,6 +402,10 @@ def test_runs_on_different_prompts_are_refused(tmp_path: Path, monkeypatch: pyte
     scores = json.loads(path.read_text())
     scores["ids"]["likelihood"].reverse()
     path.write_text(json.dumps(scores))
+    with pytest.raises(InputError, match=r"lora-0\.json: other prompts were scored than .*lora-0 holds"):
+        read(tmp_path, monkeypatch)
+    likelihood = tmp_path / "data/predictions/lora-0/likelihood.jsonl"
+    likelihood.write_text("".join(reversed(likelihood.read_text().splitlines(keepends=True))))
     with pytest.raises(InputError, match="lora-0 and base-0 were scored on different prompts"):
         read(tmp_path, monkeypatch)
 
@@ -468,7 +472,8 @@ def test_a_metric_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         metrics.every.cache_clear()
         sys.modules.pop("ketune.metrics.words")
     written = json.loads((tmp_path / "reports/metrics/lora.json").read_text())
-    counted = [len(a.prediction.split()) for run in found.of("lora") for a in run.answers]
+    told = [files.read_rows(layout.Run("lora", seed).rows("answers"), Answer) for seed in found.settings.seeds]
+    counted = [len(answer.prediction.split()) for answers in told for answer in answers]
     assert all(written[key] == round(sum(counted) / len(counted), 4) for key in keys)
     row = next(row for row in table(tmp_path, "quality") if row["Method"] == "LoRA")
     assert row["Verbose ↑"] and row["Verbose ↑, note"].startswith("[")

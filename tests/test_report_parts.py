@@ -19,7 +19,6 @@ from ketune.ground import files, layout, params
 from ketune.records import Answer, Example
 from ketune.report import (
     browser,
-    buckets,
     cards,
     cells,
     comparisons,
@@ -31,6 +30,7 @@ from ketune.report import (
     results,
     style,
     tables,
+    texts,
     verdicts,
 )
 from ketune.report.cells import Cell, Table
@@ -107,7 +107,7 @@ def test_cards_show_any_value_in_words() -> None:
      ("CALCULATE 2 + 2", "calculate")],
 )  # fmt: skip
 def test_kinds_are_read_off_the_first_words(instruction: str, kind: str) -> None:
-    assert buckets.kind(Example(id="1", instruction=instruction, input="", output="")) == kind
+    assert texts.kind(Example(id="1", instruction=instruction, input="", output="")) == kind
 
 
 def test_smoothing_keeps_a_level_line_level_to_its_ends() -> None:
@@ -160,7 +160,7 @@ def test_metrics_of_cut_answers_are_marked_and_the_cut_ones_counted(
     found = results.read(params.load())
     cells = tables.quality(found, panels.intervals(found), {}).cells
     base, lora = cells.iloc[0], cells.iloc[1]
-    count = len(found.of("lora")[0].answers)
+    count = len(found.of("lora")[0].endings)
     assert cuts.counted(found, "lora") == (count, 2 * count)
     assert (base["Cut, %"].text, lora["Cut, %"].text) == ("0", "50")
     assert cuts.MARK in lora["BLEU ↑"].text and cuts.MARK not in base["BLEU ↑"].text

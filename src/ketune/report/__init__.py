@@ -5,7 +5,8 @@ It reads what the stages left behind and needs no torch. Every word of judgement
 
 from ketune.ground import files, layout
 from ketune.ground.params import Params
-from ketune.report import cells, contents, exports, page, panels, results, style
+from ketune.report import background, cells, contents, exports, page, panels, results, style
+from ketune.report.background import Background
 from ketune.report.browser import samples
 
 
@@ -18,7 +19,7 @@ def write(settings: Params) -> results.Results:
     found = results.read(settings)
     looks = style.looks(found)
     intervals = panels.intervals(found)
-    parts = contents.compute(found, looks, intervals)
+    parts = contents.compute(found, background.read(found), looks, intervals)
     exports.write_metrics(found)
     exports.write_curves(found)
     exports.write_scores(found, intervals)
@@ -34,3 +35,10 @@ def write(settings: Params) -> results.Results:
     digest = exports.digest({path: path.read_bytes() for path in exports.paths(settings.methods)})
     files.write_text(layout.REPORTS / "index.html", page.render(found, parts, looks, shown, digest))
     return found
+
+
+def rendered(found: results.Results, beside: Background, digest: str) -> str:
+    """The page alone, without samples."""
+    looks = style.looks(found)
+    parts = contents.compute(found, beside, looks, panels.intervals(found))
+    return page.render(found, parts, looks, None, digest)

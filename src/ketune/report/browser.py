@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from ketune.ground import files, layout
+from ketune.records import Answer
 from ketune.report import panels
 from ketune.report.results import Results
 
@@ -23,18 +25,19 @@ def samples(results: Results) -> dict[str, Any]:
     `disagreement` of a prompt is the spread (standard deviation) of ROUGE-L over the methods, mean over seeds.
     """
     methods, seeds = list(results.methods), list(results.settings.seeds)
-    first = results.runs[methods[0], seeds[0]]
+    given = {m: [files.read_rows(layout.Run(m, seed).rows("answers"), Answer) for seed in seeds] for m in methods}
+    first = given[methods[0]][0]
     overlap = {method: panels.measure(results, method, "rougeL").by_prompt() for method in methods}  # (S, P) each
     spread = np.stack(list(overlap.values())).std(axis=0).mean(axis=0)  # (P,)
     texts: dict[str, int] = {}  # text → its place in the list
     prompts = []
-    for i in np.random.default_rng(ORDER_SEED).permutation(len(first.answers)).tolist():
-        answer = first.answers[i]
+    for i in np.random.default_rng(ORDER_SEED).permutation(len(first)).tolist():
+        answer = first[i]
         answers = [
             [
-                [texts.setdefault(run.answers[i].prediction, len(texts)), round(float(overlap[method][s, i]), 1),
-                 run.answers[i].finished]
-                for s, run in enumerate(results.of(method))
+                [texts.setdefault(told[i].prediction, len(texts)), round(float(overlap[method][s, i]), 1),
+                 told[i].finished]
+                for s, told in enumerate(given[method])
             ]
             for method in methods
         ]  # fmt: skip

@@ -1,52 +1,27 @@
 """Where methods differ: held-out loss by length of the reference, kind of instruction, with and without input.
 
-The kind is read off the instruction's first words by a stated list, not judged. Differences in a bucket are many and
-small: they carry intervals, no verdicts.
+Differences in a bucket are many and small: they carry intervals, no verdicts.
 """
 
 import numpy as np
 import pandas as pd
 
-from ketune.records import Example
 from ketune.report.cells import Cell, Table, interval, numeral, table
 from ketune.report.panels import measure, panel
 from ketune.report.results import Results
 
-KINDS = {
-    "question": ("what", "who", "when", "where", "why", "which", "how", "is", "are", "does", "do", "can", "could"),
-    "explain": ("explain", "describe", "compare", "discuss", "tell", "define", "analyze", "analyse"),
-    "rewrite": ("rewrite", "edit", "correct", "paraphrase", "translate", "convert", "change", "fix", "replace",
-                "rephrase", "improve", "make", "turn"),
-    "summarise": ("summarize", "summarise", "shorten", "condense"),
-    "classify": ("classify", "identify", "categorize", "detect", "decide", "sort", "determine", "label", "find",
-                 "extract", "select", "choose"),
-    "calculate": ("calculate", "compute", "solve", "evaluate", "add", "multiply", "count", "estimate"),
-    "write": ("write", "create", "generate", "compose", "design", "construct", "draft", "come", "develop", "produce",
-              "brainstorm", "invent", "propose", "suggest", "list", "name", "give", "provide"),
-}  # fmt: skip
 FEWEST = 5
-
-
-def kind(example: Example) -> str:
-    """The first known word among the instruction's first three, or "other"."""
-    for word in example.instruction.lower().split()[:3]:
-        for name, words in KINDS.items():
-            if word.strip(".,:;!?'\"") in words:
-                return name
-    return "other"
 
 
 def buckets(results: Results) -> list[tuple[str, str, list[int]]]:
     """(how it is divided, bucket, indices of its reference texts), of buckets with a few texts at least."""
-    references = results.of(results.methods[0])[0].references
-    examples = [results.test[row.id] for row in references]
-    tokens = np.array([row.tokens for row in references])
+    tokens = results.sums(results.methods[0], "loss")[0, :, 1]  # nats, tokens
     low, high = np.quantile(tokens, [1 / 3, 2 / 3])
     lengths = [f"up to {low:g} tokens", f"{low:g} to {high:g} tokens", f"over {high:g} tokens"]
     divided = {
         "Reference length": np.select([tokens <= low, tokens <= high], lengths[:2], lengths[2]),
-        "Kind of instruction": [kind(example) for example in examples],
-        "Input": ["with input" if example.input else "without input" for example in examples],
+        "Kind of instruction": [reference.kind for reference in results.references],
+        "Input": ["with input" if reference.with_input else "without input" for reference in results.references],
     }
     found = []
     for title, names in pd.DataFrame(divided).items():

@@ -4,6 +4,7 @@ A planted study leaves a record of what was said and of what had to be said. Who
 whether the same rule finds a circuit that is there, and none that is not.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,7 +113,7 @@ def read() -> list[PlantedStudy]:
     return [files.read_json(path, PlantedStudy) for path in sorted(layout.PLANTED.glob("*.json"))]
 
 
-def sentence(studies: list[PlantedStudy]) -> str:
+def sentence(studies: Sequence[PlantedStudy]) -> str:
     """How many of the planted verdicts are right, and of which day and software they are."""
     if not studies:
         return "No planted study is recorded; make planted runs them."
@@ -123,7 +124,7 @@ def sentence(studies: list[PlantedStudy]) -> str:
     return f"{right} of {len(verdicts)} planted verdicts are right (run on {oldest.date} with {software})."
 
 
-def table(studies: list[PlantedStudy]) -> Table | None:
+def table(studies: Sequence[PlantedStudy]) -> Table | None:
     """A row for each planted verdict: what had to be said, what was said, and by how much."""
     rows = [_row(study, verdict) for study in studies for verdict in study.verdicts]
     caption = (

@@ -100,7 +100,7 @@ def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
 def _answers(results: Results, judgement: Judgement) -> list[str]:
     found = []
     empty = {
-        results.named([m]): sum(not a.prediction.strip() for run in results.of(m) for a in run.answers)
+        results.named([m]): sum(ending.empty for run in results.of(m) for ending in run.endings)
         for m in results.methods
     }
     named = [f"{title} {count}" for title, count in empty.items() if count]

@@ -37,7 +37,9 @@ class Cell:
 
     @property
     def raw(self) -> Any:
-        """The value for CSV and for sorting."""
+        """The value for CSV and for sorting: of a number nine digits, those in which all processors agree."""
+        if isinstance(self.value, float):
+            return float(f"{round(self.value, 15):.9g}")
         return self.text if self.value is None else self.value
 
     @property

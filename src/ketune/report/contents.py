@@ -20,13 +20,13 @@ from ketune.report import (
     opening,
     outcome,
     paper,
-    plan,
     rate_figure,
     rates,
     seeds,
     tables,
     verdicts,
 )
+from ketune.report.background import Background
 from ketune.report.cells import Table
 from ketune.report.drawing import Drawing
 from ketune.report.opening import Opening, Statement
@@ -66,6 +66,7 @@ class Contents:
     ledger: list[Table]
     machines: list[tuple[list[tuple[str, str]], list[str]]]
     digests: Table | None
+    revision: str | None
     caveats: list[str]
 
     @property
@@ -83,21 +84,20 @@ class Contents:
         return [part for value in values for part in (value if isinstance(value, list) else [value])]
 
 
-def compute(results: Results, looks: dict[str, Look], intervals: pd.DataFrame) -> Contents:
+def compute(results: Results, beside: Background, looks: dict[str, Look], intervals: pd.DataFrame) -> Contents:
     """Everything that the report says and draws."""
     judgement = comparisons.judge(results)
     machines = ledger.machines(results)
     drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in figures.shown(len(machines) == 1)]
-    planted, made = calibration.read(), plan.read()
     by_seed = [seeds.losses(results, judgement), seeds.pairs(results, judgement)]
     by_bucket = [buckets.losses(results), buckets.differences(results)]
     ledgers = [ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)]
     return Contents(
         opening=opening.opening(results),
         statements=opening.statements(results, judgement),
-        gates=gates.table(gates.gates(gates.Evidence(results, judgement, made, planted))),
+        gates=gates.table(gates.gates(gates.Evidence(results, judgement, beside.plan, beside.planted))),
         verdict=verdicts.verdict(results, judgement),
-        plan=outcome.table(results, judgement, made),
+        plan=outcome.table(results, judgement, beside.plan),
         other_verdicts=verdicts.other_verdicts(results, judgement),
         seeds=[table for table in by_seed if table is not None],
         against_controls=effects.against_controls(results, looks, judgement),
@@ -116,10 +116,11 @@ def compute(results: Results, looks: dict[str, Look], intervals: pd.DataFrame) -
         paper_warning=paper.warning(results),
         paper=[table for table in paper.tables(results) if table is not None],
         cards=cards.cards(results),
-        calibration_sentence=calibration.sentence(planted),
-        calibration=calibration.table(planted),
+        calibration_sentence=calibration.sentence(beside.planted),
+        calibration=calibration.table(beside.planted),
         ledger=[table for table in ledgers if table is not None],
         machines=[(ledger.machine_facts(machine), runs) for machine, runs in machines],
-        digests=ledger.digests(results),
+        digests=ledger.digest_table(beside.digests),
+        revision=beside.revision,
         caveats=caveats.caveats(results, judgement),
     )

@@ -15,8 +15,8 @@ MARK = "†"
 
 def counted(results: Results, method: str) -> tuple[int, int]:
     """Answers of a method that were cut, and all of them, over its seeds."""
-    answers = [answer for run in results.of(method) for answer in run.answers]
-    return sum(not answer.finished for answer in answers), len(answers)
+    endings = [ending for run in results.of(method) for ending in run.endings]
+    return sum(not ending.finished for ending in endings), len(endings)
 
 
 def touch(results: Results, metric: Metric, *names: str) -> bool:

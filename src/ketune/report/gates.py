@@ -3,7 +3,7 @@
 A gate whose evidence does not exist is not recorded; it is never passed by default.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ketune import statistics
@@ -26,7 +26,7 @@ class Evidence:
     results: Results
     judgement: Judgement
     plan: Plan | None
-    planted: list[PlantedStudy]
+    planted: Sequence[PlantedStudy]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ It reads params and what each run wrote about itself.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,16 @@ def machine_facts(machine: Machine) -> list[tuple[str, str]]:
     return facts + sorted(machine.packages.items())
 
 
-def digests(results: Results) -> Table | None:
-    """MD5 of all that this report was made from, as DVC computes it, so that each line is found in `dvc.lock`."""
+def digests(results: Results) -> dict[str, str]:
+    """Path → MD5 of all that this report was made from, as DVC computes it, so that each is found in `dvc.lock`."""
     runs = [layout.Run(method, seed) for method, seed in results.runs]
     paths = [path for run in runs for path in (run.cost, run.curve, run.predictions, run.scores)]
-    rows = [{"Path": Cell(str(path)), "MD5": Cell(digest(path))} for path in (layout.PREPARED, *paths)]
+    return {str(path): digest(path) for path in (layout.PREPARED, *paths)}
+
+
+def digest_table(found: Mapping[str, str]) -> Table | None:
+    """A row for each path."""
+    rows = [{"Path": Cell(path), "MD5": Cell(md5)} for path, md5 in found.items()]
     return cells.table("digests", "Digests of what this report was made from, as they stand in dvc.lock.", rows)
 
 

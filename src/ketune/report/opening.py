@@ -36,8 +36,7 @@ def compared(results: Results) -> str:
         f"{listed}: compared on {settings.language_model.name} ({paper.backbone_parameters(results):,} parameters) and "
         f"{paper.data_name(settings)} ({sizes['train']:,} training records): {settings.train.steps:,} optimiser steps, "
         f"{count} seed{'s' if count > 1 else ''} ({', '.join(map(str, settings.seeds))}), "
-        f"{len(first.answers)} answers and {len(first.references)} held-out "
-        "references a run."
+        f"{len(first.endings)} answers and {len(results.references)} held-out references a run."
     )
 
 

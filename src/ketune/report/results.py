@@ -5,8 +5,8 @@ knows files and shapes; it does not know which number is good. No torch: a repor
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +26,8 @@ from ketune.records import (
     TrainingRecord,
     Tuning,
 )
+from ketune.report import texts
+from ketune.report.texts import Ending, Reference
 
 Array = np.ndarray
 
@@ -37,15 +39,13 @@ class RunResult:
     Attributes:
         training: parameters, cost, machine and the method's card.
         curve: step → training loss; no rows where nothing was trained.
-        answers: what the run answered, in the prompts' order.
-        references: how likely it found the test references.
+        endings: how each answer ended, in the prompts' order.
     """
 
     training: TrainingRecord
     curve: pd.DataFrame
     scores: RunScores
-    answers: list[Answer]
-    references: list[Likelihood]
+    endings: tuple[Ending, ...]
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Results:
         runs: (method, seed) → what it left behind.
         tunings: method → its learning rates, and the search that found them.
         summary: what `prepare` says of the data.
-        test: the test records by id, for buckets and the sample browser.
+        references: what kind of text each reference is, in the order of the scores.
     """
 
     settings: Params
     runs: dict[tuple[str, int], RunResult]
     tunings: dict[str, Tuning]
     summary: Preparation
-    test: dict[str, Example] = field(default_factory=dict)
+    references: tuple[Reference, ...]
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -138,13 +138,23 @@ def read(settings: Params) -> Results:
         InputError: a run is missing, or runs were scored on different prompts or in different ways.
     """
     runs = {(method, seed): _read_run(layout.Run(method, seed)) for method, seed in settings.runs}
-    _check_titles(settings.methods)
+    check(runs)
+    test = {row.id: texts.reference(row) for row in files.read_rows(layout.split("test"), Example)}
+    tunings = {method: _tuning(method) for method in settings.methods}
+    references = tuple(test[identity] for identity in next(iter(runs.values())).scores.ids["likelihood"])
+    return Results(settings, runs, tunings, files.read_json(layout.SUMMARY, Preparation), references)
+
+
+def check(runs: dict[tuple[str, int], RunResult]) -> None:
+    """Whether runs compare.
+
+    Raises:
+        InputError: two were scored on different prompts or in different ways, or trained for different steps.
+    """
+    _check_titles(dict.fromkeys(method for method, _ in runs))
     _check_rows(runs)
     _check_metrics(runs)
     _check_steps(runs)
-    test = {row.id: row for row in files.read_rows(layout.split("test"), Example)}
-    tunings = {method: _tuning(method) for method in settings.methods}
-    return Results(settings, runs, tunings, files.read_json(layout.SUMMARY, Preparation), test)
 
 
 def _tuning(method: str) -> Tuning:
@@ -159,13 +169,24 @@ def _tuning(method: str) -> Tuning:
 def _read_run(run: layout.Run) -> RunResult:
     points = files.read_csv(run.curve, CurvePoint)
     steps = pd.Index([point.step for point in points], name="step", dtype=int)
+    scores = files.read_json(run.scores, RunScores)
+    answers = files.read_rows(run.rows("answers"), Answer)
+    likelihoods = files.read_rows(run.rows("likelihood"), Likelihood)
+    _check_scored(run, scores, {"answers": answers, "likelihood": likelihoods})
     return RunResult(
         training=files.read_json(run.cost, TrainingRecord),
         curve=pd.DataFrame({"loss": [point.loss for point in points]}, index=steps, dtype=float),
-        scores=files.read_json(run.scores, RunScores),
-        answers=files.read_rows(run.rows("answers"), Answer),
-        references=files.read_rows(run.rows("likelihood"), Likelihood),
+        scores=scores,
+        endings=tuple(map(texts.ending, answers)),
     )
+
+
+def _check_scored(run: layout.Run, scores: RunScores, rows: Mapping[str, Sequence[Answer | Likelihood]]) -> None:
+    """The scores are those of the predictions that lie there."""
+    if any(tuple(row.id for row in found) != scores.ids[kind] for kind, found in rows.items()):
+        raise InputError(
+            f"{run.scores}: other prompts were scored than {run.predictions} holds; run `dvc repro`, which scores them."
+        )
 
 
 def _check_titles(names: Iterable[str]) -> None:
@@ -181,8 +202,7 @@ def _check_rows(runs: dict[tuple[str, int], RunResult]) -> None:
     """Every comparison pairs runs row by row, so all must have the same ones in the same order."""
     first, ids = next((key, run.scores.ids) for key, run in runs.items())
     for key, run in runs.items():
-        rows: dict[str, Sequence[Answer | Likelihood]] = {"answers": run.answers, "likelihood": run.references}
-        if run.scores.ids != ids or any(tuple(row.id for row in rows[kind]) != ids[kind] for kind in rows):
+        if run.scores.ids != ids:
             raise InputError(
                 f"data/scores: {_name(key)} and {_name(first)} were scored on different prompts, so they cannot be "
                 "compared; run `dvc repro`, which brings all runs to one state."

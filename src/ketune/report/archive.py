@@ -1,0 +1,186 @@
+"""The records of a study as git keeps them, a folder of small text files from which its page is made again.
+
+Kept:
+- `study.json`: the commit of the code that ran, the methods that were listed and left out, ids of the rows, what kind
+  of text each reference is, how each metric was computed, counts of the preparation, digests of all that was left out.
+- `params.yaml`: the params of the runs that are kept. `plan.json`: the plan, where there was one.
+- `tuned/`: the rates of each method with every trial of their search. `planted/`: the planted studies of that time.
+- `runs.json`: of each run what it says of itself: parameters, cost, machine and versions, card, how far parts moved.
+- `curves.csv`: training loss, a row for each step, a column for each run.
+- `scores/<metric>.csv`: a row for each id, a column for each run; a cell holds the numbers that add up over rows and
+  from whose totals the score follows, separated by spaces. For the loss these are nats and tokens.
+- `endings.csv`: whether each answer ended by itself or was cut, and whether it is empty.
+
+Not kept: texts of the data (instructions, inputs, references, neutral passages), answers, adapters, norms of gradients,
+and the samples of a page. Ids are hashes. Numbers of scores and curves have nine significant digits.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ketune import metrics
+from ketune.ground import files, params
+from ketune.ground.errors import InputError
+from ketune.ground.layout import Run
+from ketune.ground.params import Params
+from ketune.records import MetricScore, Preparation, RunScores, TrainingRecord, Tuning
+from ketune.report import results
+from ketune.report.background import Background
+from ketune.report.calibration import PlantedStudy
+from ketune.report.plan import Plan
+from ketune.report.results import Results, RunResult
+from ketune.report.texts import Ending, Reference
+
+ENDINGS = {(True, False): "ended", (True, True): "ended empty", (False, False): "cut", (False, True): "cut empty"}
+Columns = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What `study.json` holds.
+
+    Attributes:
+        left_out: methods that the study lists and whose runs were not complete.
+        signatures: metric → how it was computed.
+    """
+
+    revision: str
+    left_out: tuple[str, ...]
+    ids: dict[str, tuple[str, ...]]
+    references: tuple[Reference, ...]
+    signatures: dict[str, str]
+    preparation: Preparation
+    digests: dict[str, str]
+
+
+def write(folder: Path, found: Results, beside: Background, left_out: tuple[str, ...], settings: str) -> None:
+    """Write the records of a study; `settings` is the content of its params.yaml."""
+    runs = {Run(*key).key: run for key, run in found.runs.items()}
+    first = next(iter(runs.values())).scores
+    about = About(
+        revision=beside.revision or "unknown",
+        left_out=left_out,
+        ids=first.ids,
+        references=found.references,
+        signatures={key: metric.signature for key, metric in first.metrics.items()},
+        preparation=found.summary,
+        digests=dict(beside.digests),
+    )
+    files.write_json(folder / "study.json", about)
+    files.write_text(folder / "params.yaml", settings)
+    files.write_text(folder / "runs.json", _lines({key: asdict(run.training) for key, run in runs.items()}))
+    trained = {key: run.curve["loss"] for key, run in runs.items() if len(run.curve)}
+    steps = next(iter(trained.values())).index if trained else []
+    _write_table(folder / "curves.csv", "step", steps, {key: list(map(_number, v)) for key, v in trained.items()})
+    for metric in metrics.every():
+        cells = {key: list(map(_numbers, run.scores.metrics[metric.key].sums)) for key, run in runs.items()}
+        _write_table(folder / f"scores/{metric.key}.csv", "id", first.ids[metric.reads], cells)
+    endings = {key: [ENDINGS[one.finished, one.empty] for one in run.endings] for key, run in runs.items()}
+    _write_table(folder / "endings.csv", "id", first.ids["answers"], endings)
+    for method, tuning in found.tunings.items():
+        files.write_json(folder / f"tuned/{method}.json", tuning)
+    for study in beside.planted:
+        files.write_json(folder / f"planted/{study.name}.json", study)
+    if beside.plan is not None:
+        files.write_json(folder / "plan.json", beside.plan)
+
+
+def read(folder: Path) -> tuple[Results, Background]:
+    """What `write` wrote.
+
+    Raises:
+        InputError: a file is missing or damaged, or runs do not compare.
+    """
+    settings = params.load(folder / "params.yaml")
+    about = files.read_json(folder / "study.json", About)
+    trained = files.read_json(folder / "runs.json", dict[str, TrainingRecord])
+    steps, curves = _read_table(folder / "curves.csv")
+    endings = _read_table(folder / "endings.csv")[1]
+    scores = _read_scores(folder, about, settings)
+    runs = {
+        key: RunResult(
+            training=trained[name],
+            curve=_curve(steps, curves.get(name, [])),
+            scores=scores[name],
+            endings=tuple(map(_ending, endings[name])),
+        )
+        for key in settings.runs
+        for name in [Run(*key).key]
+    }
+    results.check(runs)
+    tunings = {method: files.read_json(folder / f"tuned/{method}.json", Tuning) for method in settings.methods}
+    planted = [files.read_json(path, PlantedStudy) for path in sorted((folder / "planted").glob("*.json"))]
+    plan = folder / "plan.json"
+    beside = Background(
+        plan=files.read_json(plan, Plan) if plan.exists() else None,
+        planted=tuple(planted),
+        digests=about.digests,
+        revision=about.revision,
+    )
+    return Results(settings, runs, tunings, about.preparation, about.references), beside
+
+
+def _read_scores(folder: Path, about: About, settings: Params) -> dict[str, RunScores]:
+    """Run → its scores, computed again from the sums."""
+    found: dict[str, dict[str, MetricScore]] = {Run(*key).key: {} for key in settings.runs}
+    for metric in metrics.every():
+        path = folder / f"scores/{metric.key}.csv"
+        rows, columns = _read_table(path)
+        if tuple(rows) != about.ids[metric.reads] or not found.keys() <= columns.keys():
+            raise InputError(
+                f"{path}: other rows or runs than study.json and params.yaml name; run `make records` again."
+            )
+        for name in found:
+            sums = np.array([cell.split() for cell in columns[name]], dtype=float)
+            found[name][metric.key] = MetricScore(
+                score=float(metric.total(sums.sum(axis=0))),
+                signature=about.signatures[metric.key],
+                sums=tuple(map(tuple, sums.tolist())),
+            )
+    return {name: RunScores(ids=about.ids, metrics=scores) for name, scores in found.items()}
+
+
+def _curve(steps: list[str], losses: list[str]) -> pd.DataFrame:
+    index = pd.Index(steps[: len(losses)], name="step").astype(int)
+    return pd.DataFrame({"loss": losses}, index=index, dtype=float)
+
+
+def _ending(cell: str) -> Ending:
+    [(finished, empty)] = [told for told, word in ENDINGS.items() if word == cell]
+    return Ending(finished=finished, empty=empty)
+
+
+def _number(value: float) -> str:
+    return f"{value:.9g}"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(map(_number, values))
+
+
+def _lines(rows: Mapping[str, object]) -> str:
+    """JSON with a line for each entry: short, and a changed run is a changed line."""
+    lines = (f"{json.dumps(key)}:{json.dumps(row, sort_keys=True, separators=(',', ':'))}" for key, row in rows.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _write_table(path: Path, heading: str, index: object, columns: Columns) -> None:
+    frame = pd.DataFrame(columns, index=pd.Index(index, name=heading))
+    files.write_text(path, frame.to_csv(lineterminator="\n"))
+
+
+def _read_table(path: Path) -> tuple[list[str], Columns]:
+    """(names of the rows, column → its cells)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run `make records` again.") from None
+    heading, *rows = list(csv.reader(io.StringIO(text)))
+    return [row[0] for row in rows], {name: [row[i] for row in rows] for i, name in enumerate(heading) if i}

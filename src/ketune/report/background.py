@@ -1,0 +1,33 @@
+"""What stands beside the runs of a report: the plan, the planted studies, and where it all comes from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ketune.report import calibration, ledger, plan
+from ketune.report.calibration import PlantedStudy
+from ketune.report.plan import Plan
+from ketune.report.results import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Background:
+    """What stands beside the runs.
+
+    Attributes:
+        plan: None where none was made.
+        planted: the planted studies that were recorded.
+        digests: path → MD5 of what the runs left behind, as DVC computes it.
+        revision: commit of the code that ran; None where the page belongs to the commit that it lies in.
+    """
+
+    plan: Plan | None
+    planted: tuple[PlantedStudy, ...]
+    digests: Mapping[str, str]
+    revision: str | None
+
+
+def read(results: Results) -> Background:
+    """What lies in the workspace."""
+    return Background(
+        plan=plan.read(), planted=tuple(calibration.read()), digests=ledger.digests(results), revision=None
+    )

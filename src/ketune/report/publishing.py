@@ -1,0 +1,156 @@
+"""A study's records into git, and its page from them: `make records STUDY=name FROM=folder`, `make page STUDY=name`.
+
+Records come from a workspace whose runs may still be under way: methods with all of their seeds are taken, the others
+named. A file that holds a text of the data or of an answer is refused, and so are paths of the machine; what lay there
+before stays until all is well. A page is made from records alone, so it is the same wherever it is made.
+"""
+
+from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
+import contextlib
+import io
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from ketune import report
+from ketune.ground import files, layout, params
+from ketune.ground.errors import InputError
+from ketune.ground.params import Params
+from ketune.records import Answer, Example, Passage
+from ketune.report import archive, background, exports, results
+
+STUDIES, PAGES = layout.REPORTS / "studies", layout.REPORTS / "published"
+SHORTEST = 24  # letters of a text that are looked for; shorter ones stand in other places by chance
+LONGEST = 80
+
+
+def records(name: str, workspace: str = ".") -> None:
+    """Copy what a workspace holds of a study into `reports/studies/<name>`."""
+    target = _folder(name).absolute()
+    with contextlib.chdir(workspace):
+        listed = params.load()
+        kept = tuple(method for method in listed.methods if complete(listed, method))
+        if not kept:
+            raise InputError(f"{workspace}: no listed method has all of its seeds {listed.seeds} yet; run `dvc repro`.")
+        found = results.read(replace(listed, methods=kept))
+        beside = replace(background.read(found), revision=revision())
+        settings, hidden = shortened(kept), set(texts(found.settings))
+    left_out = tuple(method for method in listed.methods if method not in kept)
+    with files.replacing(target) as folder:
+        archive.write(folder, found, beside, left_out, settings)
+        hide_paths(folder, found.settings)
+        refuse_texts(folder, hidden, found)
+    size = sum(file.stat().st_size for file in target.rglob("*"))
+    print(f"{len(found.runs)} runs of {len(kept)} methods in {STUDIES / name}, {size / 2**20:.2f} MiB.")
+    if left_out:
+        print(f"Left out, as runs of theirs are missing: {', '.join(left_out)}.")
+
+
+def page(name: str) -> None:
+    """Render `reports/published/<name>.html` from `reports/studies/<name>`."""
+    files.write_text(PAGES / f"{name}.html", rendered(_folder(name)))
+    print(f"Open {PAGES / name}.html")
+
+
+def pages() -> None:
+    """Render the page of every study that git keeps."""
+    for folder in sorted(STUDIES.glob("[a-z0-9]*/")):
+        page(folder.name)
+
+
+def rendered(folder: Path) -> str:
+    """The page of the records in a folder."""
+    found, beside = archive.read(folder)
+    paths = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    digest = exports.digest({path.relative_to(folder): path.read_bytes() for path in paths})
+    return report.rendered(found, beside, digest)
+
+
+def complete(settings: Params, method: str) -> bool:
+    """Whether a method has left behind all that a report reads, for every seed."""
+    runs = [layout.Run(method, seed) for seed in settings.seeds]
+    paths = [path for run in runs for path in (run.cost, run.curve, run.scores, run.rows("answers"))]
+    return all(path.exists() for path in (layout.tuned(method), *paths))
+
+
+def revision() -> str:
+    """The commit of the working folder's code, with a mark where that code was changed since."""
+    if changed := _git("status", "--porcelain", "--", "src", "stages", "dvc.yaml"):
+        changed = " with changes"
+    return f"{_git('rev-parse', 'HEAD')}{changed}"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{Path.cwd()}: git tells no commit of the code that ran ({done.stderr.strip()}).")
+    return done.stdout.strip()
+
+
+def shortened(methods: tuple[str, ...]) -> str:
+    """The content of params.yaml with these methods alone in its list, and without samples."""
+    yaml = YAML()
+    yaml.width = 120
+    content = yaml.load(Path("params.yaml").read_text(encoding="utf-8"))
+    content["methods"], content["report"]["show_samples"] = list(methods), False
+    written = io.StringIO()
+    yaml.dump(content, written)
+    return written.getvalue()
+
+
+def texts(settings: Params) -> Iterator[str]:
+    """Every text that must not get into git: of the test records, of neutral passages, of answers."""
+    for example in files.read_rows(layout.split("test"), Example):
+        yield from (example.instruction, example.input, example.output)
+    yield from (passage.text for passage in files.read_rows(layout.RETENTION, Passage))
+    for run in settings.runs:
+        yield from (answer.prediction for answer in files.read_rows(layout.Run(*run).rows("answers"), Answer))
+
+
+def hide_paths(folder: Path, settings: Params) -> None:
+    """Leave the last name alone of each path that leads out of the project."""
+    given = (settings.data.source, settings.data.retention, settings.language_model.name)
+    outside = [path for path in given if Path(path).is_absolute() or ".." in Path(path).parts]
+    for file in (file for file in folder.rglob("*") if outside and file.suffix in (".json", ".yaml")):
+        content = file.read_text(encoding="utf-8")
+        for path in outside:
+            content = content.replace(path, Path(path).name)
+        files.write_text(file, content)
+
+
+def refuse_texts(folder: Path, hidden: set[str], found: results.Results) -> None:
+    """Look whether ids are hashes, and whether any text stands in a file.
+
+    Raises:
+        InputError: an id is no hash, or a text was found.
+    """
+    for ids in next(iter(found.runs.values())).scores.ids.values():
+        if named := [identity for identity in ids if not re.fullmatch("[0-9a-f]{16}", identity)]:
+            raise InputError(f"{named[0]!r} is no id of this pipeline, 16 hexadecimal digits; run `dvc repro` again.")
+    pieces = {line.strip()[:LONGEST] for text in hidden for line in text.splitlines()}
+    sought = [piece for piece in pieces if len(piece) >= SHORTEST]
+    for file in (file for file in folder.rglob("*") if file.is_file() and file.name != "params.yaml"):
+        content = file.read_text(encoding="utf-8")
+        for piece in sought:
+            if piece in content:
+                raise InputError(f"{file.name}: a text of the data stands in it ({piece!r}); nothing was written.")
+
+
+def _folder(name: str) -> Path:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise InputError(f"STUDY: {name!r} is not allowed; use small letters, digits, - and _.")
+    return STUDIES / name
+
+
+def main(task: str, *arguments: str) -> None:
+    """Run one of the tasks that the Makefile offers."""
+    tasks: dict[str, Callable[..., None]] = {"records": records, "page": page, "pages": pages}
+    tasks[task](*arguments)
+
+
+if __name__ == "__main__":
+    process.run(main, lambda arguments: tuple(argument for argument in arguments if argument))

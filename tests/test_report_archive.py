@@ -1,0 +1,172 @@
+"""The records of a study: whole, without texts, and enough to make its page again byte for byte."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ketune.ground import files, layout, params
+from ketune.ground.errors import InputError
+from ketune.records import Answer
+from ketune.report import archive, plan, publishing, results
+from report_project import PASSAGES, ROOT, Study, write
+from test_report import Page
+
+ARMS = ["base", "lora", "qaa", "qaa_frozen"]
+SEEDS = [0, 1, 2]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study under git; one method's last run is not scored yet."""
+    folder = write(tmp_path_factory.mktemp("archive"), Study([*ARMS, "sora"], SEEDS, prompts=8, likelihoods=20))
+    (folder / "data/scores/sora-2.json").unlink()
+    for command in (["init", "-q"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q",
+                                     "--allow-empty", "-m", "ran"]):  # fmt: skip
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture
+def project(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another folder, with the records of that study."""
+    monkeypatch.chdir(tmp_path)
+    publishing.records("tiny", str(workspace))
+    return tmp_path
+
+
+def test_complete_methods_are_kept_and_others_named(project: Path, workspace: Path) -> None:
+    found, beside = archive.read(project / "reports/studies/tiny")
+    assert list(found.methods) == ARMS and len(found.runs) == len(ARMS) * len(SEEDS)
+    about = json.loads((project / "reports/studies/tiny/study.json").read_text())
+    assert about["left_out"] == ["sora"]
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=workspace, check=True, capture_output=True, text=True)
+    assert beside.revision == head.stdout.strip()
+
+
+def test_what_is_read_back_is_what_lay_in_the_workspace(
+    project: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = archive.read(project / "reports/studies/tiny")[0]
+    monkeypatch.chdir(workspace)
+    here = results.read(replace(params.load(), methods=tuple(ARMS)))
+    assert (kept.tunings, kept.summary, kept.references) == (here.tunings, here.summary, here.references)
+    for key, run in here.runs.items():
+        again = kept.runs[key]
+        assert (again.training, again.endings, again.scores.ids) == (run.training, run.endings, run.scores.ids)
+        pd.testing.assert_frame_equal(again.curve, run.curve, rtol=1e-8)
+        for metric, score in run.scores.metrics.items():
+            assert again.scores.metrics[metric].signature == score.signature
+            np.testing.assert_allclose(again.scores.metrics[metric].sums, score.sums, rtol=1e-8)
+            assert again.scores.metrics[metric].score == pytest.approx(score.score, rel=1e-7)
+
+
+def test_no_text_is_in_the_records_or_on_their_page(project: Path, workspace: Path) -> None:
+    publishing.page("tiny")
+    examples = [json.loads(line) for line in (workspace / "data/prepared/test.jsonl").read_text().splitlines()]
+    answers = files.read_rows(workspace / layout.Run("qaa", 1).rows("answers"), Answer)
+    hidden = [value for example in examples for value in (example["instruction"], example["output"])]
+    hidden += [passage.text for passage in PASSAGES] + [answer.prediction for answer in answers]
+    written = [file.read_text() for file in (project / "reports").rglob("*") if file.is_file()]
+    assert len(hidden) > 50 and len(written) > 15
+    assert not [text for text in hidden if len(text) > 12 and any(text in content for content in written)]
+
+
+def test_the_page_is_the_same_bytes_each_time_and_says_what_the_workspace_says(project: Path, workspace: Path) -> None:
+    folder = project / "reports/studies/tiny"
+    publishing.page("tiny")
+    first = (project / "reports/published/tiny.html").read_bytes()
+    command = [sys.executable, "-m", "ketune.report.publishing", "page", "tiny"]
+    variables = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONHASHSEED": "7"}
+    again = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert (project / "reports/published/tiny.html").read_bytes() == first
+    page = Page(first.decode())
+    assert "which hold no texts" in page.text and archive.read(folder)[1].revision in page.text
+    assert "QAA" in page.text and "SoRA" not in page.text.split("Calibration")[-1]
+
+
+def test_a_text_in_the_records_is_refused_and_the_old_ones_stay(
+    project: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()}
+    leaked = json.loads((workspace / "data/prepared/test.jsonl").read_text().splitlines()[3])["instruction"]
+    monkeypatch.setattr(archive, "_lines", lambda rows: leaked)
+    with pytest.raises(InputError, match=r"runs\.json: a text of the data stands in it"):
+        publishing.records("tiny", str(workspace))
+    assert {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()} == before
+
+
+def test_ids_that_are_no_hashes_are_refused(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is no id of this pipeline"):
+        publishing.refuse_texts(tmp_path, set(), named(workspace, monkeypatch))
+
+
+def named(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> results.Results:
+    """Results whose ids are the texts themselves."""
+    monkeypatch.chdir(workspace)
+    found = results.read(replace(params.load(), methods=("base",)))
+    key, run = next(iter(found.runs.items()))
+    scores = replace(run.scores, ids=run.scores.ids | {"answers": ("What is the capital?",) * 8})
+    return replace(found, runs={key: replace(run, scores=scores)})
+
+
+def test_paths_of_the_machine_stay_there(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = shutil.copytree(workspace, tmp_path / "given")
+    monkeypatch.chdir(given)
+    content = (given / "params.yaml").read_text()
+    (given / "params.yaml").write_text(content.replace("data/starter.jsonl", "/home/someone/mine.json"))
+    pilot = results.read(replace(params.load(), methods=tuple(ARMS)))
+    files.write_json(layout.PLAN, plan.make(pilot, "2026-01-02"))
+    monkeypatch.chdir(tmp_path)
+    publishing.records("tiny", "given")
+    publishing.page("tiny")
+    written = {file: file.read_text() for file in (tmp_path / "reports").rglob("*") if file.is_file()}
+    assert [file.name for file, text in written.items() if "someone" in text] == []
+    found, beside = archive.read(tmp_path / "reports/studies/tiny")
+    assert found.settings.data.source == beside.plan.setting.data == "mine.json"
+
+
+def test_damaged_records_are_named(project: Path) -> None:
+    folder = project / "reports/studies/tiny"
+    loss = folder / "scores/loss.csv"
+    whole = loss.read_text()
+    loss.write_text("\n".join(whole.splitlines()[:-1]))
+    with pytest.raises(InputError, match=r"loss\.csv: other rows or runs"):
+        archive.read(folder)
+    loss.unlink()
+    with pytest.raises(InputError, match=r"loss\.csv: no such file; run `make records` again"):
+        archive.read(folder)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "A b", ".hidden"])
+def test_names_that_are_no_names_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"STUDY: .* is not allowed"):
+        publishing.page(name)
+
+
+def test_nothing_is_exported_before_a_method_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["lora"], [0, 1], prompts=2, likelihoods=2)))
+    (tmp_path / "data/curves/lora-1.csv").unlink()
+    with pytest.raises(InputError, match=r"no listed method has all of its seeds \(0, 1\) yet"):
+        publishing.records("tiny")
+
+
+def test_every_published_study_is_its_records_rendered_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    folders = [file.parent for file in (ROOT / publishing.STUDIES).glob("*/study.json")]
+    for folder in folders:
+        published = (ROOT / publishing.PAGES / f"{folder.name}.html").read_text()
+        assert publishing.rendered(folder) == published, f"run `make page STUDY={folder.name}`"
+    pages = {file.stem for file in (ROOT / publishing.PAGES).glob("*.html")} - {"default"}
+    assert pages == {folder.name for folder in folders}, "a published page without records, or records without a page"
+    assert re.search(r"run: make pages$", (ROOT / ".github/workflows/tests.yml").read_text(), re.MULTILINE)
