@@ -3,6 +3,9 @@
 #   dvc repro prepare && git commit -am "prepared"   # once, so that no task prepares for itself
 #   sbatch --array=0-$(($(dvc stage list --name-only | grep -c '^score@') - 1)) stages/cluster/slurm.sh
 #   dvc repro                                        # when all are done: restores every branch, runs the report
+# Where rates are to be found, an array of the methods goes before it, or every seed searches for itself:
+#   STAGE=tune sbatch --array=0-$(($(dvc stage list --name-only | grep -c '^tune@') - 1)) stages/cluster/slurm.sh
+# A task that was killed is submitted again under its number, as in --array=3; training goes on where it was.
 #SBATCH --job-name=ketune
 #SBATCH --cpus-per-task=4
 #SBATCH --mem=24G
@@ -12,5 +15,5 @@ set -euo pipefail
 cd "${SLURM_SUBMIT_DIR:-.}"
 . .venv/bin/activate
 export KETUNE_CACHE="${KETUNE_CACHE:-$PWD/.dvc/cache}"
-mapfile -t branches < <(dvc stage list --name-only | grep '^score@')
-stages/cluster/worker.sh "${branches[${SLURM_ARRAY_TASK_ID:?start me with sbatch --array}]}"
+mapfile -t targets < <(dvc stage list --name-only | grep "^${STAGE:-score}@")
+stages/cluster/worker.sh "${targets[${SLURM_ARRAY_TASK_ID:?start me with sbatch --array}]}"

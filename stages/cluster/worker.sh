@@ -7,7 +7,7 @@
 # report alone. Run `dvc repro prepare` (and push it) first, or every worker prepares for itself.
 set -euo pipefail
 target=${1:?usage: worker.sh STAGE, such as score@qaa-0}
-[[ $target =~ ^[a-z]+@[a-z0-9_]+-[0-9]+$ ]] || { echo "worker.sh: '$target' is no stage; give one such as score@qaa-0" >&2; exit 2; }
+[[ $target =~ ^[a-z]+@[a-z0-9_]+(-[0-9]+)?$ ]] || { echo "worker.sh: '$target' is no stage; give one such as score@qaa-0" >&2; exit 2; }
 project=${KETUNE_PROJECT:-$(git rev-parse --show-toplevel)}
 where="$project:${TMPDIR:-/tmp}:${KETUNE_CACHE:-}"
 if LC_ALL=C bash -c '[[ $1 == *[![:ascii:]]* ]]' - "$where"; then
@@ -20,6 +20,8 @@ trap 'rm -rf "$scratch"' EXIT
 git clone --quiet "$project" "$scratch/project"
 [ ! -f "$project/.dvc/config.local" ] || cp "$project/.dvc/config.local" "$scratch/project/.dvc/"
 cd "$scratch/project"
+mkdir -p "$project/.cache/checkpoints"
+ln -s "$project/.cache" .cache # checkpoints and trials outlive a worker that is killed
 unset DVC_ROOT
 if [ -n "${KETUNE_CACHE:-}" ]; then
   dvc config --local cache.dir "$KETUNE_CACHE"
