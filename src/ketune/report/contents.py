@@ -22,6 +22,7 @@ from ketune.report import (
     paper,
     rate_figure,
     rates,
+    scaling_figure,
     seeds,
     tables,
     verdicts,
@@ -55,6 +56,7 @@ class Contents:
     validation_loss: Drawing | None
     learning_curves: Drawing | None
     claims: Table | None
+    scans: list[Drawing]
     forgetting: Drawing | None
     pairwise: Table | None
     buckets: list[Table]
@@ -109,7 +111,8 @@ def compute(results: Results, beside: Background, looks: dict[str, Look], interv
         moved=moved.table(results),
         validation_loss=rate_figure.validation_loss(results, looks),
         learning_curves=figures.learning_curves(results, looks),
-        claims=claims.table(results),
+        claims=claims.table(results, judgement),
+        scans=scaling_figure.scans(results),
         forgetting=effects.forgetting(results, looks),
         pairwise=verdicts.pairwise(results, judgement),
         buckets=[table for table in by_bucket if table is not None],

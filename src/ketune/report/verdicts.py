@@ -56,6 +56,11 @@ def confirmation(found: Verdict) -> str:
     return f"unconfirmed: {needed} seeds could" if found.seeds < needed else "unconfirmed"
 
 
+def unconfirmed(found: Verdict) -> bool:
+    """Better or worse, and the seeds do not say so on their own."""
+    return found.word in SIGNIFICANT and not found.confirmed
+
+
 def _caption(results: Results, judgement: Judgement) -> str:
     alpha = results.settings.report.alpha
     margin = judgement.margin

@@ -12,6 +12,7 @@ from ketune.statistics.estimates import Estimate, Interval, seeds_to_confirm
 from ketune.statistics.measures import Measure, mean, ratio
 from ketune.statistics.pairs import agreement, probability_of_improvement, seeds_won
 from ketune.statistics.panel import Panel
+from ketune.statistics.spread import Spread, spread
 
 __all__ = [
     "Attribution",
@@ -21,6 +22,7 @@ __all__ = [
     "Interval",
     "Measure",
     "Panel",
+    "Spread",
     "Verdict",
     "agreement",
     "attribution",
@@ -30,4 +32,5 @@ __all__ = [
     "ratio",
     "seeds_to_confirm",
     "seeds_won",
+    "spread",
 ]

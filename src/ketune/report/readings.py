@@ -1,0 +1,239 @@
+"""Ways to read a published statement on the runs at hand: each gives one of four words and a sentence with numbers.
+
+A comparison's word is the one that every other table gives it. A statement of several comparisons holds where all of
+them do, which needs no correction for their number, and is contradicted where one of them says the opposite.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ketune import metrics, statistics
+from ketune.report import cuts, verdicts
+from ketune.report.cells import interval, number
+from ketune.report.comparisons import Judgement
+from ketune.report.curves import FEWEST, MEASURES, UNITS, measure
+from ketune.report.results import Results
+from ketune.statistics import Decisions, Verdict
+
+Word = Literal["confirmed", "contradicted", "not distinguishable", "not testable here"]
+Wanted = Literal["better", "comparable", "not worse"]
+HOLDS = {"better": ("better",), "comparable": ("comparable",), "not worse": ("better", "comparable")}
+FAILS = {"better": ("worse", "comparable"), "comparable": ("better", "worse"), "not worse": ("worse",)}
+LISTED = 4  # comparisons that a sentence spells out
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is read: the runs, the verdicts on their metrics, and those on their training curves."""
+
+    results: Results
+    judgement: Judgement
+    curves: Decisions
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the runs say of a statement."""
+
+    word: Word
+    sentence: str
+
+
+Reading = Callable[[Found], Finding]
+
+
+def untestable(reason: str) -> Finding:
+    """Nothing here can tell."""
+    return Finding("not testable here", f"{reason[0].upper()}{reason[1:]}.")
+
+
+def never(reason: str) -> Reading:
+    """A statement that no run of this pipeline tests."""
+    return lambda found: untestable(reason)
+
+
+def measured(wanted: Wanted, method: str, others: Sequence[str], keys: Sequence[str]) -> Reading:
+    """A method against others on metrics."""
+
+    def read(found: Found) -> Finding:
+        present, reason = _present(found, method, others)
+        if reason:
+            return untestable(reason)
+        specs = [m for key in keys if not cuts.touch(found.results, m := metrics.named(key), method, *present)]
+        if not specs:
+            return untestable("answers were cut, and metrics of cut answers are not compared")
+        asked = [
+            Asked(other, spec.title, max(3, spec.digits) if spec.lower_is_better else spec.digits, spec.unit,
+                  found.judgement.verdict(method, other, spec.key),
+                  found.results.mean(other, spec.key) if spec.lower_is_better else None)
+            for spec in specs for other in present
+        ]  # fmt: skip
+        return _together(found, wanted, method, others, asked)
+
+    return read
+
+
+def trained(wanted: Wanted, method: str, others: Sequence[str], what: str) -> Reading:
+    """A method against others on a measure of their training curves."""
+
+    def read(found: Found) -> Finding:
+        present, reason = _present(found, method, others)
+        if reason or not found.curves.verdicts:
+            return untestable(reason or f"fewer than {FEWEST} steps")
+        asked = [
+            Asked(other, MEASURES[what], 4, UNITS[what], found.curves.between(what, method, other),
+                  float(measure(found.results, other, what).by_seed().mean()))
+            for other in present
+        ]  # fmt: skip
+        return _together(found, wanted, method, others, asked)
+
+    return read
+
+
+def steadier(method: str, others: Sequence[str]) -> Reading:
+    """The held-out loss of a method's runs differs less between seeds than that of others."""
+
+    def read(found: Found) -> Finding:
+        present, reason = _present(found, method, others)
+        if reason:
+            return untestable(reason)
+        by_seed, alpha = found.judgement.panels["loss"].by_seed, found.results.settings.report.alpha
+        ratios = {other: statistics.spread(by_seed[method], by_seed[other], alpha) for other in present}
+        known = {other: ratio for other, ratio in ratios.items() if ratio is not None}
+        if not known:
+            return untestable(f"{len(found.results.settings.seeds)} of the three seeds that a deviation needs")
+        words = ["open" if r.p > alpha else "better" if r.ratio < 1 else "worse" for r in known.values()]
+        told = "; ".join(
+            f"{number(r.ratio, 2)} {interval(r.low, r.high, 2)} of {found.results.named([other])}'s"
+            for other, r in known.items()
+        )
+        sentence = f"{found.results.title(method)}'s deviation over seeds is {told}{_absent(found, others)}."
+        return Finding(_word("better", words), sentence)
+
+    return read
+
+
+def smaller(method: str, others: Sequence[str]) -> Reading:
+    """A method trains fewer parameters than others: counted, not estimated."""
+
+    def read(found: Found) -> Finding:
+        ran = [other for other in others if other in found.results.methods]
+        if method not in found.results.methods or not ran:
+            return untestable(_not_run(found, [method, *others]))
+        ours = found.results.trainable(method)
+        theirs = {other: found.results.trainable(other) for other in ran}
+        told = "; ".join(
+            f"{number(100 * (ours / count - 1), 0, signed=True)} % against {found.results.named([other])}'s {count:,}"
+            for other, count in theirs.items()
+        )
+        sentence = f"{found.results.title(method)} trains {ours:,} parameters, {told}{_absent(found, others)}."
+        return Finding("confirmed" if ours < min(theirs.values()) else "contradicted", sentence)
+
+    return read
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One comparison that a statement needs; `theirs` is the opponent's own value where shares of it make sense."""
+
+    other: str
+    what: str
+    digits: int
+    unit: str
+    verdict: Verdict
+    theirs: float | None
+
+
+def _together(found: Found, wanted: Wanted, method: str, others: Sequence[str], asked: list[Asked]) -> Finding:
+    seeds = len(found.results.settings.seeds)
+    if any(verdict.word == "too few seeds" for verdict in (one.verdict for one in asked)):
+        return untestable(f"{seeds} of the three seeds that any word needs")
+    word = _word(wanted, [one.verdict.word for one in asked])
+    told = _told(found, method, asked) if len(asked) <= LISTED else _counted(found, method, asked)
+    sentence = f"{told}{_absent(found, others)}."
+    if word == "not distinguishable":
+        sentence += f" {_findable(asked)}"
+    return Finding(word, sentence)
+
+
+def _word(wanted: Wanted, words: Sequence[str]) -> Word:
+    if all(word in HOLDS[wanted] for word in words):
+        return "confirmed"
+    return "contradicted" if any(word in FAILS[wanted] for word in words) else "not distinguishable"
+
+
+def _told(found: Found, method: str, asked: list[Asked]) -> str:
+    """The comparisons one by one."""
+    one_measure = len({one.what for one in asked}) == 1
+    parts = []
+    for one in asked:
+        on = "" if one_measure else f" on {_lower(one.what)}"
+        alone = ", which the seeds alone do not say" if verdicts.unconfirmed(one.verdict) else ""
+        parts.append(f"{found.results.named([one.other])}{on} {_size(one)}, {one.verdict.word}{alone}")
+    return f"{found.results.title(method)} less {'; less '.join(parts)}"
+
+
+def _size(one: Asked) -> str:
+    """The difference with its interval, also in per cent of the opponent's value."""
+    found = one.verdict
+    ends = (found.difference, found.low, found.high)
+    told = _interval(ends, one.digits)
+    if not one.theirs:
+        return told
+    shares = _interval(tuple(100 * end / one.theirs for end in ends), 1)
+    return f"{told}, or {shares} %"
+
+
+def _interval(ends: tuple[float, ...], digits: int) -> str:
+    value, low, high = ends
+    return f"{number(value, digits, signed=True)} {interval(low, high, digits, signed=True)}"
+
+
+def _counted(found: Found, method: str, asked: list[Asked]) -> str:
+    """How often each word was given, and where the rarer ones were."""
+    by_word: dict[str, list[str]] = {}
+    for one in asked:
+        by_word.setdefault(one.verdict.word, []).append(f"{found.results.named([one.other])} on {_lower(one.what)}")
+    told = [
+        f"{word} in {len(where)}" + (f" ({', '.join(where)})" if len(where) <= LISTED else "")
+        for word, where in by_word.items()
+    ]
+    return f"{found.results.title(method)} in {len(asked)} comparisons: {'; '.join(told)}"
+
+
+def _findable(asked: list[Asked]) -> str:
+    """What would have been found, of the comparison that is least sure, for each unit."""
+    by_unit: dict[str, list[Asked]] = {}
+    for one in asked:
+        by_unit.setdefault(one.unit, []).append(one)
+    sizes = [
+        f"{number(max(one.verdict.detectable for one in ones), ones[0].digits)} {unit}"
+        for unit, ones in by_unit.items()
+    ]
+    return f"A true difference of {', '.join(sizes)} would be found four times in five."
+
+
+def _present(found: Found, method: str, others: Sequence[str]) -> tuple[list[str], str]:
+    """The opponents that can be compared, and why none can."""
+    void, ran = found.judgement.void, found.results.methods
+    usable = [other for other in others if other in ran and other not in void]
+    if method not in ran or not any(other in ran for other in others):
+        return usable, _not_run(found, [method, *others])
+    if method in void or not usable:
+        still = [name for name in (method, *others) if name in void]
+        return usable, f"a part of {found.results.named(still)} stood still"
+    return usable, ""
+
+
+def _not_run(found: Found, names: Sequence[str]) -> str:
+    return f"{found.results.named([name for name in names if name not in found.results.methods])} did not run"
+
+
+def _absent(found: Found, others: Sequence[str]) -> str:
+    missing = [other for other in others if other not in found.results.methods]
+    return f" ({found.results.named(missing)} did not run)" if missing else ""
+
+
+def _lower(title: str) -> str:
+    return title[0].lower() + title[1:] if title[1:2].islower() else title
