@@ -156,9 +156,9 @@ def test_same_input_same_bytes_in_another_process(study: Path) -> None:
 
 def test_hostile_text_stays_text(study: Path) -> None:
     page = Page((study / "reports/index.html").read_text())
-    assert [tag for tag, _ in page.tags].count("script") == 2
+    assert [tag for tag, _ in page.tags].count("script") == 3
     assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base", "form")]
-    data = json.loads(page.scripts[0])
+    data = json.loads(page.scripts[1])
     assert data["prompts"][0]["instruction"] == HOSTILE
     assert any(text.startswith(HOSTILE) for text in data["texts"])
 

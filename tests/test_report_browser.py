@@ -1,11 +1,15 @@
 """The page in a real browser: it searches, switches seeds, sorts and asks nobody for anything; nothing overlaps."""
 
+import csv
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from headless import EXECUTABLE, Browser
+from ketune import methods
 from report_project import ABOUT, Study, write
 from test_report import HOSTILE, render
 
@@ -90,6 +94,87 @@ def test_tables_are_sorted_from_the_keyboard(browser: Browser) -> None:
     assert browser.run("document.querySelectorAll('#table-quality th')[2].getAttribute('aria-sort')") == "ascending"
     browser.press("Enter")
     assert browser.run(column) == sorted(values, reverse=True)
+
+
+def points(browser: Browser) -> list[str]:
+    """What each drawn point says of itself."""
+    return browser.run("[...document.querySelectorAll('#explorer-plot .point title')].map(t => t.textContent)")
+
+
+def choose(browser: Browser, select: str, heading: str) -> None:
+    """Choose an option by its text, as a click in the list does."""
+    browser.run(
+        f"(() => {{ const s = document.querySelector('{select}');"
+        f" s.value = [...s.options].findIndex(o => o.textContent.startsWith('{heading}'));"
+        " s.dispatchEvent(new Event('change')); })()"
+    )
+
+
+def test_any_two_quantities_are_drawn_against_each_other(browser: Browser) -> None:
+    assert len(points(browser)) == len(ABOUT) - 1, "base has no parameters, which no logarithm can show"
+    assert "value is 0: Base." in browser.run("document.querySelector('#explorer-note').textContent")
+    browser.run("document.querySelector('#explorer-x').focus()")
+    browser.press("ArrowDown")
+    assert len(points(browser)) == len(ABOUT) - 1, "base takes no time"
+    assert all("Training time, seconds" in point for point in points(browser))
+    choose(browser, "#explorer-x", "Retention loss")
+    choose(browser, "#explorer-y", "BLEU")
+    assert len(points(browser)) == len(ABOUT)
+    shown = "[...document.querySelectorAll('#explorer-plot text')].map(t => t.textContent)"
+    assert any("BLEU" in text for text in browser.run(shown)) and "QAA" in browser.run(shown)
+    assert browser.run(OVERLAPS) == [] and browser.run(OUTSIDE) == []
+
+
+def test_no_point_of_the_frontier_is_beaten_in_both(browser: Browser) -> None:
+    told = browser.run("document.querySelector('#explorer-note').textContent")
+    best = set(told.partition("better in both than ")[2].partition(". ")[0].split("; "))
+    found = json.loads(browser.run("document.querySelector('#explorer-data').textContent"))
+    parameters, loss = (
+        next(q["spots"] for q in found["quantities"] if q["heading"].startswith(heading))
+        for heading in ("Trained parameters", "Held-out loss")
+    )
+    values = {m["title"]: (p[0], y[0]) for m, p, y in zip(found["methods"], parameters, loss, strict=True) if p[0]}
+    beaten = {
+        one for one, (p, y) in values.items() if any(q <= p and z <= y and (q, z) != (p, y) for q, z in values.values())
+    }
+    assert best == set(values) - beaten and "Full" in best and "Prefix" not in best
+
+
+def test_rows_are_filtered_and_saved(browser: Browser, tmp_path: Path) -> None:
+    visible = "[...document.querySelectorAll('#table-measured tbody tr')].filter(r => !r.hidden).length"
+    assert browser.run(visible) == len(ABOUT)
+    browser.type("#explorer-filter", "qtha prefix")
+    titles = {methods.declared(name).title for name in ("qtha", "qtha_none", "qtha_silu", "prefix")}
+    assert browser.run(visible) == len(titles) == len(points(browser))
+    browser.run("document.querySelectorAll('#table-measured th button')[0].focus()")
+    browser.press("Enter")
+    browser.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.click("#explorer-save")
+    deadline = time.monotonic() + 10
+    while not (saved := tmp_path / "ketune.csv").exists():
+        assert time.monotonic() < deadline, "no file was saved in 10 s"
+        time.sleep(0.05)
+    rows = list(csv.DictReader(saved.open()))
+    order = browser.run(f"{visible.removesuffix('.length')}.map(r => r.cells[0].textContent)")
+    assert [row["Method"] for row in rows] == order and order[0] == "Prefix", "in the order that the reader chose"
+    assert set(order) == titles
+    prefix = next(row for row in rows if row["Method"] == "Prefix")
+    assert float(prefix["Trained parameters"]) == ABOUT["prefix"][0]
+    low, value, high = (float(prefix[f"Held-out loss, nats per token{end}"]) for end in (": low", "", ": high"))
+    assert low < value < high
+    browser.run("document.querySelector('#explorer-filter').select()")
+    browser.type("#explorer-filter", "nothing like it")
+    assert points(browser) == []
+    assert browser.run("document.querySelector('#explorer-note').textContent") == "No method has both."
+
+
+def test_without_a_script_the_table_and_the_static_figures_stand(page: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path / "profile") as browser:
+        browser.send("Emulation.setScriptExecutionDisabled", value=True)
+        browser.open(page)
+        assert browser.run("document.querySelector('#explorer').checkVisibility()") is False
+        assert browser.run("document.querySelector('#table-measured').checkVisibility()") is True
+        assert browser.run("document.querySelector('#figure-loss_against_parameters svg').checkVisibility()") is True
 
 
 def test_the_theme_follows_the_button(browser: Browser) -> None:

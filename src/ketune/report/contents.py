@@ -13,6 +13,7 @@ from ketune.report import (
     claims,
     comparisons,
     effects,
+    explorer,
     figures,
     gates,
     ledger,
@@ -52,6 +53,8 @@ class Contents:
     signatures: list[tuple[str, str]]
     tradeoffs: list[Drawing]
     costs: Table | None
+    measured: Table | None
+    explorer: dict[str, Any]
     moved: Table | None
     validation_loss: Drawing | None
     learning_curves: Drawing | None
@@ -91,6 +94,7 @@ def compute(results: Results, beside: Background, looks: dict[str, Look], interv
     judgement = comparisons.judge(results)
     machines = ledger.machines(results)
     drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in figures.shown(len(machines) == 1)]
+    quantities = explorer.quantities(results, intervals, len(machines) == 1)
     by_seed = [seeds.losses(results, judgement), seeds.pairs(results, judgement)]
     by_bucket = [buckets.losses(results), buckets.differences(results)]
     ledgers = [ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)]
@@ -108,6 +112,8 @@ def compute(results: Results, beside: Background, looks: dict[str, Look], interv
         signatures=tables.signatures(results),
         tradeoffs=[drawing for drawing in drawn if drawing is not None],
         costs=tables.costs(results, len(machines) == 1),
+        measured=explorer.measured(results, quantities),
+        explorer=explorer.data(results, quantities),
         moved=moved.table(results),
         validation_loss=rate_figure.validation_loss(results, looks),
         learning_curves=figures.learning_curves(results, looks),

@@ -20,6 +20,7 @@ from ketune.report.results import Results
 from ketune.report.style import Look, variables
 
 FOLDER = Path(__file__).parent
+SCRIPTS = ("page.js", "explorer.js")
 PLAIN = {"page": ("#ffffff", "#111418"), "line": ("#e3e6ea", "#2a3038"), "edge": ("#b9c0c9", "#4b535e"),
          "raised": ("#f6f7f9", "#1a1e24"), "link": ("#0b62a8", "#6cb8f0"), "good": ("#00704f", "#46cfa4"),
          "bad": ("#b0281a", "#ff7c6e")}  # fmt: skip
@@ -36,7 +37,7 @@ def render(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     css = colours() + (FOLDER / "page.css").read_text(encoding="utf-8")
     environment.globals["inline"] = lambda drawn: Markup(drawing.inline(drawn))
     environment.globals["glyphs"] = {method: Markup(glyph(look)) for method, look in looks.items()}
@@ -47,6 +48,7 @@ def render(
         script=Markup(script),
         policy=policy(script),
         digest=digest,
+        explorer=script_json(parts.explorer),
         samples=None if samples is None else script_json(samples),
     )
 

@@ -1,0 +1,102 @@
+"""Every measured quantity of each method in one table, from which the page draws any two against each other.
+
+The table stands without a script. With one, rows can be filtered, two quantities chosen, and the rows saved as CSV.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ketune import metrics
+from ketune.report import cuts
+from ketune.report.cells import Cell, Table, numeral, table
+from ketune.report.results import Results
+
+# title → (unit, column of the results' frame, size of the unit, digits, is less better)
+COSTS = {
+    "Trained parameters": ("", "trainable", 1, 0, True),
+    "Training time": ("seconds", "wall_seconds", 1, 1, True),
+    "Training speed": ("tokens per second", "tokens_per_second", 1, 0, False),
+    "Peak memory": ("MiB", "peak_memory_bytes", 2**20, 0, True),
+    "Energy": ("joules", "energy_joules", 1, 0, True),
+}
+OF_THE_MACHINE = tuple(COSTS)[1:]
+Spot = tuple[float, float, float]
+"""A value with the ends of its interval, or with the lowest and the highest seed."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What was measured of every method; `spots` has those where it was."""
+
+    title: str
+    unit: str
+    digits: int
+    lower_is_better: bool
+    spots: dict[str, Spot]
+
+    @property
+    def heading(self) -> str:
+        """The title with its unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+
+def quantities(results: Results, intervals: pd.DataFrame, one_machine: bool) -> list[Quantity]:
+    """Costs, then metrics; costs of the machine only where all runs had the same one."""
+    titles = [title for title in COSTS if one_machine or title not in OF_THE_MACHINE]
+    found = [*(_cost(results, title) for title in titles), *(_metric(results, intervals, m) for m in metrics.every())]
+    return [quantity for quantity in found if quantity.spots]
+
+
+def _cost(results: Results, title: str) -> Quantity:
+    unit, column, size, digits, lower_is_better = COSTS[title]
+    spread = (results.frame[column] / size).groupby("method", sort=False).agg(["median", "min", "max"]).dropna()
+    spots = {str(method): (row["median"], row["min"], row["max"]) for method, row in spread.iterrows()}
+    return Quantity(title, unit, digits, lower_is_better, spots)
+
+
+def _metric(results: Results, intervals: pd.DataFrame, metric: metrics.Metric) -> Quantity:
+    ends = intervals.xs(metric.key, level="metric")
+    spots = {m: (results.mean(m, metric.key), ends.at[m, "low"], ends.at[m, "high"]) for m in results.methods}
+    mark = f" {cuts.MARK}" if cuts.touch(results, metric, *results.methods) else ""
+    return Quantity(f"{metric.title}{mark}", metric.unit, metric.digits, metric.lower_is_better, spots)
+
+
+def measured(results: Results, found: Sequence[Quantity]) -> Table | None:
+    """A row for each method, a column for each quantity."""
+    rows = [
+        {"Method": Cell(results.title(method), method=method), "Family": Cell(results.family(method))}
+        | {quantity.heading: _cell(quantity, method) for quantity in found}
+        for method in results.methods
+    ]
+    caption = "All that was measured: means over seeds of metrics, medians over seeds of costs."
+    return table("measured", caption + cuts.footnote(results), rows)
+
+
+def _cell(quantity: Quantity, method: str) -> Cell:
+    return numeral(quantity.spots[method][0] if method in quantity.spots else None, quantity.digits)
+
+
+def data(results: Results, found: Sequence[Quantity]) -> dict[str, Any]:
+    """What the page's script draws: methods in the order of the table's rows, numbers with nine digits."""
+    return {
+        "methods": [{"title": results.title(m), "family": results.family(m)} for m in results.methods],
+        "quantities": [
+            {
+                "heading": quantity.heading,
+                "lower": quantity.lower_is_better,
+                "spots": [_rounded(quantity.spots.get(method)) for method in results.methods],
+            }
+            for quantity in found
+        ],
+    }
+
+
+def _rounded(spot: Spot | None) -> list[float | None] | None:
+    """JSON has no infinity: an end of an interval that has none is left out."""
+    if spot is None:
+        return None
+    return [float(f"{value:.9g}") if math.isfinite(value) else None for value in spot]
