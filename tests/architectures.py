@@ -14,6 +14,11 @@ _GPT2 = {"n_embd": 24, "n_layer": 2, "n_head": 4, "resid_pdrop": 0.0, "attn_pdro
 _NEOX = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4}
 _OPT = {"hidden_size": 24, "ffn_dim": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "word_embed_proj_dim": 24,
         "dropout": 0.0}  # fmt: skip
+_EXPERTS = {"num_experts_per_tok": 1}
+_GPTJ = {"n_embd": 24, "n_layer": 2, "n_head": 4, "rotary_dim": 2}
+_MPT = {"d_model": 24, "n_layers": 2, "n_heads": 4, "expansion_ratio": 2, "max_seq_len": 64, "vocab_size": 64}
+_ONE_HEAD = _LLAMA | {"num_attention_heads": 1, "num_key_value_heads": 1}  # a part of it is rotated, in pairs
+_HIDDEN = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 CONFIGS = {
     "llama": t.LlamaConfig(**_LLAMA),
@@ -27,6 +32,21 @@ CONFIGS = {
     "gemma3_text": t.Gemma3TextConfig(**_LLAMA, head_dim=6),
     "gpt_neox": t.GPTNeoXConfig(**_SAME | _NEOX),
     "opt": t.OPTConfig(**_SAME | _OPT),
+    "bloom": t.BloomConfig(**_SAME, hidden_size=24, n_layer=2, n_head=4),
+    "falcon": t.FalconConfig(**_SAME | _HIDDEN),
+    "gpt_bigcode": t.GPTBigCodeConfig(**_SAME | _GPT2),
+    "gptj": t.GPTJConfig(**_SAME | _GPTJ, resid_pdrop=0.0),
+    "granite": t.GraniteConfig(**_LLAMA),
+    "mixtral": t.MixtralConfig(**_LLAMA | _EXPERTS, num_local_experts=2),
+    "mpt": t.MptConfig(**_MPT),
+    "olmo2": t.Olmo2Config(**_LLAMA),
+    "phi": t.PhiConfig(**_ONE_HEAD),
+    "phi3": t.Phi3Config(**_LLAMA),
+    "qwen2_moe": t.Qwen2MoeConfig(
+        **_LLAMA | _EXPERTS, num_experts=2, moe_intermediate_size=16, shared_expert_intermediate_size=16
+    ),
+    "smollm3": t.SmolLM3Config(**_LLAMA),
+    "stablelm": t.StableLmConfig(**_ONE_HEAD),
 }
 FIVE = ("llama", "mistral", "qwen2", "gpt2", "gpt_neo")
 

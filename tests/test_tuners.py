@@ -5,19 +5,21 @@ import json
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, PeftType, get_peft_model
+from peft import LoraConfig, PeftModel, PeftType, get_peft_model, save_as_lora
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
-from transformers import GPTJConfig, GPTJForCausalLM
+from transformers import BertConfig, BertModel, MambaConfig, MambaForCausalLM
 
 import architectures
 from architectures import CONFIGS, FIVE, ids
+from ketune.counts import backbone
 from ketune.ground.errors import InputError
 from ketune.tuners import registration, sites
 from ketune.tuners.feature_map import FeatureMapConfig
@@ -259,9 +261,11 @@ def test_mixed_batches_are_refused() -> None:
         adapt("llama", "qaa")(input_ids=ids(), adapter_names=["default"] * 3)
 
 
-def test_residual_dropout_is_reported() -> None:
-    noisy = architectures.model("gpt2")
-    noisy.config.resid_pdrop = 0.1
+@pytest.mark.parametrize(("architecture", "name"), [("gpt2", "resid_pdrop"), ("opt", "dropout"),
+                                                    ("gpt_neox", "hidden_dropout")])  # fmt: skip
+def test_residual_dropout_is_reported(architecture: str, name: str) -> None:
+    noisy = architectures.model(architecture)
+    setattr(noisy.config, name, 0.1)
     with pytest.warns(UserWarning, match=r"residual dropout is 0\.1"):
         get_peft_model(noisy, make("qaa"))
 
@@ -270,6 +274,10 @@ def test_residual_dropout_is_reported() -> None:
 @pytest.mark.parametrize("word", ["attention", "feedforward", "query_value", "key_value"])
 def test_every_site_exists_once_in_every_block(architecture: str, word: str) -> None:
     model = architectures.model(architecture)
+    if not getattr(sites.SITES[architecture], word):
+        with pytest.raises(InputError, match="experts hold theirs in one tensor"):
+            sites.targets(architecture, word)
+        return
     for suffix in sites.targets(architecture, word):
         config = LoraConfig(target_modules=[suffix])
         found = get_peft_model(copy.deepcopy(model), config).base_model.targeted_module_names
@@ -278,6 +286,69 @@ def test_every_site_exists_once_in_every_block(architecture: str, word: str) -> 
 
 def test_the_tables_cover_each_other() -> None:
     assert set(CONFIGS) == set(sites.SITES)
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+@pytest.mark.parametrize("variant", ["qaa", "qtha"])
+@pytest.mark.filterwarnings("error:target_modules")
+def test_every_architecture_trains_by_default_where_the_closed_form_counts(architecture: str, variant: str) -> None:
+    model = adapt(architecture, variant)
+    assert all(train(model, steps=2).values())
+    counted = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert make(variant).expected_parameters(backbone(CONFIGS[architecture])) == counted
+
+
+@pytest.mark.parametrize(("targets", "warned"), [(["q_proj"], True), (["down_proj", "o_proj"], False), (None, False)])
+def test_an_adapter_inside_of_a_block_is_told(targets: list[str] | None, warned: bool) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        get_peft_model(architectures.model("llama"), make("qaa", target_modules=targets))
+    assert any("end no block" in str(one.message) for one in caught) == warned
+
+
+def test_an_adapter_inside_of_an_unknown_block_is_told_by_its_width() -> None:
+    bert = BertModel(BertConfig(hidden_size=24, intermediate_size=40, num_hidden_layers=1, num_attention_heads=4,
+                                vocab_size=8, hidden_dropout_prob=0.0))  # fmt: skip
+    with pytest.warns(UserWarning, match=r"1 maps, encoder.layer.0.intermediate.dense"):
+        get_peft_model(bert, QAAConfig(target_modules=["dense"]))
+
+
+@pytest.mark.parametrize("variant", MERGEABLE)
+def test_quantised_weights_refuse_a_merge_and_stay_whole(variant: str) -> None:
+    """Numbers of eight bits, as quantised layers hold them, with the scale that only their forward pass knows."""
+
+    class Eight(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.linear(x, self.weight.to(x.dtype) / 100, self.bias)
+
+    layer = Eight(8, 8)
+    layer.weight = nn.Parameter((layer.weight.detach() * 100).to(torch.int8), requires_grad=False)
+    kind, options = VARIANTS[variant]
+    model = get_peft_model(
+        nn.Sequential(nn.Linear(8, 8), layer), kind(target_modules=["0", "1"], init_weights=False, **options)
+    )
+    x = torch.randn(3, 8)
+    adapted, stored = model(x), layer.weight.clone()
+    for attempt in (model.merge_adapter, model.merge_and_unload, model.base_model.model[1].merge):
+        with pytest.raises(InputError, match=r"torch\.int8.*without quantisation"):
+            attempt()
+    assert torch.equal(model(x), adapted) and torch.equal(layer.weight, stored)
+    assert model.base_model.model[1].get_delta_weight("default").abs().max() > 0
+
+
+@pytest.mark.parametrize("variant", MERGEABLE)
+def test_a_change_of_weights_becomes_plain_lora(variant: str, tmp_path: Path) -> None:
+    model = adapt("llama", variant, init_weights=False)
+    save_as_lora(tmp_path, model, rank=4)
+    plain = PeftModel.from_pretrained(architectures.model("llama"), str(tmp_path))
+    assert plain.peft_config["default"].peft_type == "LORA"
+    assert torch.allclose(logits(plain), logits(model), atol=1e-5)
+
+
+@pytest.mark.parametrize(("variant", "remedy"), [("sora", "convert_to_lora"), ("qaa", "set_adapter")])
+def test_weighted_sums_of_adapters_are_refused_with_what_to_do(variant: str, remedy: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"none of that kind; .*{remedy}"):
+        adapt("llama", variant).add_weighted_adapter(["default"], [1.0], "sum")
 
 
 @pytest.mark.parametrize("placement, names", [("attention", {"o_proj"}), ("feedforward", {"down_proj"}),
@@ -307,6 +378,7 @@ REFUSED = [
     (QuantumPEFTConfig, {"rank": 0}, "quantum_peft.rank: 0"),
     (QuantumPEFTConfig, {"parameterization": "cayley"}, "quantum_peft.parameterization: 'cayley'.*pauli, taylor"),
     (QTHAConfig, {"bond": 0}, "qtha.bond: 0"),
+    (QTHAConfig, {"r": 32}, r"qtha.r: 32 qubits are 2\*\*32 .*allowed are 1 to 16.*'silu'"),
     (QTHAConfig, {"network": "tanh"}, "qtha.network: 'tanh'.*quantum, silu, none"),
     (FeatureMapConfig, {"rank": 0}, "feature_map.rank: 0"),
     (FeatureMapConfig, {"map": "quadratic"}, "feature_map.map: 'quadratic'.*random_quadratic"),
@@ -329,8 +401,8 @@ def test_bad_targets_are_refused_when_attached() -> None:
         get_peft_model(architectures.model("llama"), SoRAConfig(target_modules=["embed_tokens"]))
     with pytest.raises(ValueError, match="not_there"):
         get_peft_model(architectures.model("llama"), SoRAConfig(target_modules=["not_there"]))
-    unknown = GPTJForCausalLM(GPTJConfig(vocab_size=8, n_embd=8, n_layer=1, n_head=2, rotary_dim=2))
-    with pytest.raises(InputError, match=r"'gptj' is not known; known are gemma, .* specify `target_modules`"):
+    unknown = MambaForCausalLM(MambaConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1, state_size=2))
+    with pytest.raises(InputError, match=r"'mamba' is not known; known are bloom, .* `target_modules`.*of a block"):
         get_peft_model(unknown, QAAConfig())
 
 

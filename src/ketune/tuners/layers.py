@@ -148,17 +148,40 @@ class WeightLayer(InputLayer):
         super().__init__(base_layer, name, prefix)
         self._unmerged_weight: Tensor | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether the weight is stored as it acts: no quantised numbers, no packed or sharded tensor."""
+        ordinary = type(self.weight) in (Tensor, nn.Parameter)
+        return ordinary and self.weight.is_floating_point() and self.weight.element_size() > 1
+
+    def check_mergeable(self) -> None:
+        """Whether the weight can take the adapters' change.
+
+        Raises:
+            InputError: it is quantised; the change would be rounded away, or added to something else.
+        """
+        if not self.plain:
+            kind = self.adapter_layer_names[0].removesuffix("_adapter")
+            raise InputError(
+                f"{kind}: the base model's weights are {type(self.weight).__name__} of {self.weight.dtype}, and only "
+                "plain floating-point weights can take a change; load the base model without quantisation, the "
+                "adapter on it, and merge there."
+            )
+
     def get_delta_weight(self, adapter: str) -> Tensor:
-        """The change of the weight, in the orientation and dtype of the stored weight (Conv1D: transposed)."""
-        delta = cast(Tensor, cast(Any, self.adapters[adapter]).delta()).to(self.weight.dtype)
+        """The change of the weight, oriented as it is stored (Conv1D: transposed), in its dtype where that is plain."""
+        delta = cast(Tensor, cast(Any, self.adapters[adapter]).delta())
+        delta = delta.to(self.weight.dtype) if self.plain else delta
         return delta.T if isinstance(self.get_base_layer(), Conv1D) else delta
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Add the adapters' changes to the weight; the weight before is kept, so `unmerge` is exact.
 
         Raises:
+            InputError: the weight is quantised.
             ValueError: `safe_merge` and the sum is not finite; the weight is left as it was.
         """
+        self.check_mergeable()
         weight = self.weight
         for name in check_adapters_to_merge(self, adapter_names):
             if name not in self.adapters:

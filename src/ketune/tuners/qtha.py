@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ketune.circuits import Reuploading, drawing, reuploading_expectations
 from ketune.ground.checks import Count, Positive
+from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
 from ketune.tuners.hardware import CircuitModule
 from ketune.tuners.layers import InputLayer
@@ -26,6 +27,8 @@ from ketune.tuners.tuner import AdapterConfig, Tuner
 
 GAIN = {"released": 0.0, "torch": math.sqrt(5)}
 """The `a` of Kaiming's uniform draw: a map's entries lie within ±sqrt(6 / ((1 + a²) inputs))."""
+WIDEST = 16
+"""Qubits of the network: at 16 each token takes 90 MB in training, and twice as much with every further one."""
 
 
 @dataclass
@@ -33,7 +36,7 @@ class QTHAConfig(AdapterConfig):
     """Quantum tensor hybrid adaptation.
 
     Args:
-        r: width of the bottleneck, and the number of qubits.
+        r: width of the bottleneck, and the number of qubits, at most 16 where the network is "quantum".
         bond: bond size χ of the tensor trains.
         inner: width between a tensor train and the map to or from r; None for the power of two nearest to a fourteenth
             of the map's inputs, which at the released code's 3,584 is its 256. At small widths it decides the number of
@@ -56,6 +59,14 @@ class QTHAConfig(AdapterConfig):
     network: Literal["quantum", "silu", "none"] = "quantum"
     alpha: Positive = 8.0
     dropout: Dropout = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.network == "quantum" and self.r > WIDEST:
+            raise InputError(
+                f"qtha.r: {self.r} qubits are 2**{self.r} amplitudes a token; allowed are 1 to {WIDEST}, or any r "
+                "with network 'silu' or 'none'."
+            )
 
     def inner_width(self, inputs: int) -> int:
         """The width between a tensor train and its map, in the adapter of a map with so many inputs."""

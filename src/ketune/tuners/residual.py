@@ -21,9 +21,13 @@ from torch import Tensor, nn
 from ketune.ground.errors import InputError
 from ketune.tuners.layers import OutputLayer
 from ketune.tuners.moments import Moments
+from ketune.tuners.sites import SITES
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
 Placement = Literal["attention", "feedforward", "both"]
+RESIDUAL_DROPOUT = ("resid_pdrop", "resid_dropout", "residual_dropout", "dropout", "dropout_rate", "hidden_dropout",
+                    "hidden_dropout_prob")  # fmt: skip
+"""What configurations of transformers call the dropout between a block's last map and the residual stream."""
 
 
 class Features(Protocol):
@@ -180,10 +184,33 @@ class ResidualTuner(Tuner):
 
     def _prepare_model(self, peft_config: PeftConfig, model: nn.Module) -> None:
         config = getattr(model, "config", None)
-        dropout = max((getattr(config, name, 0.0) or 0.0) for name in ("resid_pdrop", "resid_dropout", "dropout"))
+        dropout = max((getattr(config, name, 0.0) or 0.0) for name in RESIDUAL_DROPOUT)
         if dropout > 0:
             warnings.warn(
                 f"residual dropout is {dropout}: in training the adapter reads the block's output before that dropout. "
                 "Set it to 0 for an adapter that stands exactly after the block.",
                 stacklevel=2,
             )
+
+    def _post_injection_hook(self, model: nn.Module, config: PeftConfig, adapter_name: str) -> None:
+        inside = [name for name, module in model.named_modules() if isinstance(module, OutputLayer)
+                  and adapter_name in module.adapters and ends_no_block(model, name, module.out_features)]  # fmt: skip
+        if inside:
+            warnings.warn(
+                f"target_modules: {len(inside)} maps, {inside[0]} for instance, end no block, so their adapters act "
+                "inside of one; the paper's stands after the attention or the feed-forward block. Leave target_modules "
+                "to the default, or name the last maps of blocks.",
+                stacklevel=2,
+            )
+
+
+def ends_no_block(model: nn.Module, name: str, outputs: int) -> bool:
+    """Whether that map certainly lies inside a block: by the table of sites, else by a width that is not the model's.
+
+    In an architecture that is not in the table a map inside that happens to be of the model's width is not noticed.
+    """
+    config = getattr(model, "config", None)
+    sites = SITES.get(getattr(config, "model_type", ""))
+    if sites is not None:
+        return not name.endswith(sites.attention + sites.feedforward)
+    return getattr(config, "hidden_size", outputs) != outputs

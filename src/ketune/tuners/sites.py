@@ -32,13 +32,23 @@ class Sites:
 
 
 _LLAMA = Sites(("o_proj",), ("down_proj",), ("q_proj", "v_proj"), ("k_proj", "v_proj"))
+_ROUTED = Sites(("o_proj",), (), ("q_proj", "v_proj"), ("k_proj", "v_proj"))  # experts whose maps are no modules
+_FUSED = ("query_key_value",)
 SITES: dict[str, Sites] = {
-    **dict.fromkeys(("gemma", "gemma2", "gemma3_text", "llama", "mistral", "qwen2", "qwen3"), _LLAMA),
+    **dict.fromkeys(("gemma", "gemma2", "gemma3_text", "granite", "llama", "mistral", "olmo2"), _LLAMA),
+    **dict.fromkeys(("qwen2", "qwen3", "smollm3", "stablelm"), _LLAMA),
+    **dict.fromkeys(("mixtral", "qwen2_moe"), _ROUTED),
     # Two-part suffixes, because a bare "c_proj" or "dense" names maps of both blocks.
-    "gpt2": Sites(("attn.c_proj",), ("mlp.c_proj",), ("c_attn",), ("c_attn",)),
+    "bloom": Sites(("self_attention.dense",), ("dense_4h_to_h",), _FUSED, _FUSED),
+    "falcon": Sites(("self_attention.dense",), ("dense_4h_to_h",), _FUSED, _FUSED),
+    **dict.fromkeys(("gpt2", "gpt_bigcode"), Sites(("attn.c_proj",), ("mlp.c_proj",), ("c_attn",), ("c_attn",))),
     "gpt_neo": Sites(("attention.out_proj",), ("mlp.c_proj",), ("q_proj", "v_proj"), ("k_proj", "v_proj")),
-    "gpt_neox": Sites(("attention.dense",), ("dense_4h_to_h",), ("query_key_value",), ("query_key_value",)),
+    "gpt_neox": Sites(("attention.dense",), ("dense_4h_to_h",), _FUSED, _FUSED),
+    "gptj": Sites(("attn.out_proj",), ("mlp.fc_out",), ("q_proj", "v_proj"), ("k_proj", "v_proj")),
+    "mpt": Sites(("attn.out_proj",), ("ffn.down_proj",), ("Wqkv",), ("Wqkv",)),
     "opt": Sites(("self_attn.out_proj",), ("fc2",), ("q_proj", "v_proj"), ("k_proj", "v_proj")),
+    "phi": Sites(("self_attn.dense",), ("mlp.fc2",), ("q_proj", "v_proj"), ("k_proj", "v_proj")),
+    "phi3": Sites(("o_proj",), ("down_proj",), ("qkv_proj",), ("qkv_proj",)),
 }
 
 
@@ -70,13 +80,20 @@ def targets(model_type: str, *words: str) -> set[str]:
     """The name suffixes that `words` (field names of `Sites`) mean in the architecture `model_type`.
 
     Raises:
-        InputError: the architecture is not in the table.
+        InputError: the architecture is not in the table, or has no linear map for one of the words.
     """
     if model_type not in SITES:
         raise InputError(
             f"architecture {model_type!r} is not known; known are {', '.join(sorted(SITES))}."
-            f"{nearest(model_type, SITES)} Please specify `target_modules` in `peft_config`."
+            f"{nearest(model_type, SITES)} Please specify `target_modules` in `peft_config`: name suffixes of linear "
+            "maps, for QAA of those whose output is the output of a block."
         )
+    for word in words:
+        if not getattr(SITES[model_type], word):
+            raise InputError(
+                f"architecture {model_type!r} has no linear map for the site {word!r}, as its experts hold theirs in "
+                "one tensor; choose another placement, or specify `target_modules`."
+            )
     return {suffix for word in words for suffix in getattr(SITES[model_type], word)}
 
 

@@ -157,7 +157,27 @@ class Tuner(BaseTuner):
     def _check_merge_allowed(self) -> None:
         if not issubclass(self.tuner_layer_cls, WeightLayer):
             raise NotImplementedError(cannot_merge(self.prefix.removesuffix("_")))
+        for module in self.model.modules():
+            if isinstance(module, WeightLayer):
+                module.check_mergeable()  # all of them before the first is changed
         super()._check_merge_allowed()
+
+    def add_weighted_adapter(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse: a weighted sum of adapters is no adapter of the same form.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        merges = issubclass(self.tuner_layer_cls, WeightLayer)
+        remedy = (
+            "merge each into the base model, or convert them by peft.convert_to_lora and add those"
+            if merges
+            else "make several active at once by base_model.set_adapter([…]), which adds them up"
+        )
+        raise NotImplementedError(
+            f"add_weighted_adapter: a weighted sum of {self.prefix.removesuffix('_')} adapters is none of that kind; "
+            f"{remedy}."
+        )
 
     @contextmanager
     def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
