@@ -27,7 +27,7 @@ METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune 
 STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S generate.likelihood_records=400 \
 	-S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro test lint audit lock lock-check compare tuned planted publish paper plan study records page pages clean
+.PHONY: help setup check repro test lint audit lock lock-check compare tuned planted publish paper plan study gpu records page pages clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -102,6 +102,12 @@ plan: $(VENV)/.ready  ## what a study will find: from the runs in the workspace 
 
 study: $(VENV)/.ready  ## every method and every control, eight seeds, on the records in DATA
 	dvc exp run $(STUDIED) $(ARGS)
+
+# Add device and model settings of a large study by ARGS, as in ARGS="-S train.steps=1000 -S train.batch_size=16".
+gpu: $(VENV)/.ready-test  ## on a machine with a GPU: lightning.gpu equals the closed form, every backend timed, a study
+	KETUNE_GPU=1 pytest -q tests/test_circuits_gpu.py
+	python -m tests.benchmarks.table --device cuda
+	$(MAKE) study
 
 audit:  ## look the locked versions up in the advisory database (needs pip-audit)
 	pip-audit --requirement requirements-test.lock --no-deps --disable-pip
