@@ -301,6 +301,10 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     for _, row in told.iterrows():
         one = contrasts.read(row["Comparison"].text, "")
         assert row["Verdict"].text == judgement.verdict(one.method, one.other).word
+        promise = next(p for p in plan.read().promises if p.contrast == row["Comparison"].text)
+        assert row["Power"].note == f"seeds: {promise.confirmed[0]:.2f}"
+        gaps = judgement.panels["loss"].by_seed[one.method] - judgement.panels["loss"].by_seed[one.other]
+        assert row["Seeds won"].value == np.mean(gaps < 0)
     evidence = gates.Evidence(found, judgement, plan.read(), [])
     gate = {one.name: one for one in gates.gates(evidence)}
     assert gate["Planned before the run"].passed
@@ -650,6 +654,12 @@ def test_a_page_names_its_results_and_not_the_seconds_that_they_took(
     curve = Path("data/curves/lora-0.csv")
     curve.write_text(re.sub(r"^1,[\d.]+", "1,9.5", curve.read_text(), flags=re.MULTILINE))
     assert rendered()[0] != digest
+
+
+def test_files_that_the_page_names_lie_in_the_repository(study: Path) -> None:
+    named = re.findall(r"reports/[\w/]+\.md", (study / "reports/index.html").read_text())
+    assert {"reports/benchmarks/statistics.md", "reports/benchmarks/hardware.md"} <= set(named)
+    assert all((ROOT / path).is_file() for path in named)
 
 
 def test_departures_from_the_sources_are_in_the_ledger(study: Path) -> None:

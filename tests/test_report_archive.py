@@ -16,7 +16,7 @@ import pytest
 from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
 from ketune.records import Answer
-from ketune.report import archive, plan, publishing, results
+from ketune.report import archive, background, contents, panels, plan, publishing, results, style
 from report_project import PASSAGES, ROOT, Study, write
 from test_report import Page
 
@@ -67,6 +67,22 @@ def test_what_is_read_back_is_what_lay_in_the_workspace(
             assert again.scores.metrics[metric].signature == score.signature
             np.testing.assert_allclose(again.scores.metrics[metric].sums, score.sums, rtol=1e-8)
             assert again.scores.metrics[metric].score == pytest.approx(score.score, rel=1e-7)
+
+
+def test_every_table_says_what_the_workspace_says(
+    project: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tables(*archive.read(project / "reports/studies/tiny"))
+    monkeypatch.chdir(workspace)
+    here = results.read(replace(params.load(), methods=tuple(ARMS)))
+    assert kept == tables(here, background.read(here)) | {"ledger_equal": kept["ledger_equal"]}
+
+
+def tables(found: results.Results, beside: background.Background) -> dict[str, list[list[str]]]:
+    """Table → what its cells say."""
+    parts = contents.compute(found, beside, style.looks(found), panels.intervals(found))
+    return {table.name: table.cells.map(lambda cell: [cell.text, cell.note, cell.mark]).values.tolist()
+            for table in parts.tables}  # fmt: skip
 
 
 def test_no_text_is_in_the_records_or_on_their_page(project: Path, workspace: Path) -> None:

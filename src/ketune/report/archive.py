@@ -8,7 +8,8 @@ Kept:
 - `runs.json`: of each run what it says of itself: parameters, cost, machine and versions, card, how far parts moved.
 - `curves.csv`: training loss, a row for each step, a column for each run.
 - `scores/<metric>.csv`: a row for each id, a column for each run; a cell holds the numbers that add up over rows and
-  from whose totals the score follows, separated by spaces. For the loss these are nats and tokens.
+  from whose totals the score follows, separated by spaces. What is the same in all runs stands once, in the column
+  `shared`, with a `_` for each of the others. So a cell of the loss is nats, and `_ 30` beside it says: of 30 tokens.
 - `endings.csv`: whether each answer ended by itself or was cut, and whether it is empty.
 
 Not kept: texts of the data (instructions, inputs, references, neutral passages), answers, adapters, norms of gradients,
@@ -39,7 +40,9 @@ from ketune.report.results import Results, RunResult
 from ketune.report.texts import Ending, Reference
 
 ENDINGS = {(True, False): "ended", (True, True): "ended empty", (False, False): "cut", (False, True): "cut empty"}
+SHARED, OWN = "shared", "_"
 Columns = Mapping[str, list[str]]
+Sums = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,7 @@ def write(folder: Path, found: Results, beside: Background, left_out: tuple[str,
     steps = next(iter(trained.values())).index if trained else []
     _write_table(folder / "curves.csv", "step", steps, {key: list(map(_number, v)) for key, v in trained.items()})
     for metric in metrics.every():
-        cells = {key: list(map(_numbers, run.scores.metrics[metric.key].sums)) for key, run in runs.items()}
+        cells = _packed({key: run.scores.metrics[metric.key].sums for key, run in runs.items()})
         _write_table(folder / f"scores/{metric.key}.csv", "id", first.ids[metric.reads], cells)
     endings = {key: [ENDINGS[one.finished, one.empty] for one in run.endings] for key, run in runs.items()}
     _write_table(folder / "endings.csv", "id", first.ids["answers"], endings)
@@ -133,12 +136,12 @@ def _read_scores(folder: Path, about: About, settings: Params) -> dict[str, RunS
     for metric in metrics.every():
         path = folder / f"scores/{metric.key}.csv"
         rows, columns = _read_table(path)
-        if tuple(rows) != about.ids[metric.reads] or not found.keys() <= columns.keys():
+        if tuple(rows) != about.ids[metric.reads] or not {SHARED, *found} <= columns.keys():
             raise InputError(
                 f"{path}: other rows or runs than study.json and params.yaml name; run `make records` again."
             )
         for name in found:
-            sums = np.array([cell.split() for cell in columns[name]], dtype=float)
+            sums = np.array(_unpacked(columns[SHARED], columns[name]), dtype=float)
             found[name][metric.key] = MetricScore(
                 score=float(metric.total(sums.sum(axis=0))),
                 signature=about.signatures[metric.key],
@@ -161,8 +164,22 @@ def _number(value: float) -> str:
     return f"{value:.9g}"
 
 
-def _numbers(values: tuple[float, ...]) -> str:
-    return " ".join(map(_number, values))
+def _packed(sums: Mapping[str, Sums]) -> Columns:
+    """Run → sums (P, K) of its rows, as cells: what all runs share, then what is each run's own."""
+    table = np.array(list(sums.values()))  # (R, P, K)
+    own = (table != table[0]).any(axis=(0, 1)) if len(table) > 1 else np.full(table.shape[2], True)
+    shared = [[OWN if mine else _number(value) for mine, value in zip(own, row, strict=True)] for row in table[0]]
+    cells = {run: [" ".join(map(_number, row[own])) for row in rows] for run, rows in zip(sums, table, strict=True)}
+    return {SHARED: list(map(" ".join, shared)), **cells}
+
+
+def _unpacked(shared: list[str], cells: list[str]) -> list[list[str]]:
+    """The numbers of each row, those of a cell in the places that are marked as its own."""
+    found = []
+    for template, cell in zip(shared, cells, strict=True):
+        own = iter(cell.split())
+        found.append([next(own) if number == OWN else number for number in template.split()])
+    return found
 
 
 def _lines(rows: Mapping[str, object]) -> str:

@@ -71,8 +71,8 @@ def saving() -> Reading:
 
     def read(found: Found) -> Finding:
         results = found.results
-        if not {"qtha", "lora"} <= set(results.methods):
-            return untestable(f"needs {results.named(['qtha', 'lora'])} among the methods")
+        if absent := [method for method in ("qtha", "lora") if method not in results.methods]:
+            return untestable(f"{results.named(absent)} did not run")
         ours, theirs = results.trainable("qtha"), results.trainable("lora")
         scanned = scaling.savings()
         enough = [setting for setting, saved in scanned.items() if saved >= SAVED]

@@ -1,5 +1,6 @@
 """What the plan promised, beside what came."""
 
+from ketune import statistics
 from ketune.ground import layout
 from ketune.ground.contrasts import read
 from ketune.report import cells
@@ -18,8 +19,10 @@ def table(results: Results, judgement: Judgement, made: Plan | None) -> Table | 
     caption = (
         f"The plan of {made.date}, from a pilot of {made.pilot_seeds} seeds and {made.pilot_references} references, "
         f"beside what came. Planned: {made.seeds} seeds, {made.references} references; run: "
-        f"{len(results.settings.seeds)} and {results.settings.generate.likelihood_records}. Power: of finding "
-        f"{made.differences[0]:g} nats per token. Detectable: found four times in five."
+        f"{len(results.settings.seeds)} and {results.settings.generate.likelihood_records}. Power: how often a true "
+        f"difference of {made.differences[0]:g} nats per token is found, and how often the sign-flip test over seeds "
+        "says so as well. Detectable: found four times in five. Seeds won: the share of paired seeds in which the "
+        "first method is the better one."
     )
     return cells.table("plan", caption, rows)
 
@@ -31,9 +34,16 @@ def _row(results: Results, judgement: Judgement, promise: Promise) -> dict[str, 
     return {
         "Comparison": Cell(promise.contrast),
         "Role": Cell(promise.role),
-        "Power": numeral(promise.power[0] if promise.power else None, 2),
+        "Power": numeral(promise.power[0] if promise.power else None, 2, note=_seeds_agree(promise)),
         "Detectable, planned": numeral(promise.detectable, 3),
         "Detectable, here": numeral(found.detectable if found else None, 3),
         "Difference": numeral(found.difference if found else None, 3, signed=True),
+        "Seeds won": numeral(
+            statistics.seeds_won(judgement.panels[one.metric], one.method, one.other) if found else None, 2
+        ),
         "Verdict": word(results, judgement, one) if found else Cell(ABSENT),
     }
+
+
+def _seeds_agree(promise: Promise) -> str:
+    return f"seeds: {promise.confirmed[0]:.2f}" if promise.confirmed else ""
