@@ -15,7 +15,7 @@ import pytest
 
 from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
-from ketune.records import Answer
+from ketune.records import Answer, Tuning
 from ketune.report import archive, background, contents, panels, plan, publishing, results, style
 from report_project import PASSAGES, ROOT, Study, write
 from test_report import Page
@@ -48,6 +48,8 @@ def test_complete_methods_are_kept_and_others_named(project: Path, workspace: Pa
     assert list(found.methods) == ARMS and len(found.runs) == len(ARMS) * len(SEEDS)
     about = json.loads((project / "reports/studies/tiny/study.json").read_text())
     assert about["left_out"] == ["sora"]
+    searched = files.read_json(project / "reports/studies/tiny/tuned/sora.json", Tuning)
+    assert searched == files.read_json(workspace / layout.tuned("sora"), Tuning)
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=workspace, check=True, capture_output=True, text=True)
     assert beside.revision == head.stdout.strip()
 
@@ -121,6 +123,14 @@ def test_a_text_in_the_records_is_refused_and_the_old_ones_stay(
     with pytest.raises(InputError, match=r"runs\.json: a text of the data stands in it"):
         publishing.records("tiny", str(workspace))
     assert {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()} == before
+
+
+def test_a_single_run_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["lora"], [0], prompts=3, likelihoods=3)))
+    monkeypatch.setattr(publishing, "revision", lambda: "none")
+    publishing.records("one")
+    kept, here = archive.read(publishing.STUDIES / "one")[0], results.read(params.load())
+    np.testing.assert_allclose(kept.sums("lora", "loss"), here.sums("lora", "loss"), rtol=1e-8)
 
 
 def test_ids_that_are_no_hashes_are_refused(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

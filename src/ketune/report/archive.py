@@ -4,7 +4,8 @@ Kept:
 - `study.json`: the commit of the code that ran, the methods that were listed and left out, ids of the rows, what kind
   of text each reference is, how each metric was computed, counts of the preparation, digests of all that was left out.
 - `params.yaml`: the params of the runs that are kept. `plan.json`: the plan, where there was one.
-- `tuned/`: the rates of each method with every trial of their search. `planted/`: the planted studies of that time.
+- `tuned/`: the rates of each method with every trial of their search, those of methods that were left out as well.
+- `planted/`: the planted studies of that time.
 - `runs.json`: of each run what it says of itself: parameters, cost, machine and versions, card, how far parts moved.
 - `curves.csv`: training loss, a row for each step, a column for each run.
 - `scores/<metric>.csv`: a row for each id, a column for each run; a cell holds the numbers that add up over rows and
@@ -63,13 +64,20 @@ class About:
     digests: dict[str, str]
 
 
-def write(folder: Path, found: Results, beside: Background, left_out: tuple[str, ...], settings: str) -> None:
-    """Write the records of a study; `settings` is the content of its params.yaml."""
+def write(
+    folder: Path, found: Results, beside: Background, left_out: Mapping[str, Tuning | None], settings: str
+) -> None:
+    """Write the records of a study.
+
+    Args:
+        left_out: method whose runs are not complete → its rates, where they are known by now.
+        settings: the content of params.yaml.
+    """
     runs = {Run(*key).key: run for key, run in found.runs.items()}
     first = next(iter(runs.values())).scores
     about = About(
         revision=beside.revision or "unknown",
-        left_out=left_out,
+        left_out=tuple(left_out),
         ids=first.ids,
         references=found.references,
         signatures={key: metric.signature for key, metric in first.metrics.items()},
@@ -87,8 +95,9 @@ def write(folder: Path, found: Results, beside: Background, left_out: tuple[str,
         _write_table(folder / f"scores/{metric.key}.csv", "id", first.ids[metric.reads], cells)
     endings = {key: [ENDINGS[one.finished, one.empty] for one in run.endings] for key, run in runs.items()}
     _write_table(folder / "endings.csv", "id", first.ids["answers"], endings)
-    for method, tuning in found.tunings.items():
-        files.write_json(folder / f"tuned/{method}.json", tuning)
+    for method, tuning in {**found.tunings, **left_out}.items():
+        if tuning is not None:
+            files.write_json(folder / f"tuned/{method}.json", tuning)
     for study in beside.planted:
         files.write_json(folder / f"planted/{study.name}.json", study)
     if beside.plan is not None:

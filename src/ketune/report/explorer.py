@@ -43,6 +43,11 @@ class Quantity:
         """The title with its unit."""
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
+    @property
+    def column(self) -> str:
+        """The title with an arrow to where better values lie."""
+        return f"{self.title} {'↓' if self.lower_is_better else '↑'}"
+
 
 def quantities(results: Results, intervals: pd.DataFrame, one_machine: bool) -> list[Quantity]:
     """Costs, then metrics; costs of the machine only where all runs had the same one."""
@@ -69,10 +74,11 @@ def measured(results: Results, found: Sequence[Quantity]) -> Table | None:
     """A row for each method, a column for each quantity."""
     rows = [
         {"Method": Cell(results.title(method), method=method), "Family": Cell(results.family(method))}
-        | {quantity.heading: _cell(quantity, method) for quantity in found}
+        | {quantity.column: _cell(quantity, method) for quantity in found}
         for method in results.methods
     ]
-    caption = "All that was measured: means over seeds of metrics, medians over seeds of costs."
+    units = "".join(f"; {one.title.lower()} in {one.unit}" for one in found if one.title in COSTS and one.unit)
+    caption = f"All that was measured: means of metrics and medians of costs over seeds{units}."
     return table("measured", caption + cuts.footnote(results), rows)
 
 

@@ -39,7 +39,8 @@ def records(name: str, workspace: str = ".") -> None:
         found = results.read(replace(listed, methods=kept))
         beside = replace(background.read(found), revision=revision())
         settings, hidden = shortened(kept), set(texts(found.settings))
-    left_out = tuple(method for method in listed.methods if method not in kept)
+        absent = [method for method in listed.methods if method not in kept]
+        left_out = {m: results.tuning(m) if layout.tuned(m).exists() else None for m in absent}
     with files.replacing(target) as folder:
         archive.write(folder, found, beside, left_out, settings)
         hide_paths(folder, found.settings)

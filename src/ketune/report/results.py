@@ -140,7 +140,7 @@ def read(settings: Params) -> Results:
     runs = {(method, seed): _read_run(layout.Run(method, seed)) for method, seed in settings.runs}
     check(runs)
     test = {row.id: texts.reference(row) for row in files.read_rows(layout.split("test"), Example)}
-    tunings = {method: _tuning(method) for method in settings.methods}
+    tunings = {method: tuning(method) for method in settings.methods}
     references = tuple(test[identity] for identity in next(iter(runs.values())).scores.ids["likelihood"])
     return Results(settings, runs, tunings, files.read_json(layout.SUMMARY, Preparation), references)
 
@@ -157,7 +157,7 @@ def check(runs: dict[tuple[str, int], RunResult]) -> None:
     _check_steps(runs)
 
 
-def _tuning(method: str) -> Tuning:
+def tuning(method: str) -> Tuning:
     """A method's rates; numbers that params.yaml gives come with the search kept in git that found them, if any."""
     used, recorded = files.read_json(layout.tuned(method), Tuning), layout.recorded_tuning(method)
     if used.search is None and recorded.exists():
