@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ketune import metrics, statistics
-from ketune.report import cuts, verdicts
+from ketune.report import cuts
 from ketune.report.cells import interval, number
+from ketune.report.claim_sentences import LISTED, Asked, counted, findable, told
 from ketune.report.comparisons import Judgement
 from ketune.report.curves import FEWEST, MEASURES, UNITS, measure
 from ketune.report.results import Results
-from ketune.statistics import Decisions, Verdict
+from ketune.statistics import Decisions
 
 Word = Literal["confirmed", "contradicted", "not distinguishable", "not testable here"]
 Wanted = Literal["better", "comparable", "not worse"]
 HOLDS = {"better": ("better",), "comparable": ("comparable",), "not worse": ("better", "comparable")}
 FAILS = {"better": ("worse", "comparable"), "comparable": ("better", "worse"), "not worse": ("worse",)}
-LISTED = 4  # comparisons that a sentence spells out
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ def steadier(method: str, others: Sequence[str]) -> Reading:
         if not known:
             return untestable(f"{len(found.results.settings.seeds)} of the three seeds that a deviation needs")
         words = ["open" if r.p > alpha else "better" if r.ratio < 1 else "worse" for r in known.values()]
-        told = "; ".join(
+        parts = "; ".join(
             f"{number(r.ratio, 2)} {interval(r.low, r.high, 2)} of {found.results.named([other])}'s"
             for other, r in known.items()
         )
-        sentence = f"{found.results.title(method)}'s deviation over seeds is {told}{_absent(found, others)}."
+        sentence = f"{found.results.title(method)}'s deviation over seeds is {parts}{_absent(found, others)}."
         return Finding(_word("better", words), sentence)
 
     return read
@@ -123,37 +123,25 @@ def smaller(method: str, others: Sequence[str]) -> Reading:
             return untestable(_not_run(found, [method, *others]))
         ours = found.results.trainable(method)
         theirs = {other: found.results.trainable(other) for other in ran}
-        told = "; ".join(
+        parts = "; ".join(
             f"{number(100 * (ours / count - 1), 0, signed=True)} % against {found.results.named([other])}'s {count:,}"
             for other, count in theirs.items()
         )
-        sentence = f"{found.results.title(method)} trains {ours:,} parameters, {told}{_absent(found, others)}."
+        sentence = f"{found.results.title(method)} trains {ours:,} parameters, {parts}{_absent(found, others)}."
         return Finding("confirmed" if ours < min(theirs.values()) else "contradicted", sentence)
 
     return read
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One comparison that a statement needs; `theirs` is the opponent's own value where shares of it make sense."""
-
-    other: str
-    what: str
-    digits: int
-    unit: str
-    verdict: Verdict
-    theirs: float | None
-
-
-def _together(found: Found, wanted: Wanted, method: str, others: Sequence[str], asked: list[Asked]) -> Finding:
+def _together(found: Found, wanted: Wanted, method: str, others: Sequence[str], asked: Sequence[Asked]) -> Finding:
     seeds = len(found.results.settings.seeds)
     if any(verdict.word == "too few seeds" for verdict in (one.verdict for one in asked)):
         return untestable(f"{seeds} of the three seeds that any word needs")
     word = _word(wanted, [one.verdict.word for one in asked])
-    told = _told(found, method, asked) if len(asked) <= LISTED else _counted(found, method, asked)
-    sentence = f"{told}{_absent(found, others)}."
+    tell = told if len(asked) <= LISTED else counted
+    sentence = f"{tell(found.results.named, method, asked)}{_absent(found, others)}."
     if word == "not distinguishable":
-        sentence += f" {_findable(asked)}"
+        sentence += f" {findable(asked)}"
     return Finding(word, sentence)
 
 
@@ -161,57 +149,6 @@ def _word(wanted: Wanted, words: Sequence[str]) -> Word:
     if all(word in HOLDS[wanted] for word in words):
         return "confirmed"
     return "contradicted" if any(word in FAILS[wanted] for word in words) else "not distinguishable"
-
-
-def _told(found: Found, method: str, asked: list[Asked]) -> str:
-    """The comparisons one by one."""
-    one_measure = len({one.what for one in asked}) == 1
-    parts = []
-    for one in asked:
-        on = "" if one_measure else f" on {_lower(one.what)}"
-        alone = ", which the seeds alone do not say" if verdicts.unconfirmed(one.verdict) else ""
-        parts.append(f"{found.results.named([one.other])}{on} {_size(one)}, {one.verdict.word}{alone}")
-    return f"{found.results.title(method)} less {'; less '.join(parts)}"
-
-
-def _size(one: Asked) -> str:
-    """The difference with its interval, also in per cent of the opponent's value."""
-    found = one.verdict
-    ends = (found.difference, found.low, found.high)
-    told = _interval(ends, one.digits)
-    if not one.theirs:
-        return told
-    shares = _interval(tuple(100 * end / one.theirs for end in ends), 1)
-    return f"{told}, or {shares} %"
-
-
-def _interval(ends: tuple[float, ...], digits: int) -> str:
-    value, low, high = ends
-    return f"{number(value, digits, signed=True)} {interval(low, high, digits, signed=True)}"
-
-
-def _counted(found: Found, method: str, asked: list[Asked]) -> str:
-    """How often each word was given, and where the rarer ones were."""
-    by_word: dict[str, list[str]] = {}
-    for one in asked:
-        by_word.setdefault(one.verdict.word, []).append(f"{found.results.named([one.other])} on {_lower(one.what)}")
-    told = [
-        f"{word} in {len(where)}" + (f" ({', '.join(where)})" if len(where) <= LISTED else "")
-        for word, where in by_word.items()
-    ]
-    return f"{found.results.title(method)} in {len(asked)} comparisons: {'; '.join(told)}"
-
-
-def _findable(asked: list[Asked]) -> str:
-    """What would have been found, of the comparison that is least sure, for each unit."""
-    by_unit: dict[str, list[Asked]] = {}
-    for one in asked:
-        by_unit.setdefault(one.unit, []).append(one)
-    sizes = [
-        f"{number(max(one.verdict.detectable for one in ones), ones[0].digits)} {unit}"
-        for unit, ones in by_unit.items()
-    ]
-    return f"A true difference of {', '.join(sizes)} would be found four times in five."
 
 
 def _present(found: Found, method: str, others: Sequence[str]) -> tuple[list[str], str]:
@@ -233,7 +170,3 @@ def _not_run(found: Found, names: Sequence[str]) -> str:
 def _absent(found: Found, others: Sequence[str]) -> str:
     missing = [other for other in others if other not in found.results.methods]
     return f" ({found.results.named(missing)} did not run)" if missing else ""
-
-
-def _lower(title: str) -> str:
-    return title[0].lower() + title[1:] if title[1:2].islower() else title

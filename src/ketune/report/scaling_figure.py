@@ -11,7 +11,9 @@ from ketune.report.results import Results
 from ketune.report.style import MUTED, SHADES
 
 DASHES = dict(zip(scaling.BONDS, ("-", "--", ":"), strict=True))
-COLOURS = {rank: shade[1] for rank, shade in zip(scaling.RANKS, SHADES["quantum"], strict=True)}
+COLOURS = dict(
+    zip(scaling.RANKS, (SHADES[family][0][1] for family in ("quantum", "classical", "control")), strict=True)
+)
 LOWEST = -100  # per cent; below, QTHA has more than twice LoRA's parameters
 
 
