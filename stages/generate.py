@@ -9,7 +9,7 @@ from ketune.ground import process  # isort: skip  (threads are set before torch 
 
 from ketune import adapters, generation, language_model, likelihood, methods, tokens
 from ketune.ground import files, layout, params
-from ketune.records import Example, Passage
+from ketune.records.examples import Example, Passage
 
 
 def generate(name: str, seed: int) -> None:

@@ -33,7 +33,7 @@ import tune
 from ketune import adapters, language_model, likelihood, methods, planted, report, tokens
 from ketune.ground import checks, files, layout, params
 from ketune.ground.errors import InputError, nearest
-from ketune.records import Example
+from ketune.records.examples import Example
 from ketune.report import calibration
 from ketune.report.calibration import PlantedStudy
 from ketune.training import cost

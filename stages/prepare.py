@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ketune import corpus, language_model, tokens, weights
 from ketune.ground import files, layout, params
-from ketune.records import Preparation
+from ketune.records.preparation import Preparation
 
 
 def prepare() -> None:

@@ -9,7 +9,7 @@ from ketune.ground import process  # isort: skip  (threads are set before torch 
 
 from ketune import metrics
 from ketune.ground import files, layout, params
-from ketune.records import PREDICTIONS
+from ketune.records.predictions import PREDICTIONS
 
 
 def score(name: str, seed: int) -> None:

@@ -9,7 +9,8 @@ from ketune.ground import process  # isort: skip  (threads are set before torch 
 
 from ketune import adapters, language_model, methods, tokens
 from ketune.ground import files, layout, params
-from ketune.records import CurvePoint, Example, TrainingRecord, Tuning
+from ketune.records.examples import Example
+from ketune.records.training import CurvePoint, TrainingRecord, Tuning
 from ketune.training import checkpoints, cost, distribution, loop
 
 

@@ -10,7 +10,7 @@ from ketune.ground import process  # isort: skip  (threads are set before torch 
 
 from ketune import methods
 from ketune.ground import files, layout, params
-from ketune.records import Tuning
+from ketune.records.training import Tuning
 
 
 def tune(name: str) -> None:

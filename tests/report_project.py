@@ -15,22 +15,11 @@ from ketune import methods, metrics
 from ketune.ground import files, layout
 from ketune.ground.params import Score
 from ketune.metrics import Metric
-from ketune.records import (
-    Answer,
-    CurvePoint,
-    Example,
-    Likelihood,
-    Machine,
-    MetricScore,
-    Movement,
-    ParameterCounts,
-    Passage,
-    Preparation,
-    RunScores,
-    TrainingCost,
-    TrainingRecord,
-    Tuning,
-)
+from ketune.records.examples import Example, Passage
+from ketune.records.predictions import Answer, Likelihood
+from ketune.records.preparation import Preparation
+from ketune.records.scores import MetricScore, RunScores
+from ketune.records.training import CurvePoint, Machine, Movement, ParameterCounts, TrainingCost, TrainingRecord, Tuning
 
 ROOT = Path(__file__).parents[1]
 WORDS = ("the river number seven flows from hills to sea and every boat on it carries letters for people who wait "

@@ -13,7 +13,7 @@ from conftest import byte_tokenizer, records
 from ketune import corpus, sources, tokens
 from ketune.ground.errors import InputError
 from ketune.ground.params import Data
-from ketune.records import Example, Passage
+from ketune.records.examples import Example, Passage
 
 
 def data(path: Path, **changes: object) -> Data:

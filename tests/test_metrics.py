@@ -13,7 +13,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from ketune import metrics
 from ketune.ground.errors import InputError
 from ketune.ground.params import Score
-from ketune.records import Answer, Likelihood
+from ketune.records.predictions import Answer, Likelihood
 
 SETTINGS = Score(bert_model="minilm")
 WORDS = "the a cat dog sat ran on under mat log and then it was very old but quick red house by river".split()

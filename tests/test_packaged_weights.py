@@ -9,7 +9,7 @@ import yaml
 from conftest import ROOT
 from ketune import adapters, corpus, generation, language_model, methods, tokens, weights
 from ketune.ground.params import Generate, LanguageModel, Train
-from ketune.records import Answer
+from ketune.records.predictions import Answer
 from ketune.training import loop
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())

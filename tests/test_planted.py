@@ -14,7 +14,7 @@ from peft import PeftModel
 from ketune import adapters, circuits, language_model, likelihood, methods, planted, tokens
 from ketune.ground import params
 from ketune.ground.errors import InputError
-from ketune.records import Example
+from ketune.records.examples import Example
 
 SIZES = planted.Planted(seed=1, width=24, blocks=1, heads=2, words=61, sharpness=3.0, prompt_words=4, answer_words=24,
                         records=60, passages=3)  # fmt: skip

@@ -7,7 +7,8 @@ import pytest
 
 from ketune.ground import files
 from ketune.ground.errors import InputError
-from ketune.records import CurvePoint, Example, Passage, TrainingRecord
+from ketune.records.examples import Example, Passage
+from ketune.records.training import CurvePoint, TrainingRecord
 from report_project import Study, write
 
 

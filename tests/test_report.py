@@ -18,7 +18,9 @@ from ketune.ground import contrasts, files, layout, params
 from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
-from ketune.records import Answer, RunScores, Trial, Tuning
+from ketune.records.predictions import Answer
+from ketune.records.scores import RunScores
+from ketune.records.training import Trial, Tuning
 from ketune.report import (
     caveats,
     comparisons,

@@ -15,7 +15,8 @@ import pytest
 
 from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
-from ketune.records import Answer, Tuning
+from ketune.records.predictions import Answer
+from ketune.records.training import Tuning
 from ketune.report import archive, background, contents, panels, plan, publishing, results, style
 from report_project import PASSAGES, ROOT, Study, write
 from test_report import Page

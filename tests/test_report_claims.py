@@ -9,7 +9,7 @@ from scipy.stats import pearsonr
 
 from ketune import counts, methods, metrics, statistics
 from ketune.ground import files, layout, params
-from ketune.records import Answer
+from ketune.records.predictions import Answer
 from ketune.report import claims, comparisons, counting, curves, results, scaling, scaling_figure
 from ketune.report.claims import CLAIMS, Claim
 from ketune.report.readings import Finding, Found

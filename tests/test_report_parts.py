@@ -16,7 +16,8 @@ from matplotlib.markers import MarkerStyle
 
 from ketune import metrics
 from ketune.ground import files, layout, params
-from ketune.records import Answer, Example
+from ketune.records.examples import Example
+from ketune.records.predictions import Answer
 from ketune.report import (
     browser,
     cards,

@@ -19,7 +19,8 @@ from ketune import adapters, generation, language_model, likelihood, methods, to
 from ketune.ground import files
 from ketune.ground.errors import InputError
 from ketune.ground.params import Generate, LanguageModel, Train
-from ketune.records import Example, Machine
+from ketune.records.examples import Example
+from ketune.records.training import Machine
 from ketune.training import checkpoints, cost, distribution, loop
 
 TOKENIZER = byte_tokenizer()

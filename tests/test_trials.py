@@ -14,7 +14,8 @@ import yaml
 from conftest import ROOT, environment, records, tiny_params
 from ketune import methods, movement, trials
 from ketune.ground import files, params
-from ketune.records import Example, Trial, Tuning
+from ketune.records.examples import Example
+from ketune.records.training import Trial, Tuning
 from ketune.training import loop, travel
 
 METHODS = ["base", "full", "lora", "qaa", "qaa_frozen"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ketune import movement
 from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
-from ketune.records import Movement, Trial
+from ketune.records.training import Movement, Trial
 from ketune.tuning import choice, points
 from ketune.tuning.remarks import edges, remarks
 from ketune.tuning.search import result, search

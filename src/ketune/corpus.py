@@ -14,7 +14,7 @@ from typing import Any
 from ketune import sources
 from ketune.ground.errors import InputError
 from ketune.ground.params import Data
-from ketune.records import Example, Passage
+from ketune.records.examples import Example, Passage
 
 FIELDS = ("instruction", "input", "output")
 # Alpaca's generator wrote these where it meant "no input".

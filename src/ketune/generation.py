@@ -14,7 +14,8 @@ from tqdm import tqdm
 from ketune import language_model
 from ketune.decoding import decode
 from ketune.ground.params import Generate
-from ketune.records import Answer, Example
+from ketune.records.examples import Example
+from ketune.records.predictions import Answer
 from ketune.tokens import encode, prompt
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ketune import language_model
-from ketune.records import Likelihood
+from ketune.records.predictions import Likelihood
 from ketune.tokens import Tokens
 
 

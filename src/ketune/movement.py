@@ -6,7 +6,7 @@ evidence about it: an adapter whose angles never moved is an adapter with frozen
 
 from collections.abc import Sequence
 
-from ketune.records import Movement
+from ketune.records.training import Movement
 
 # Below this a part stood still. Radians: the median angle changed by less than a hundredth of the ±π that angles are
 # drawn from, and no expectation value by more than 0.03 of its range of 2 for each gate. Relative: less than bfloat16

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ketune.ground.errors import InputError
-from ketune.records import Example, Passage
+from ketune.records.examples import Example, Passage
 
 HEAD = "Below is an instruction that describes a task"
 WITH_INPUT = (

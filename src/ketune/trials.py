@@ -22,7 +22,8 @@ from ketune.ground import files, layout
 from ketune.ground.checks import Range
 from ketune.ground.params import Params, Train
 from ketune.methods import ConfiguredMethod
-from ketune.records import Example, Trial, Tuning
+from ketune.records.examples import Example
+from ketune.records.training import Trial, Tuning
 from ketune.tokens import Tokens
 from ketune.training import checkpoints, loop
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ketune.ground.params import Score
-from ketune.records import PREDICTIONS, MetricScore, RunScores
+from ketune.records.predictions import PREDICTIONS
+from ketune.records.scores import MetricScore, RunScores
 
 Array = NDArray[np.float64]
 

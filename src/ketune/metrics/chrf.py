@@ -10,7 +10,7 @@ import numpy as np
 
 from ketune.ground.params import Score
 from ketune.metrics import Array, Metric
-from ketune.records import Answer
+from ketune.records.predictions import Answer
 
 BETA_SQUARED = 4.0
 

@@ -11,7 +11,7 @@ import numpy as np
 from ketune.ground.errors import InputError
 from ketune.ground.params import Score
 from ketune.metrics import Array, Metric, ratio
-from ketune.records import Likelihood
+from ketune.records.predictions import Likelihood
 
 
 def sums(rows: Sequence[Likelihood], settings: Score) -> Array:

@@ -9,7 +9,7 @@ from functools import partial
 
 from ketune.ground.params import Score
 from ketune.metrics import Array, Metric, averaged, ratio
-from ketune.records import Answer
+from ketune.records.predictions import Answer
 
 
 def sums(variant: str, answers: Sequence[Answer], settings: Score) -> Array:

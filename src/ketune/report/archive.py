@@ -32,7 +32,9 @@ from ketune.ground import files, params
 from ketune.ground.errors import InputError
 from ketune.ground.layout import Run
 from ketune.ground.params import Params
-from ketune.records import MetricScore, Preparation, RunScores, TrainingRecord, Tuning
+from ketune.records.preparation import Preparation
+from ketune.records.scores import MetricScore, RunScores
+from ketune.records.training import TrainingRecord, Tuning
 from ketune.report import results
 from ketune.report.background import Background
 from ketune.report.calibration import PlantedStudy

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ketune.ground import files, layout
-from ketune.records import Answer
+from ketune.records.predictions import Answer
 from ketune.report import panels
 from ketune.report.results import Results
 

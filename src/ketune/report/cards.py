@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ketune import methods
-from ketune.records import Fact
+from ketune.records.training import Fact
 from ketune.report.cells import number
 from ketune.report.results import Results
 

@@ -13,7 +13,7 @@ from typing import Any
 from ketune import methods
 from ketune.ground import layout
 from ketune.ground.params import BLOCKS
-from ketune.records import Machine
+from ketune.records.training import Machine
 from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, number
 from ketune.report.results import Results

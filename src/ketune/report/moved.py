@@ -3,7 +3,7 @@
 import numpy as np
 
 from ketune import movement
-from ketune.records import Movement
+from ketune.records.training import Movement
 from ketune.report import cells
 from ketune.report.cells import Cell, Table, numeral
 from ketune.report.results import Results

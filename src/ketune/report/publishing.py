@@ -20,7 +20,8 @@ from ketune import report
 from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
-from ketune.records import Answer, Example, Passage
+from ketune.records.examples import Example, Passage
+from ketune.records.predictions import Answer
 from ketune.report import archive, background, exports, results
 
 STUDIES, PAGES = layout.REPORTS / "studies", layout.REPORTS / "published"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ketune.records import Search
+from ketune.records.training import Search
 from ketune.report import drawing, rates
 from ketune.report.drawing import Drawing
 from ketune.report.results import Results

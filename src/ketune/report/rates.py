@@ -7,7 +7,7 @@ in reports/tuned, kept in git, where that one found the very same numbers.
 from collections.abc import Mapping
 
 from ketune import tuning
-from ketune.records import Search
+from ketune.records.training import Search
 from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, numeral
 from ketune.report.results import Results

@@ -16,16 +16,11 @@ from ketune import methods, metrics
 from ketune.ground import files, layout
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
-from ketune.records import (
-    Answer,
-    CurvePoint,
-    Example,
-    Likelihood,
-    Preparation,
-    RunScores,
-    TrainingRecord,
-    Tuning,
-)
+from ketune.records.examples import Example
+from ketune.records.predictions import Answer, Likelihood
+from ketune.records.preparation import Preparation
+from ketune.records.scores import RunScores
+from ketune.records.training import CurvePoint, TrainingRecord, Tuning
 from ketune.report import texts
 from ketune.report.texts import Ending, Reference
 

@@ -5,7 +5,8 @@ The kind is read off the instruction's first words by a stated list, not judged.
 
 from dataclasses import dataclass
 
-from ketune.records import Answer, Example
+from ketune.records.examples import Example
+from ketune.records.predictions import Answer
 
 KINDS = {
     "question": ("what", "who", "when", "where", "why", "which", "how", "is", "are", "does", "do", "can", "could"),

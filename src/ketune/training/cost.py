@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ketune.records import Machine, ParameterCounts, TrainingCost
+from ketune.records.training import Machine, ParameterCounts, TrainingCost
 
 PACKAGES = (
     "torch",

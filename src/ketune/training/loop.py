@@ -22,7 +22,7 @@ from ketune import language_model
 from ketune.ground.errors import InputError
 from ketune.ground.params import Train
 from ketune.methods import ConfiguredMethod
-from ketune.records import CurvePoint, Movement, ParameterCounts, TrainingCost
+from ketune.records.training import CurvePoint, Movement, ParameterCounts, TrainingCost
 from ketune.tokens import Tokens
 from ketune.training import checkpoints, cost, distribution
 from ketune.training.travel import Start

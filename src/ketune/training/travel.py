@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ketune.records import Movement
+from ketune.records.training import Movement
 
 SAMPLED = (
     1_000_000  # of a larger part, evenly spaced weights are remembered: full fine-tuning would need a second model

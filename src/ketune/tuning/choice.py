@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ketune import movement
-from ketune.records import Trial
+from ketune.records.training import Trial
 
 MARGIN = 2.5  # about the step between eight trials of a range of three decades: the next larger rate must not fail
 FREE, BESIDE_FAILURE, STANDING_STILL, WORSE, DIVERGED = range(5)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Literal
 
-from ketune.records import Trial
+from ketune.records.training import Trial
 from ketune.tuning.choice import FREE, Choice, objection, shown
 
 Edge = Literal["lower", "upper"]

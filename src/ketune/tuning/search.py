@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
-from ketune.records import Fact, Search, Trial, Tuning
+from ketune.records.training import Fact, Search, Trial, Tuning
 from ketune.tuning import points
 from ketune.tuning.choice import candidates, choose
 from ketune.tuning.remarks import edges, remarks

@@ -3,7 +3,7 @@
 import dataclasses
 
 from ketune.ground.params import Params, Train
-from ketune.records import Fact
+from ketune.records.training import Fact
 
 
 def of_a_trial(params: Params) -> Train:

@@ -1,9 +1,4 @@
-"""What the stages hand to one another: each file under `data/` holds one of these records, or rows of them.
-
-`prepare` writes Example, Passage and Preparation; `tune` Tuning; `train` CurvePoint and TrainingRecord; `generate` the
-rows of PREDICTIONS; `score` RunScores. Every field is checked when it is read, so that no stage meets a record of
-another shape than it was made for. How records are laid out in files is the business of `ketune.ground.files`.
-"""
+"""Learning rates and how they were found (`tune`), and what a training run says about itself (`train`)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,43 +7,6 @@ from typing_extensions import TypeAliasType
 
 # What a method may say about itself: anything that JSON can hold.
 Fact = TypeAliasType("Fact", "str | int | float | bool | list[Fact] | dict[str, Fact] | None")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """One record of the data: an instruction, its input (may be empty) and the reference answer."""
-
-    id: str
-    instruction: str
-    input: str
-    output: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Passage:
-    """One paragraph of neutral text."""
-
-    id: str
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preparation:
-    """How the data became splits.
-
-    Attributes:
-        read: records in the source.
-        dropped: reason → records that were left out.
-        sizes: split → records.
-        too_long: split → records whose prompt fills `train.max_tokens`; of the test split, among those that are used.
-        passages: paragraphs of neutral text.
-    """
-
-    read: int
-    dropped: dict[str, int]
-    sizes: dict[str, int]
-    too_long: dict[str, int]
-    passages: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,62 +147,3 @@ class TrainingRecord:
     card: dict[str, Fact]
     moved: tuple[Movement, ...]
     resumed_from: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a run answered to one prompt.
-
-    Attributes:
-        new_tokens: tokens that were generated, the end-of-text token included.
-        finished: the model ended the answer itself; otherwise it was cut at `generate.max_new_tokens`.
-    """
-
-    id: str
-    instruction: str
-    input: str
-    reference: str
-    prediction: str
-    new_tokens: int
-    finished: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Likelihood:
-    """Negative log-likelihood of one text, summed over its scored tokens, in nats."""
-
-    id: str
-    negative_log_likelihood: float
-    tokens: int
-
-
-# Kind of predictions → its rows: answers to test prompts; how likely a run finds their references, and neutral text.
-PREDICTIONS = {"answers": Answer, "likelihood": Likelihood, "retention": Likelihood}
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricScore:
-    """One metric of one run.
-
-    Attributes:
-        score: over all rows together.
-        signature: how it was computed.
-        sums: for each row, the numbers that add up over rows and from whose totals the score follows.
-    """
-
-    score: float
-    signature: str
-    sums: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunScores:
-    """What the predictions of a run are worth.
-
-    Attributes:
-        ids: kind of predictions → the ids of its rows, in their order.
-        metrics: key of a metric → its score.
-    """
-
-    ids: dict[str, tuple[str, ...]]
-    metrics: dict[str, MetricScore]
