@@ -7,6 +7,9 @@ writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
 from ketune import adapters, language_model, methods, tokens
 from ketune.ground import files, layout, params
 from ketune.records.examples import Example
@@ -36,7 +39,7 @@ def train(name: str, seed: int) -> None:
     result = loop.train(method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder)
     if not distribution.is_main():
         return
-    adapters.save(model, run.adapter, name, section)
+    adapters.save(model, run.adapter, name, section, _about(settings.train, rates, len(rows), seed, result.curve))
     files.write_csv(run.curve, CurvePoint, result.curve)
     about = TrainingRecord(
         parameters=result.parameters,
@@ -52,6 +55,19 @@ def train(name: str, seed: int) -> None:
     files.write_json(run.cost, about)
     loss = f"last loss {result.curve[-1].loss:.3f}" if result.curve else "nothing to train"
     print(f"{run.key}: {result.parameters.trainable:,} parameters, {loss}, {result.cost.wall_seconds:.0f} s")
+
+
+def _about(
+    settings: params.Train, rates: Mapping[str, float], records: int, seed: int, curve: Sequence[CurvePoint]
+) -> dict[str, object]:
+    """What the page beside the adapter says of its training."""
+    last = [point.loss for point in curve[-10:]]
+    return {
+        "training": f"{settings.steps} steps of {settings.batch_size * settings.accumulation} out of {records} records",
+        "learning rates": ", ".join(f"{rate:g} ({part})" for part, rate in rates.items()),
+        "seed": seed,
+        "training loss": f"{fmean(last):.3f} nats a token, mean of the last {len(last)} steps" if last else "",
+    }
 
 
 if __name__ == "__main__":

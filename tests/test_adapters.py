@@ -85,6 +85,29 @@ def test_life_of_a_method(name: str, architecture: str, tmp_path: Path) -> None:
         assert list(further.peft_config) == ["second"]
 
 
+@pytest.mark.parametrize("name", ["qaa", "lora", "sora", "prefix"])
+def test_the_page_beside_an_adapter_states_what_is_known_and_no_folder(name: str, tmp_path: Path) -> None:
+    model = attach(name)
+    model.get_base_model().config._name_or_path = str(tmp_path)
+    model.peft_config["default"].base_model_name_or_path = str(tmp_path)
+    adapters.save(model, tmp_path / "run", name, section(name), {"training": "40 steps of 8"})
+    page = (tmp_path / "run/README.md").read_text()
+    assert "| training | 40 steps of 8 |" in page and "ketune.load(folder" in page and "| base model |" in page
+    assert "More Information" not in page and str(tmp_path) not in page
+    model.peft_config["default"].base_model_name_or_path = "owner/base"
+    model.save_pretrained(str(tmp_path / "run"))
+    again = (tmp_path / "run/README.md").read_text()
+    assert again.startswith("---\nbase_model: owner/base\n") or name in ("lora", "prefix")
+
+
+def test_a_page_of_somebodys_own_stays(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
+    for _ in range(2):
+        attach("qaa").save_pretrained(str(tmp_path))
+    page = (tmp_path / "README.md").read_text()
+    assert "license: mit" in page and "# Mine" in page and page.count("## Loading this adapter") == 1
+
+
 def prefix(model: PeftModel) -> bool:
     """Whether peft treats it as a prompt, which it does not train further from a file."""
     return model.active_peft_config.is_prompt_learning

@@ -6,7 +6,7 @@ pickle is read and no code that comes with a model is run.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import PreTrainedModel
 
-import ketune.tuners  # noqa: F401  (peft then knows ketune's kinds of adapters)
 from ketune.ground import files
 from ketune.ground.errors import InputError
+from ketune.tuners import model_card
+from ketune.tuners.tuner import AdapterConfig
 
 WHOLE = "model.safetensors"
 CONFIG = "adapter_config.json"
@@ -39,14 +40,31 @@ AUTO = {
 }
 
 
-def save(model: nn.Module, folder: Path, name: str, section: dict[str, Any]) -> None:
-    """Write what was trained into `folder`, whole or not at all; equal weights are equal bytes."""
+def save(
+    model: nn.Module,
+    folder: Path,
+    name: str,
+    section: dict[str, Any],
+    training: Mapping[str, object] | None = None,
+) -> None:
+    """Write what was trained into `folder`, whole or not at all; equal weights are equal bytes.
+
+    Args:
+        model: that was trained.
+        folder: made anew.
+        name: of the method.
+        section: the method's values.
+        training: what the page beside an adapter says of its training, by name.
+    """
     with files.replacing(folder) as scratch:
         scratch.mkdir()
         if isinstance(model, PeftModel):
             for config in model.peft_config.values():
                 _sort_sets(config)
             model.save_pretrained(str(scratch))
+            config = model.peft_config[model.active_adapter]
+            use = config.use() if isinstance(config, AdapterConfig) else "An adapter of peft's own."
+            model_card.write(scratch, config, use, training)
         elif any(p.requires_grad for p in model.parameters()):
             save_model(model, str(scratch / WHOLE))
         files.write_json(scratch / "method.json", {"method": name, "values": section})

@@ -20,7 +20,13 @@ from torch import Tensor
 from ketune.circuits.gates import Gate, Gates
 from ketune.ground.errors import InputError, nearest
 
-EXTRAS = {"lightning.gpu": "gpu", "lightning.kokkos": "kokkos", "qiskit.aer": "hardware", "qiskit.basicsim": "hardware"}
+PLUGINS = {
+    "lightning.gpu": "pennylane-lightning-gpu",
+    "lightning.kokkos": "pennylane-lightning-kokkos",
+    "qiskit.aer": "pennylane-qiskit",
+    "qiskit.basicsim": "pennylane-qiskit",
+}
+"""The package that brings a device; ketune's extras gpu, kokkos and hardware ask for the releases that were tried."""
 SEEDS = {"lightning.": "seed", "default.": "seed", "qiskit.aer": "seed_simulator", "qiskit.basicsim": "seed_simulator"}
 """What the option for a seed is called, by how the device's name begins."""
 KNOWN = ("auto", "torch", "lightning.qubit", "lightning.gpu", "lightning.kokkos", "default.qubit")
@@ -42,8 +48,8 @@ def pennylane() -> Any:
         if error.name != "pennylane":
             raise
         raise InputError(
-            'PennyLane is not installed, so only torch evaluates circuits here; pip install "ketune[circuits]" brings '
-            "it, or choose the device 'torch'."
+            "PennyLane is not installed, so only torch evaluates circuits here; pip install pennylane "
+            "pennylane-lightning brings it, or choose the device 'torch'."
         ) from error
     return pennylane
 
@@ -106,8 +112,8 @@ def _named(name: str, wires: int, dtype: torch.dtype, seed: int | None) -> Any:
     try:
         return qml.device(name, wires=wires, **options)
     except (qml.exceptions.DeviceError, ImportError, RuntimeError, ValueError, TypeError) as error:
-        extra = EXTRAS.get(name)
-        remedy = f'install it with pip install "ketune[{extra}]"' if extra else "install its PennyLane plugin"
+        plugin = PLUGINS.get(name)
+        remedy = f"install it with pip install {plugin}" if plugin else "install its PennyLane plugin"
         raise InputError(
             f"device: {name!r} is not available here ({_reason(error)}); {remedy}, or choose one of "
             f"{', '.join(KNOWN)}.{'' if name in KNOWN else nearest(name, KNOWN)}"

@@ -58,7 +58,7 @@ def _module(name: str) -> Any:
         if (error.name or "").split(".")[0] not in ("qiskit", "qiskit_aer", "qiskit_ibm_runtime"):
             raise
         raise InputError(
-            f'{name.split(".")[0]} is not installed, which knows the machines; pip install "ketune[hardware]".'
+            f"{name.split('.')[0]} is not installed, which knows the machines; pip install pennylane-qiskit brings it."
         ) from error
 
 

@@ -78,6 +78,14 @@ class QuantumPEFTConfig(AdapterConfig):
         """The change of one map."""
         return OrthogonalFactors(self.columns(outputs), self.columns(inputs), self)
 
+    def conversion(self) -> str:
+        """The change of a weight has rank K."""
+        return (
+            "`model.merge_and_unload()` adds it to the base weights; "
+            f"`peft.save_as_lora(folder, model, rank={self.rank})` writes it as plain LoRA of rank {self.rank}, which "
+            "peft loads without ketune."
+        )
+
     def part(self, parameter: str) -> str:
         """Λ apart from what spans U and V, as their scales have nothing in common."""
         return "diagonal" if parameter.endswith(".diagonal") else "angles"

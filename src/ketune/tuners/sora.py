@@ -82,6 +82,13 @@ class SoRAConfig(AdapterConfig):
         """Gated low-rank change of one map."""
         return GatedRanks(inputs, outputs, self)
 
+    def conversion(self) -> str:
+        """Without its dead ranks it is LoRA."""
+        return (
+            "`model.merge_and_unload()` adds it to the base weights; `model.base_model.save_pruned(folder)` drops the "
+            "dead ranks and writes plain LoRA, which peft loads without ketune."
+        )
+
     def part(self, parameter: str) -> str:
         """The gates apart from A and B, as the proximal step acts on them alone."""
         return "gates" if parameter.endswith(".gate") else "weights"

@@ -5,7 +5,6 @@ knows no method and no mathematics; the layers that hold the adapters are in `ke
 """
 
 import copy
-import importlib.metadata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -19,6 +18,7 @@ from transformers import PreTrainedModel
 
 from ketune.ground.checks import checked
 from ketune.ground.errors import InputError
+from ketune.tuners import model_card
 from ketune.tuners.adapter import Adapter
 from ketune.tuners.layers import AdapterLayer, WeightLayer, cannot_merge
 from ketune.tuners.sites import Backbone, targets
@@ -96,24 +96,21 @@ class AdapterConfig(Adapter, PeftConfig):
         return {key: sorted(value) if isinstance(value, set) else value for key, value in kept.items()}
 
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
-        """Save `adapter_config.json` and say in the model card beside it how the adapter is loaded."""
+        """Save `adapter_config.json`, and the page beside it that says what the adapter is and how it is loaded."""
         super().save_pretrained(save_directory, **kwargs)
-        _write_card(Path(save_directory), self.kind)
+        model_card.write(Path(save_directory), self, self.use())
 
-
-def _write_card(folder: Path, kind: str) -> None:
-    heading = "## Loading this adapter"
-    path = folder / "README.md"
-    text = path.read_text(encoding="utf-8") if path.exists() else "---\nlibrary_name: peft\n---\n"
-    if heading not in text:
-        path.write_text(
-            f"{text.rstrip()}\n\n{heading}\n\nThis is a `{kind.upper()}` adapter of the package `ketune` "
-            f"{importlib.metadata.version('ketune')}, which makes peft know it; without ketune peft stops with "
-            f"`KeyError: '{kind.upper()}'`.\n\n```python\nimport ketune\n\n"
-            "model = ketune.load(folder, base_model)  # or peft's PeftModel.from_pretrained(base_model, folder)\n"
-            "```\n",
-            encoding="utf-8",
+    def use(self) -> str:
+        """Markdown: what loading needs, and what the adapter can become."""
+        kind = self.kind.upper()
+        return (
+            f"`{kind}` is an adapter of the package `ketune`; after `import ketune` peft's `PeftModel.from_pretrained` "
+            f"loads it as well, without ketune peft stops with `KeyError: '{kind}'`. {self.conversion()}"
         )
+
+    def conversion(self) -> str:
+        """Whether the adapter can be merged, or saved as plain LoRA, and how."""
+        return f"Neither merged nor plain LoRA: {cannot_merge(self.kind)}"
 
 
 class Tuner(BaseTuner):
