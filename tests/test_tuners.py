@@ -397,6 +397,9 @@ def test_bad_targets_are_refused_when_attached() -> None:
         get_peft_model(narrow, QAAConfig(target_modules=["0"]))
     with pytest.raises(InputError, match=r"quantum_peft.rank: 8 with a map of width 4"):
         get_peft_model(nn.Sequential(nn.Linear(16, 4)), QuantumPEFTConfig(rank=8, target_modules=["0"]))
+    with pytest.raises(InputError, match=r"quantum_peft.rank: 4 with a map of width 4; 'random' .* less than the width"):
+        frame = QuantumPEFTConfig(rank=4, parameterization="random", target_modules=["0"])
+        get_peft_model(nn.Sequential(nn.Linear(16, 4)), frame)
     with pytest.raises(InputError, match="Embedding; allowed are"):
         get_peft_model(architectures.model("llama"), SoRAConfig(target_modules=["embed_tokens"]))
     with pytest.raises(ValueError, match="not_there"):

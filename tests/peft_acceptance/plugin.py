@@ -26,7 +26,7 @@ VARIANTS: list[tuple[type, dict[str, Any]]] = [
     (SoRAConfig, {"r": 4, "alpha": 4.0, "gate_init": "ones"}),
     (QuantumPEFTConfig, {"rank": 2}),
     (QuantumPEFTConfig, {"rank": 2, "parameterization": "taylor", "intrinsic_rank": 1, "scale": 0.1}),
-    (QuantumPEFTConfig, {"rank": 2, "parameterization": "random"}),
+    (QuantumPEFTConfig, {"rank": 1, "parameterization": "random"}),  # one of peft's maps has width 2
     # A small alpha: peft's tests train on inputs up to 90, where a product of four cores overflows.
     (QTHAConfig, {"r": 2, "bond": 2, "alpha": 0.1}),
     (QTHAConfig, {"r": 2, "bond": 2, "alpha": 0.1, "network": "silu"}),
@@ -46,7 +46,6 @@ _OVERFLOW = (
 )
 EXCLUDED = {
     "test_parameters_after_loading_model[QTHAConfig": _OVERFLOW,
-    "test_only_params_are_updated[QTHAConfig 6 MLP ['lin0', 'lin1']": _OVERFLOW,
     "test_parameters_after_loading_model[QuantumPEFTConfig 5 MLP and a whole layer": _OVERFLOW,
 }
 """Part of a test's id → why it does not apply. Everything else must pass."""
@@ -62,6 +61,8 @@ def _custom_rows() -> list[tuple[str, str, type, dict[str, Any]]]:
             name, given = f"{config.__name__} {number} {model} {target}", {**options, "target_modules": target}
             if model == "EmbConv1D":
                 given.pop("alpha", None)  # its inputs are small
+            if config is QTHAConfig:
+                given["map_init"] = "torch"  # at rates of 0.5 the default's larger start overflows
             rows.append((name, model, config, given))
         whole = {**options, "target_modules": ["lin0"], "modules_to_save": ["lin1"]}
         rows.append((f"{config.__name__} {number} MLP and a whole layer", "MLP", config, whole))

@@ -56,6 +56,11 @@ class QuantumPEFTConfig(AdapterConfig):
                 raise InputError(
                     f"quantum_peft.{name}: {value} with a map of width {width}; allowed is 1 to the width, 2 or more."
                 )
+        if self.parameterization == "random" and self.rank == width:
+            raise InputError(
+                f"quantum_peft.rank: {self.rank} with a map of width {width}; 'random' turns columns towards directions "
+                "outside of them, so allowed is less than the width."
+            )
         if self.parameterization == "taylor":
             return TaylorColumns(width, self.rank, intrinsic, self.train_columns)
         kind = PauliColumns if self.parameterization == "pauli" else RandomColumns
