@@ -10,7 +10,7 @@ from scipy.stats import pearsonr
 from ketune import counts, methods, metrics, statistics
 from ketune.ground import files, layout, params
 from ketune.records.predictions import Answer
-from ketune.report import claims, comparisons, counting, curves, results, scaling, scaling_figure
+from ketune.report import claims, comparisons, counting, curves, readings, results, scaling, scaling_figure
 from ketune.report.claims import CLAIMS, Claim
 from ketune.report.readings import Finding, Found
 from ketune.tuners.qtha import ADAPTER as QTHA
@@ -24,7 +24,7 @@ EIGHT = list(range(8))
 def found(folder: Path, monkeypatch: pytest.MonkeyPatch, study: Study) -> Found:
     monkeypatch.chdir(write(folder, study))
     runs = results.read(params.load())
-    return Found(runs, comparisons.judge(runs), claims.decide(runs))
+    return claims.evidence(runs, comparisons.judge(runs))
 
 
 def claim(says: str, read_as: str = "") -> Claim:
@@ -88,6 +88,19 @@ def test_a_statement_of_several_comparisons_needs_all(tmp_path: Path, monkeypatc
     assert said.word == "contradicted" and "LoRA +0.0" in said.sentence and "Prefix −0.1" in said.sentence
 
 
+def test_many_comparisons_contradict_no_more_easily_than_one() -> None:
+    worse, open_ = "worse", "not distinguishable"
+    assert readings._word("better", [worse], [worse]) == "contradicted"
+    assert readings._word("better", [worse, *["better"] * 19], [open_] * 20) == open_
+    assert readings._word("better", ["better"] * 20, [open_] * 20) == "confirmed"
+    assert readings._word("better", ["comparable", "better"], ["comparable", open_]) == "contradicted"
+    random = np.random.default_rng(2)
+    panel = statistics.Panel({arm: statistics.mean(random.normal(size=(8, 30))) for arm in ("a", "b", "c")})
+    p = panel.estimate("a", "b").p_value()
+    assert statistics.word(panel.estimate("a", "b"), panel, 1.01 * p) in ("better", "worse")
+    assert statistics.word(panel.estimate("a", "b"), panel, 0.99 * p) not in ("better", "worse")
+
+
 def test_what_cannot_be_told_is_told_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = Study(["base", "lora", "prefix", "qaa"], [0, 1, 2], prompts=4, seed_noise=0.3)
     here = found(tmp_path, monkeypatch, noisy)
@@ -121,7 +134,7 @@ def test_uncut_answers_are_compared_on_all_published_metrics(tmp_path: Path, mon
         path = layout.Run(*run).rows("answers")
         files.write_rows(path, [replace(row, finished=True) for row in files.read_rows(path, Answer)])
     runs = results.read(params.load())
-    here = Found(runs, comparisons.judge(runs), claims.decide(runs))
+    here = claims.evidence(runs, comparisons.judge(runs))
     said = claim("better than prefix", "BLEU").reading(here)
     words = {here.judgement.verdict("qaa", "prefix", key).word for key in claims.PUBLISHED_METRICS}
     assert words == {"better"} and said == Finding("confirmed", "QAA in 5 comparisons: better in 5.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ketune.report import verdicts
 from ketune.report.cells import interval, number
-from ketune.statistics import Verdict
+from ketune.statistics import Verdict, Word
 
 LISTED = 4  # comparisons that a sentence spells out
 Named = Callable[[Iterable[str]], str]
@@ -14,13 +14,19 @@ Named = Callable[[Iterable[str]], str]
 
 @dataclass(frozen=True)
 class Asked:
-    """One comparison that a statement needs; `theirs` is the opponent's own value where shares of it make sense."""
+    """One comparison that a statement needs.
+
+    Attributes:
+        strictly: its word at the level of its verdict divided by the number of the statement's comparisons.
+        theirs: the opponent's own value where shares of it make sense.
+    """
 
     other: str
     what: str
     digits: int
     unit: str
     verdict: Verdict
+    strictly: Word
     theirs: float | None
 
 

@@ -13,7 +13,7 @@ from ketune.report.cells import Cell, Table
 from ketune.report.comparisons import Judgement
 from ketune.report.readings import Found, Reading, Wanted, measured, never, smaller, steadier, trained
 from ketune.report.results import Results
-from ketune.statistics import Contrast, Decisions
+from ketune.statistics import Contrast
 
 QAA, QUANTUM_PEFT, QTHA = "arXiv:2509.16244", "arXiv:2503.05431", "arXiv:2503.12790"
 PUBLISHED_METRICS = ("bleu", "bertscore", "rouge1", "rouge2", "rougeL")
@@ -82,17 +82,18 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def decide(results: Results) -> Decisions:
-    """Verdicts on the training curves of all statements whose methods ran."""
+def evidence(results: Results, judgement: Judgement) -> Found:
+    """What statements are read on, with verdicts on the training curves of all those whose methods ran."""
     panels = curves.panels(results)
     ran = next(iter(panels.values())).measures if panels else {}
     asked = [one for claim in CLAIMS for one in claim.curves if {one.method, one.other} <= set(ran)]
-    return statistics.decide(panels, asked, alpha=results.settings.report.alpha)
+    decided = statistics.decide(panels, asked, alpha=results.settings.report.alpha)
+    return Found(results, judgement, panels, decided)
 
 
 def table(results: Results, judgement: Judgement) -> Table | None:
     """A row for each statement."""
-    found = Found(results, judgement, decide(results))
+    found = evidence(results, judgement)
     rows = []
     for claim in CLAIMS:
         said = claim.reading(found)
@@ -102,8 +103,9 @@ def table(results: Results, judgement: Judgement) -> Table | None:
         })  # fmt: skip
     caption = (
         "What the papers of these methods state, in our words, and what these runs say of it. A statement of several "
-        "comparisons is confirmed where all of them say so, and contradicted where one says the opposite; that one is "
-        "better is contradicted where the two are comparable, too. Differences have the interval of their verdict; "
-        "comparisons of training curves share one error (Holm), and so do the planned ones of metrics."
+        "comparisons is confirmed where all of them say so, and contradicted where one says the opposite, at its level "
+        "divided by their number; that one is better is contradicted where the two are comparable, too. Differences "
+        "have the interval of their verdict; comparisons of training curves share one error (Holm), and so do the "
+        "planned ones of metrics."
     )
     return cells.table("claims", caption, rows)

@@ -1,10 +1,11 @@
 """Ways to read a published statement on the runs at hand: each gives one of four words and a sentence with numbers.
 
 A comparison's word is the one that every other table gives it. A statement of several comparisons holds where all of
-them do, which needs no correction for their number, and is contradicted where one of them says the opposite.
+them do, which needs no correction for their number. It is contradicted where one of them says the opposite at its level
+divided by their number (Bonferroni), so that many comparisons contradict no more easily than one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,7 @@ from ketune.report.claim_sentences import LISTED, Asked, counted, findable, told
 from ketune.report.comparisons import Judgement
 from ketune.report.curves import FEWEST, MEASURES, UNITS, measure
 from ketune.report.results import Results
-from ketune.statistics import Decisions
+from ketune.statistics import Decisions, Panel, Spread
 
 Word = Literal["confirmed", "contradicted", "not distinguishable", "not testable here"]
 Wanted = Literal["better", "comparable", "not worse"]
@@ -29,6 +30,7 @@ class Found:
 
     results: Results
     judgement: Judgement
+    curve_panels: Mapping[str, Panel]
     curves: Decisions
 
 
@@ -63,9 +65,11 @@ def measured(wanted: Wanted, method: str, others: Sequence[str], keys: Sequence[
         specs = [m for key in keys if not cuts.touch(found.results, m := metrics.named(key), method, *present)]
         if not specs:
             return untestable("answers were cut, and metrics of cut answers are not compared")
+        count = len(specs) * len(present)
         asked = [
-            Asked(other, spec.title, max(3, spec.digits) if spec.lower_is_better else spec.digits, spec.unit,
-                  found.judgement.verdict(method, other, spec.key),
+            Asked(other, spec.title, spec.digits, spec.unit,
+                  verdict := found.judgement.verdict(method, other, spec.key),
+                  _strictly(found.judgement.panels[spec.key], method, other, verdict.level / count),
                   found.results.mean(other, spec.key) if spec.lower_is_better else None)
             for spec in specs for other in present
         ]  # fmt: skip
@@ -82,7 +86,8 @@ def trained(wanted: Wanted, method: str, others: Sequence[str], what: str) -> Re
         if reason or not found.curves.verdicts:
             return untestable(reason or f"fewer than {FEWEST} steps")
         asked = [
-            Asked(other, MEASURES[what], 4, UNITS[what], found.curves.between(what, method, other),
+            Asked(other, MEASURES[what], 4, UNITS[what], verdict := found.curves.between(what, method, other),
+                  _strictly(found.curve_panels[what], method, other, verdict.level / len(present)),
                   float(measure(found.results, other, what).by_seed().mean()))
             for other in present
         ]  # fmt: skip
@@ -103,13 +108,14 @@ def steadier(method: str, others: Sequence[str]) -> Reading:
         known = {other: ratio for other, ratio in ratios.items() if ratio is not None}
         if not known:
             return untestable(f"{len(found.results.settings.seeds)} of the three seeds that a deviation needs")
-        words = ["open" if r.p > alpha else "better" if r.ratio < 1 else "worse" for r in known.values()]
+        words = [_spread_word(ratio, alpha) for ratio in known.values()]
+        strictly = [_spread_word(ratio, alpha / len(known)) for ratio in known.values()]
         parts = "; ".join(
             f"{number(r.ratio, 2)} {interval(r.low, r.high, 2)} of {found.results.named([other])}'s"
             for other, r in known.items()
         )
         sentence = f"{found.results.title(method)}'s deviation over seeds is {parts}{_absent(found, others)}."
-        return Finding(_word("better", words), sentence)
+        return Finding(_word("better", words, strictly), sentence)
 
     return read
 
@@ -137,7 +143,7 @@ def _together(found: Found, wanted: Wanted, method: str, others: Sequence[str], 
     seeds = len(found.results.settings.seeds)
     if any(verdict.word == "too few seeds" for verdict in (one.verdict for one in asked)):
         return untestable(f"{seeds} of the three seeds that any word needs")
-    word = _word(wanted, [one.verdict.word for one in asked])
+    word = _word(wanted, [one.verdict.word for one in asked], [one.strictly for one in asked])
     tell = told if len(asked) <= LISTED else counted
     sentence = f"{tell(found.results.named, method, asked)}{_absent(found, others)}."
     if word == "not distinguishable":
@@ -145,10 +151,20 @@ def _together(found: Found, wanted: Wanted, method: str, others: Sequence[str], 
     return Finding(word, sentence)
 
 
-def _word(wanted: Wanted, words: Sequence[str]) -> Word:
+def _word(wanted: Wanted, words: Sequence[str], strictly: Sequence[str]) -> Word:
     if all(word in HOLDS[wanted] for word in words):
         return "confirmed"
-    return "contradicted" if any(word in FAILS[wanted] for word in words) else "not distinguishable"
+    return "contradicted" if any(word in FAILS[wanted] for word in strictly) else "not distinguishable"
+
+
+def _strictly(panel: Panel, method: str, other: str, level: float) -> statistics.Word:
+    return statistics.word(panel.estimate(method, other), panel, level)
+
+
+def _spread_word(found: Spread, level: float) -> statistics.Word:
+    if found.p > level:
+        return "not distinguishable"
+    return "better" if found.ratio < 1 else "worse"
 
 
 def _present(found: Found, method: str, others: Sequence[str]) -> tuple[list[str], str]:

@@ -7,7 +7,7 @@ place. Same input, same output.
 
 from ketune.ground.contrasts import Contrast
 from ketune.statistics.attribution import Attribution, attribution
-from ketune.statistics.decisions import Decisions, Verdict, decide
+from ketune.statistics.decisions import Decisions, Verdict, Word, decide, word
 from ketune.statistics.estimates import Estimate, Interval, seeds_to_confirm
 from ketune.statistics.measures import Measure, mean, ratio
 from ketune.statistics.pairs import agreement, probability_of_improvement, seeds_won
@@ -24,6 +24,7 @@ __all__ = [
     "Panel",
     "Spread",
     "Verdict",
+    "Word",
     "agreement",
     "attribution",
     "decide",
@@ -33,4 +34,5 @@ __all__ = [
     "seeds_to_confirm",
     "seeds_won",
     "spread",
+    "word",
 ]

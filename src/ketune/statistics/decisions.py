@@ -123,11 +123,11 @@ def decide(
 def _verdict(estimate: Estimate, panel: Panel, role: Role, level: float, adjusted_p: float | None) -> Verdict:
     found = estimate.interval(1.0 - level)
     p = estimate.p_value()
-    word = _word(estimate, panel, level)
+    told = word(estimate, panel, level)
     return Verdict(
-        word=word,
+        word=told,
         role=role,
-        confirmed=word in OPPOSITE and estimate.p_seeds <= level,
+        confirmed=told in OPPOSITE and estimate.p_seeds <= level,
         difference=found.value,
         low=found.low,
         high=found.high,
@@ -144,7 +144,8 @@ def _verdict(estimate: Estimate, panel: Panel, role: Role, level: float, adjuste
     )
 
 
-def _word(estimate: Estimate, panel: Panel, level: float) -> Word:
+def word(estimate: Estimate, panel: Panel, level: float) -> Word:
+    """What may be said of a difference at a level."""
     if estimate.seeds_missing:
         return "too few seeds"
     if estimate.p_value() <= level:
