@@ -114,9 +114,11 @@ audit:  ## look the locked versions up in the advisory database (needs pip-audit
 
 lock:  ## renew both lock files (needs uv; offer it a CPU wheel of torch, or CUDA packages enter the lock)
 	uv pip compile pyproject.toml --python-version 3.11 --no-emit-package torch --generate-hashes --quiet \
-		--no-annotate --no-header --group test --extra s3 --extra ssh --output-file requirements-test.lock
+		--no-annotate --no-header --group test --extra study --extra weights --extra s3 --extra ssh \
+		--output-file requirements-test.lock
 	uv pip compile pyproject.toml --python-version 3.11 --no-emit-package torch --generate-hashes --quiet \
-		--no-annotate --no-header --constraint requirements-test.lock --output-file requirements.lock
+		--no-annotate --no-header --extra study --extra weights --constraint requirements-test.lock \
+		--output-file requirements.lock
 
 clean:  ## remove the environment and scratch files; DVC's cache stays
 	rm -rf $(VENV) .cache

@@ -1,16 +1,63 @@
 """What the README says is what the project does."""
 
+import importlib.metadata
 import re
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
+from transformers import AutoModelForCausalLM
 
+import architectures
+import ketune
 from conftest import ROOT
 from ketune import counts, methods
 from ketune.report import exports
+from ketune.tuners.sites import SITES
 
 TEXT = (ROOT / "README.md").read_text()
+LIBRARY = (ROOT / "src/ketune/README.md").read_text()
+
+
+@pytest.mark.parametrize("text", [TEXT, LIBRARY], ids=["project", "library"])
+def test_every_snippet_runs_in_its_order(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny, load = architectures.model("gpt_neo"), AutoModelForCausalLM.from_pretrained
+    tiny.save_pretrained("base")
+    monkeypatch.setattr(
+        AutoModelForCausalLM, "from_pretrained", lambda name, **options: load("base", **options)
+    )  # whatever the hub has
+    names: dict[str, object] = {"inputs": {"input_ids": architectures.ids()}}
+    snippets = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert snippets
+    for snippet in snippets:
+        exec(snippet, names)  # the project's own text
+        if not Path("folder").exists():
+            names["model"].save_pretrained("folder")
+
+
+def test_the_library_page_gives_the_rates_that_the_study_searches() -> None:
+    for name, config in (("qaa", "QAA"), ("qtha", "QTHA"), ("quantum_peft", "QuantumPEFT"), ("sora", "SoRA")):
+        rates = methods.declared(name).rates
+        listed = ", ".join(f"{part} {rate.low:g} to {rate.high:g}" for part, rate in rates.items())
+        assert f"| `{config}Config` | {listed} |" in LIBRARY
+    assert f"known for {len(SITES)}\narchitectures" in LIBRARY
+
+
+def test_the_library_page_has_no_link_that_breaks_on_an_index() -> None:
+    assert all(link.startswith("https://") for link in re.findall(r"\]\(([^)]+)\)", LIBRARY))
+
+
+def test_one_version_everywhere() -> None:
+    assert f"version: {ketune.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert importlib.metadata.version("ketune") == ketune.__version__
+
+
+def test_every_public_name_is_there_and_typed() -> None:
+    assert set(ketune.__all__) == set(ketune._HOMES)
+    assert all(getattr(ketune, name).__name__ for name in ketune.__all__)
+    assert (ROOT / "src/ketune/py.typed").exists()
 
 
 def test_the_table_of_parameters_is_the_one_that_the_command_prints(capsys) -> None:
@@ -26,7 +73,7 @@ def test_every_make_target_that_it_names_exists() -> None:
 
 
 def test_every_file_and_folder_that_it_names_exists() -> None:
-    for path in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
+    for path in re.findall(r"\]\((?!http|#)([^)]+)\)", TEXT):
         assert (ROOT / path).exists(), path
 
 

@@ -6,11 +6,33 @@ before it is asked for.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ketune.waiting import after_import
 
+if TYPE_CHECKING:
+    from ketune.adapters import load
+    from ketune.circuits.noise import Noise
+    from ketune.tuners.hardware import as_hardware
+    from ketune.tuners.proximal import ProximalStep
+    from ketune.tuners.qaa import QAAConfig
+    from ketune.tuners.qtha import QTHAConfig
+    from ketune.tuners.quantum_peft import QuantumPEFTConfig
+    from ketune.tuners.residual import measure_features
+    from ketune.tuners.sora import SoRAConfig
+
 __version__ = "0.1.0"
+__all__ = [
+    "Noise",
+    "ProximalStep",
+    "QAAConfig",
+    "QTHAConfig",
+    "QuantumPEFTConfig",
+    "SoRAConfig",
+    "as_hardware",
+    "load",
+    "measure_features",
+]
 
 _HOMES = {
     "Noise": "ketune.circuits.noise",
