@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import Project
 from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
 from ketune.records.predictions import Answer
@@ -132,6 +133,34 @@ def test_a_single_run_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     publishing.records("one")
     kept, here = archive.read(publishing.STUDIES / "one")[0], results.read(params.load())
     np.testing.assert_allclose(kept.sums("lora", "loss"), here.sums("lora", "loss"), rtol=1e-8)
+
+
+def test_what_the_pipeline_itself_left_behind_is_kept(
+    done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    publishing.records("tiny", str(done.folder))
+    publishing.page("tiny")
+    found = archive.read(publishing.STUDIES / "tiny")[0]
+    assert set(found.runs) == {("base", 0), ("qaa", 0)}
+    published = json.loads((done.folder / "reports/metrics/qaa.json").read_text())
+    assert round(found.mean("qaa", "loss"), 4) == published["loss"]
+    written = [file.read_text() for file in (tmp_path / "reports").rglob("*") if file.is_file()]
+    assert not [text for text in written if "in a short sentence" in text or "from the hills" in text]
+
+
+def test_the_readme_of_the_records_tells_how_to_read_them(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / publishing.STUDIES / "README.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    found = archive.read(project / "reports/studies/tiny")[0]
+    monkeypatch.chdir(project / "reports/studies/tiny")
+    exec(code, {})
+    printed = dict(line.split() for line in capsys.readouterr().out.splitlines() if "-" in line)
+    assert float(printed["qaa-1"]) == pytest.approx(found.runs["qaa", 1].scores.metrics["loss"].score, abs=1e-5)
+    named = set(re.findall(r"`([\w.]+)(?:/[\w<>.]*)?`", text)) - {"shared"}
+    assert {path.name for path in Path().iterdir()} <= named
 
 
 def test_ids_that_are_no_hashes_are_refused(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
