@@ -368,7 +368,7 @@ REFUSED = [
     (QAAConfig, {"scale": float("nan")}, "qaa.scale: nan"),
     (QAAConfig, {"angle_init": "zero"}, "qaa.angle_init: 'zero' with RX never trains"),
     (QAAConfig, {"target_modules": "all-linear"}, "qaa.target_modules: 'all-linear'"),
-    (QAAConfig, {"device": "lightning.qbit"}, "lightning.qbit"),
+    (QAAConfig, {"device": "lightning.qbit"}, r"qaa\.device: "),
     (SoRAConfig, {"r": 0}, "sora.r: 0 .*at least 1"),
     (SoRAConfig, {"r": True}, "sora.r: True"),
     (SoRAConfig, {"dropout": 1.0}, "sora.dropout: 1.0 .*below 1"),
@@ -397,7 +397,9 @@ def test_bad_targets_are_refused_when_attached() -> None:
         get_peft_model(narrow, QAAConfig(target_modules=["0"]))
     with pytest.raises(InputError, match=r"quantum_peft.rank: 8 with a map of width 4"):
         get_peft_model(nn.Sequential(nn.Linear(16, 4)), QuantumPEFTConfig(rank=8, target_modules=["0"]))
-    with pytest.raises(InputError, match=r"quantum_peft.rank: 4 with a map of width 4; 'random' .* less than the width"):
+    with pytest.raises(
+        InputError, match=r"quantum_peft.rank: 4 with a map of width 4; 'random' .* less than the width"
+    ):
         frame = QuantumPEFTConfig(rank=4, parameterization="random", target_modules=["0"])
         get_peft_model(nn.Sequential(nn.Linear(16, 4)), frame)
     with pytest.raises(InputError, match="Embedding; allowed are"):

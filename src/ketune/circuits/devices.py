@@ -48,8 +48,8 @@ def pennylane() -> Any:
         if error.name != "pennylane":
             raise
         raise InputError(
-            "PennyLane is not installed, so only torch evaluates circuits here; pip install pennylane "
-            "pennylane-lightning brings it, or choose the device 'torch'."
+            "device: PennyLane is not installed, so only 'torch' evaluates circuits here; choose that, or pip install "
+            "pennylane pennylane-lightning."
         ) from error
     return pennylane
 
