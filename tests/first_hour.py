@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
 
     model = AutoModelForCausalLM.from_pretrained(folder / "base")
     model = get_peft_model(model, QAAConfig(task_type="CAUSAL_LM"))
-    arguments = TrainingArguments(str(folder / "checkpoints"), max_steps=20, learning_rate=0.02, logging_steps=10,
+    arguments = TrainingArguments(str(folder / "checkpoints"), max_steps=10, learning_rate=0.02, logging_steps=5,
                                   report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True)  # fmt: skip
     start = time.perf_counter()
     trainer = Trainer(model=model, args=arguments, train_dataset=Counting())

@@ -225,7 +225,7 @@ def test_without_pennylane_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch
             lambda: expectations(x, angles, circuit, "lightning.qubit"),
             lambda: drawing(circuit),
         ):
-            with pytest.raises(InputError, match="PennyLane is not installed.*pip install pennylane"):
+            with pytest.raises(InputError, match=r"PennyLane is not installed.*pip install pennylane"):
                 call()
 
 

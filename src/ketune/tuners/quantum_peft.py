@@ -58,8 +58,8 @@ class QuantumPEFTConfig(AdapterConfig):
                 )
         if self.parameterization == "random" and self.rank == width:
             raise InputError(
-                f"quantum_peft.rank: {self.rank} with a map of width {width}; 'random' turns columns towards directions "
-                "outside of them, so allowed is less than the width."
+                f"quantum_peft.rank: {self.rank} with a map of width {width}; 'random' turns columns towards "
+                "directions outside of them, so allowed is less than the width."
             )
         if self.parameterization == "taylor":
             return TaylorColumns(width, self.rank, intrinsic, self.train_columns)
