@@ -136,6 +136,7 @@ def read(folder: Path) -> tuple[Results, Background]:
         plan=files.read_json(plan, Plan) if plan.exists() else None,
         planted=tuple(planted),
         digests=about.digests,
+        left_out=about.left_out,
         revision=about.revision,
     )
     return Results(settings, runs, tunings, about.preparation, about.references), beside

@@ -17,17 +17,19 @@ class Background:
         plan: None where none was made.
         planted: the planted studies that were recorded.
         digests: path → MD5 of what the runs left behind, as DVC computes it.
+        left_out: methods that the study lists and whose runs are not complete.
         revision: commit of the code that ran; None where the page belongs to the commit that it lies in.
     """
 
     plan: Plan | None
     planted: tuple[PlantedStudy, ...]
     digests: Mapping[str, str]
+    left_out: tuple[str, ...]
     revision: str | None
 
 
 def read(results: Results) -> Background:
     """What lies in the workspace."""
     return Background(
-        plan=plan.read(), planted=tuple(calibration.read()), digests=ledger.digests(results), revision=None
+        plan=plan.read(), planted=tuple(calibration.read()), digests=ledger.digests(results), left_out=(), revision=None
     )

@@ -99,7 +99,7 @@ def compute(results: Results, beside: Background, looks: dict[str, Look], interv
     by_bucket = [buckets.losses(results), buckets.differences(results)]
     ledgers = [ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)]
     return Contents(
-        opening=opening.opening(results),
+        opening=opening.opening(results, beside.left_out),
         statements=opening.statements(results, judgement),
         gates=gates.table(gates.gates(gates.Evidence(results, judgement, beside.plan, beside.planted))),
         verdict=verdicts.verdict(results, judgement),

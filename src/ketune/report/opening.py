@@ -1,5 +1,6 @@
 """The first lines: what was compared on what, and what a simulated circuit can and cannot show."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ketune import methods
@@ -17,11 +18,11 @@ class Opening:
     sentences: tuple[str, ...]
 
 
-def opening(results: Results) -> Opening:
+def opening(results: Results, left_out: Sequence[str] = ()) -> Opening:
     """What was compared, on which backbone, data, steps and seeds; and that the circuits are simulated exactly."""
     quantum = results.in_family("quantum")
     title = "Do quantum circuits help to fine-tune a language model?" if quantum else "Fine-tuning with few parameters"
-    return Opening(title, (compared(results), *circuits(results), *seeds(results)))
+    return Opening(title, (compared(results), *unfinished(results, left_out), *circuits(results), *seeds(results)))
 
 
 def compared(results: Results) -> str:
@@ -37,6 +38,15 @@ def compared(results: Results) -> str:
         f"{paper.data_name(settings)} ({sizes['train']:,} training records): {settings.train.steps:,} optimiser steps, "
         f"{count} seed{'s' if count > 1 else ''} ({', '.join(map(str, settings.seeds))}), "
         f"{len(first.endings)} answers and {len(results.references)} held-out references a run."
+    )
+
+
+def unfinished(results: Results, left_out: Sequence[str]) -> tuple[str, ...]:
+    """What a study under way does not show yet."""
+    if not left_out:
+        return ()
+    return (
+        f"The study is under way; runs are still missing of {results.named(left_out)}, which this page leaves out.",
     )
 
 
