@@ -84,7 +84,8 @@ def run_one(name: str) -> PlantedStudy:
     study = chosen(name, settings["studies"])
     outcome, folder = layout.planted(name).absolute(), FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
-    teacher = methods.load(study.teacher, project[study.teacher] | study.settings)
+    section = {key: value for key, value in project[study.teacher].items() if key != "learning_rates"}
+    teacher = methods.load(study.teacher, methods.defaults(study.teacher) | section | study.settings)  # never trained
     planted.write(folder, checks.build(planted.Planted, settings["sizes"], "sizes"), teacher, study.spreads)
     for path in ("dvc.yaml", "src", "stages"):  # a run is keyed by the code that dvc.yaml names
         (folder / path).symlink_to(Path(path).absolute())

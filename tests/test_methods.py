@@ -21,9 +21,10 @@ every_method = pytest.mark.parametrize("name", NAMES)
 
 
 def load(name: str, **changes: Any) -> methods.ConfiguredMethod:
-    """The method with the project's own values; without a tokenizer, a prefix starts at random."""
+    """The method with the project's own values, at some rates; without a tokenizer, a prefix starts at random."""
     section = PARAMS[name] | ({"initialisation": "random"} if "initialisation" in PARAMS[name] else {})
-    return methods.load(name, section | changes)
+    rates = {key: value for key, value in methods.defaults(name).items() if key == "learning_rates"}
+    return methods.load(name, section | rates | changes)
 
 
 def attach(name: str, architecture: str, seed: int = 0, **changes: Any) -> torch.nn.Module:

@@ -27,7 +27,8 @@ def load(raw: dict[str, Any], tmp_path: Path) -> params.Params:
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
     loaded = params.load(path)
     for name, section in loaded.sections.items():
-        methods.load(name, section)
+        methods.adapter(name, section)
+        methods.rates(name, section)
     return loaded
 
 

@@ -25,7 +25,8 @@ TEACHERS = {"qaa": {"up.weight": 0.5}, "lora_matched": {"up.weight": 0.5}, "base
 
 def write(folder: Path, teacher: str, **changes: int) -> Path:
     sizes = planted.Planted(**(vars(SIZES) | changes))
-    planted.write(folder, sizes, methods.load(teacher, SECTIONS[teacher]), TEACHERS[teacher])
+    section = {key: value for key, value in SECTIONS[teacher].items() if key != "learning_rates"}
+    planted.write(folder, sizes, methods.load(teacher, methods.defaults(teacher) | section), TEACHERS[teacher])
     return folder
 
 
