@@ -1,6 +1,10 @@
 """Values against annotations: a mapping becomes a dataclass, each key known, typed and within its range.
 
 It knows types and bounds. It does not know what a key means; the error names the key as the user wrote it.
+
+Records that a stage wrote are read by pydantic (`ketune.ground.files`), as what is wrong with them is damage. What a
+user wrote is checked here: where pydantic is strict it refuses YAML's lists and mappings for tuples and dataclasses,
+where it is not it takes "1" for 1; and the same annotations check an adapter's configuration that is made in Python.
 """
 
 import math
