@@ -27,7 +27,7 @@ METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune 
 STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S generate.likelihood_records=400 \
 	-S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro test lint audit lock lock-check compare tuned planted publish paper plan study gpu records page pages clean
+.PHONY: help setup check repro test matrix test-integrations docs lint audit lock lock-check compare tuned planted publish paper plan study gpu records page pages clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -56,6 +56,23 @@ repro: check  ## run the pipeline: data, training, generation, scores, report
 
 test: $(VENV)/.ready-test  ## run the tests
 	pytest --numprocesses 2 --dist loadfile
+
+# Ask uv for a CPU wheel with UV_FIND_LINKS or UV_INDEX_URL; PYTHONS="python3.12 …" says which to try.
+matrix:  ## the library's tests under the oldest and the newest allowed versions, on every Python here (needs uv)
+	$(PYTHON) tests/matrix.py $(PYTHONS)
+
+BESIDE := .venv-integrations
+$(BESIDE)/.ready: tests/integrations/requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(BESIDE)
+	$(BESIDE)/bin/pip install --quiet --disable-pip-version-check --editable . --requirement tests/integrations/requirements.txt
+	touch $@
+
+test-integrations: $(BESIDE)/.ready  ## TRL, accelerate, lm-evaluation-harness and other company, into reports/benchmarks
+	cd tests/integrations && HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 ../../$(BESIDE)/bin/python -m pytest -c pytest.ini --confcutdir=.
+
+docs: $(VENV)/.ready  ## the reference of the interface, from the docstrings, into docs/
+	pip install --quiet --disable-pip-version-check --target .cache/pdoc pdoc==16.0.0
+	PYTHONPATH=src:.cache/pdoc python -m pdoc --docformat google --output-directory docs ketune ketune.circuits ketune.tuners
 
 lint: $(VENV)/.ready-test  ## check style and types
 	ruff check src stages tests && ruff format --check src stages tests
@@ -121,4 +138,4 @@ lock:  ## renew both lock files (needs uv; offer it a CPU wheel of torch, or CUD
 		--output-file requirements.lock
 
 clean:  ## remove the environment and scratch files; DVC's cache stays
-	rm -rf $(VENV) .cache
+	rm -rf $(VENV) $(BESIDE) .cache docs

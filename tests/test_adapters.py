@@ -108,6 +108,16 @@ def test_a_page_of_somebodys_own_stays(tmp_path: Path) -> None:
     assert "license: mit" in page and "# Mine" in page and page.count("## Loading this adapter") == 1
 
 
+def test_a_program_that_knows_peft_alone_runs_with_the_adapters_registered(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import sys, peft; print(sys.argv[1:], peft.PeftType('QAA').value)")
+    program = [sys.executable, "-m", "ketune", "program", "--flag", "x"]
+    env = os.environ | {"PYTHONPATH": f"{Path(ketune.__file__).parents[1]}{os.pathsep}{tmp_path}"}
+    done = subprocess.run(program, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "['--flag', 'x'] QAA\n"
+    nothing = subprocess.run(program[:3], env=env, capture_output=True, text=True, check=False)
+    assert nothing.returncode == 1 and "name a module" in nothing.stderr
+
+
 def prefix(model: PeftModel) -> bool:
     """Whether peft treats it as a prompt, which it does not train further from a file."""
     return model.active_peft_config.is_prompt_learning
