@@ -97,7 +97,8 @@ def write(folder: Path, study: Study, **report: object) -> Path:
     files.write_json(folder / layout.SUMMARY, summary)
     files.write_rows(folder / layout.RETENTION, PASSAGES)
     for method in study.methods:
-        rates = params[method].get("learning_rates", {})
+        given = params[method].get("learning_rates", {})
+        rates = {part: 0.01 if rate == methods.TUNED else rate for part, rate in given.items()}
         files.write_json(folder / layout.tuned(method), Tuning(rates=rates, search=None))
         for number, seed in enumerate(study.seeds):
             random = np.random.default_rng([seed, *method.encode()])
