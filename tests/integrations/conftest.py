@@ -20,7 +20,9 @@ Written by `make test-integrations`, on the processor, with small models of rand
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """One row for each test."""
-    if config.option.keyword or any("::" in argument for argument in config.args):
+    reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "nodeid")]
+    files = {Path(report.nodeid.partition("::")[0]).name for report in reports}
+    if config.option.keyword or files != {file.name for file in Path(__file__).parent.glob("test_*.py")}:
         return
     versions = [f"Python {platform.python_version()}", f"ketune {importlib.metadata.version('ketune')}"]
     versions += [f"{name} {importlib.metadata.version(name)}" for name in SHOWN]
