@@ -1,6 +1,7 @@
 """What the README says is what the project does."""
 
 import importlib.metadata
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -93,6 +94,21 @@ def test_the_published_page_shows_the_results_that_git_keeps() -> None:
     digest = exports.digest({path: committed(path) for path in exports.paths(methods_run)})
     page = committed(Path("reports/published/default.html")).decode()
     assert f'<meta name="results" content="{digest}">' in page, "run `make publish` after `dvc repro`"
+
+
+def test_the_losses_and_the_distance_that_it_tells_are_those_of_the_default_run() -> None:
+    said = " ".join(TEXT.split())
+    losses = {
+        name: json.loads(committed(Path(f"reports/metrics/{name}.json")))["loss"]
+        for name in ("full", "lora", "qaa", "quantum_peft", "base")
+    }
+    words = (
+        "held-out losses are {full:.3f} (full), {lora:.3f} (LoRA), {qaa:.3f} (QAA), {quantum_peft:.3f} (Quantum-PEFT)"
+    )
+    assert f"{words} and {{base:.3f}} without tuning".format(**losses) in said
+    page = " ".join(re.sub("<[^>]+>", " ", committed(Path("reports/published/default.html")).decode()).split())
+    distance = re.search(r"QAA's angles by ([0-9.]+) rad in the median", said)
+    assert distance and re.search(rf"QAA angles [0-9.]+ {distance[1]} median", page)
 
 
 def test_every_default_method_ships() -> None:
