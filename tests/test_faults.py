@@ -201,6 +201,7 @@ def test_a_read_only_folder_is_one_sentence_and_results_stay(mounted: Project, c
     ("error", "words"),
     [
         (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0"), "full or forbids"),
+        (RuntimeError("basic_ios::clear: iostream error"), "full or forbids"),
         (Exception("Permission denied (os error 13)"), "Permission denied"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), "out of memory"),
         (MemoryError(), "batch_size"),

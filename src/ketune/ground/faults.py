@@ -25,7 +25,7 @@ def of_machine(error: BaseException) -> str | None:
             return _of_disk(os.strerror(cause.errno), cause.filename)
         if number := re.search(r"\(os error (\d+)\)", str(cause)):
             return _of_disk(os.strerror(int(number[1])), None)
-        if "inline_container" in str(cause):
+        if "inline_container" in str(cause) or "iostream error" in str(cause):
             return _of_disk("The disk is full or forbids writing", None)
     return None
 

@@ -71,8 +71,8 @@ class Results:
         return [self.runs[method, seed] for seed in self.settings.seeds]
 
     def title(self, method: str) -> str:
-        """The name that figures and tables print."""
-        return methods.declared(method).title
+        """The name that figures and tables print; of a method that this project does not declare, its key."""
+        return methods.declared(method).title if method in methods.names() else method
 
     def named(self, methods: Iterable[str]) -> str:
         """Titles for a sentence, joined by commas; a comma within a title becomes a bracket."""
