@@ -215,6 +215,15 @@ def test_a_circuit_that_beats_every_control_contributes(tmp_path: Path, monkeypa
     assert "the circuit contributes" in texts[1] and "not shown" not in texts[1]
 
 
+def test_a_control_that_did_not_learn_carries_no_contribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Study(QAA_ARMS, SIX, effects={"qaa": -0.6, "qaa_product": 1.5})
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    assert judgement.attributions["qaa"].contributes and judgement.verdict("qaa_product", "base").word != "better"
+    said = opening.statements(found, judgement)[1]
+    assert "nothing is said about its circuit" in said.text and "QAA (no CNOT) may not have learnt" in said.text
+    assert said.mark == "open"
+
+
 def test_three_seeds_call_it_better_and_prove_no_contribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Study(QAA_ARMS, [0, 1, 2], effects={"qaa": -0.6})
     found, judgement = judged(tmp_path, made, monkeypatch)
@@ -543,6 +552,19 @@ def searched(found: dict[str, float], settings: Params, **changes: object) -> Tu
     trials = [Trial(rates=found | {name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
     span = {name: Range(rate / 100, rate * 100)}
     return tuning.result("lora", trials, 2.0, span, tuning.described(settings) | changes)
+
+
+def test_a_winner_beside_divergence_fails_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, Study(["base", "lora"], [0]))
+    plain = read(tmp_path, monkeypatch)
+    used = plain.tunings["lora"].rates
+    (name, rate), *_ = used.items()
+    tried = ((rate, 1.8, 0), (2 * rate, None, 0), (rate / 10, 2.1, 0), (rate, 1.9, 1), (rate / 10, 2.1, 1))
+    trials = [Trial(rates=used | {name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
+    found = tuning.result("lora", trials, 2.0, {name: Range(rate / 100, rate * 100)}, tuning.described(plain.settings))
+    assert found.rates == used and not found.search.edges
+    files.write_json(tmp_path / layout.recorded_tuning("lora"), found)
+    assert rates.gate(read(tmp_path, monkeypatch)) == (False, "something speaks against every rate tried: LoRA")
 
 
 def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Run a program that knows peft and not ketune, with ketune's adapters registered: `python -m ketune lm_eval …`."""
+"""Run a program that knows peft and not ketune, with ketune's adapters registered: `python -m ketune MODULE …`."""
 
 import runpy
 import sys
@@ -9,9 +9,7 @@ import ketune  # noqa: F401  (peft then knows ketune's kinds of adapters)
 def main() -> None:
     """Run the module named first with the arguments behind it."""
     if len(sys.argv) < 2:
-        raise SystemExit(
-            "python -m ketune MODULE [ARGUMENT …]: name a module that has a command line, such as lm_eval."
-        )
+        raise SystemExit("python -m ketune MODULE [ARGUMENT …]: name a module that has a command line.")
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

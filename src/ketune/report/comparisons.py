@@ -5,7 +5,7 @@ all of them cannot be had without that part. Every pair has one verdict on each 
 figure looks it up here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -81,6 +81,12 @@ def attribute(results: Results, decisions: Decisions, method: str) -> Attributio
         return None
     against = {other: decisions.between("loss", method, other) for other in required if other in results.methods}
     return statistics.attribution(against, required, results.settings.report.alpha)
+
+
+def unlearnt(results: Results, judgement: Judgement, controls: Iterable[str]) -> list[str]:
+    """Those of the controls that ran and are not better than the untuned model; all of them where that did not run."""
+    ran = [one for one in dict.fromkeys(controls) if one in results.methods and one != "base"]
+    return [one for one in ran if "base" not in results.methods or judgement.verdict(one, "base").word != "better"]
 
 
 def shown(results: Results, judgement: Judgement) -> list[Contrast]:

@@ -11,7 +11,7 @@ from ketune.ground import layout
 from ketune.report import calibration, cells, cuts, moved, plan, rates
 from ketune.report.calibration import PlantedStudy
 from ketune.report.cells import Cell, Table, number
-from ketune.report.comparisons import Judgement, shown
+from ketune.report.comparisons import Judgement, shown, unlearnt
 from ketune.report.plan import Plan
 from ketune.report.results import Results
 
@@ -72,8 +72,7 @@ def _healthy(found: Evidence) -> Look:
     controls = {one.other for one in found.judgement.controls} - {"base"}
     if not controls or "base" not in found.results.methods:
         return None, "needs the untuned model and a control among the methods"
-    words = {control: found.judgement.verdict(control, "base").word for control in sorted(controls)}
-    if weak := [control for control, word in words.items() if word != "better"]:
+    if weak := unlearnt(found.results, found.judgement, sorted(controls)):
         return False, f"not better than the untuned model: {found.results.named(weak)}"
     return True, f"each of {len(controls)} controls is better than the untuned model"
 

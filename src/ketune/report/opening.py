@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ketune import methods
 from ketune.report import paper, verdicts
-from ketune.report.comparisons import Judgement
+from ketune.report.comparisons import Judgement, unlearnt
 from ketune.report.results import Results
 from ketune.statistics import Attribution, Verdict
 
@@ -110,7 +110,8 @@ def statements(results: Results, judgement: Judgement) -> list[Statement]:
             text = f"{results.title(method)}: nothing is said about its circuit, as parts of {named} stood still."
             found.append(Statement(text, "open"))
         else:
-            found.append(contribution(results, method, attribution))
+            weak = unlearnt(results, judgement, methods.controls(method))
+            found.append(contribution(results, method, attribution, weak))
     return found
 
 
@@ -127,11 +128,21 @@ def standing(results: Results, method: str, reference: str, verdict: Verdict) ->
     return Statement(f"{text} ({note})." if note else f"{text}.", mark)
 
 
-def contribution(results: Results, method: str, attribution: Attribution | None) -> Statement:
-    """Whether the circuit contributes, by the rule that it must be better than every control, each time confirmed."""
+def contribution(results: Results, method: str, attribution: Attribution | None, weak: Sequence[str] = ()) -> Statement:
+    """Whether the circuit contributes, by the rule that it must be better than every control, each time confirmed.
+
+    Args:
+        weak: controls that are not shown to have learnt: to be better than they are says little.
+    """
     title = results.title(method)
     if attribution is None:
         return Statement(f"{title}: no control takes its circuit away, so nothing is said about the circuit.", "open")
+    if attribution.contributes and weak:
+        return Statement(
+            f"{title}: nothing is said about its circuit. It is better than every control, and the seeds confirm it, "
+            f"but {results.named(weak)} may not have learnt: not better than the untuned model.",
+            "open",
+        )
     if attribution.contributes:
         return Statement(
             f"{title}: the circuit contributes. It is better than every control, and the seeds confirm it.", "better"

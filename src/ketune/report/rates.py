@@ -11,6 +11,7 @@ from ketune.records.training import Search
 from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, numeral
 from ketune.report.results import Results
+from ketune.tuning.choice import FREE, objection
 
 
 def searches(results: Results) -> dict[str, Search]:
@@ -29,7 +30,7 @@ def lies(search: Search) -> str:
 
 
 def gate(results: Results) -> tuple[bool, str]:
-    """Whether every arm was tuned, inside its range, and the methods for which that does not hold."""
+    """Whether every arm was tuned, inside its range and beside no failure; the methods for which that is not so."""
     found = searches(results)
     without = [method for method in having_rates(results) if method not in found]
     at_edge = [method for method, search in found.items() if search.edges]
@@ -38,7 +39,15 @@ def gate(results: Results) -> tuple[bool, str]:
         faults.append(f"no recorded search: {results.named(without)}")
     if at_edge:
         faults.append(f"at the edge of a range: {results.named(at_edge)}")
+    if doubted := [method for method, search in found.items() if _doubted(search, results.tunings[method].rates)]:
+        faults.append(f"something speaks against every rate tried: {results.named(doubted)}")
     return not faults, "; ".join(faults) or f"{len(found)} methods"
+
+
+def _doubted(search: Search, rates: Mapping[str, float]) -> bool:
+    """Whether the trials at the winning rates have an objection."""
+    at_rates = (trial for trial in search.trials if trial.rates == rates)
+    return any(objection(trial, search.trials, search.untrained).severity != FREE for trial in at_rates)
 
 
 def elsewhere(results: Results) -> dict[str, list[str]]:
