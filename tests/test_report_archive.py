@@ -6,12 +6,15 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from conftest import Project
 from ketune.ground import files, layout, params
@@ -53,7 +56,7 @@ def test_complete_methods_are_kept_and_others_named(project: Path, workspace: Pa
     searched = files.read_json(project / "reports/studies/tiny/tuned/sora.json", Tuning)
     assert searched == files.read_json(workspace / layout.tuned("sora"), Tuning)
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=workspace, check=True, capture_output=True, text=True)
-    assert beside.revision == head.stdout.strip()
+    assert beside.revisions == dict.fromkeys(ARMS, head.stdout.strip())
 
 
 def test_what_is_read_back_is_what_lay_in_the_workspace(
@@ -110,7 +113,7 @@ def test_the_page_is_the_same_bytes_each_time(project: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert (project / "reports/published/tiny.html").read_bytes() == first
     page = Page(first.decode())
-    assert "which hold no texts" in page.text and archive.read(folder)[1].revision in page.text
+    assert "which hold no texts" in page.text and archive.read(folder)[1].revisions["qaa"] in page.text
     assert "runs are still missing of SoRA, which this page leaves out" in page.text
     legend = page.text.split("Grey: reference")[0].partition("Hadamard transforms.")[2]
     assert "QAA" in legend and "SoRA" not in legend
@@ -193,6 +196,81 @@ def test_paths_of_the_machine_stay_there(workspace: Path, tmp_path: Path, monkey
     assert [file.name for file, text in written.items() if "someone" in text] == []
     found, beside = archive.read(tmp_path / "reports/studies/tiny")
     assert found.settings.data.source == beside.plan.setting.data == "mine.json"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Makes another workspace of the same study, with other methods."""
+
+    def made(methods: list[str], **different: Any) -> Path:
+        folder = tmp_path / "elsewhere"
+        folder.mkdir()
+        monkeypatch.setattr(publishing, "revision", lambda: "f00d")
+        return write(folder, Study(methods, SEEDS, prompts=8, likelihoods=20, **different))
+
+    return made
+
+
+def test_records_of_several_workspaces_are_one_study(project: Path, elsewhere: Callable[..., Path]) -> None:
+    first = archive.read(project / "reports/studies/tiny")
+    publishing.records("tiny", str(elsewhere(["base", "sora", "prefix"])))
+    found, beside = archive.read(project / "reports/studies/tiny")
+    assert list(found.methods) == [*ARMS, "sora", "prefix"] and beside.left_out == ()
+    assert beside.revisions == {**first[1].revisions, **dict.fromkeys(["base", "sora", "prefix"], "f00d")}
+    assert found.tunings.keys() == set(found.methods)
+    for method in ("lora", "qaa", "qaa_frozen"):
+        np.testing.assert_array_equal(found.sums(method, "loss"), first[0].sums(method, "loss"))
+    runs = {f"data/scores/{layout.Run(*key).key}.json" for key in found.runs}
+    assert runs <= beside.digests.keys()
+    publishing.page("tiny")
+    page = Page((project / "reports/published/tiny.html").read_text())
+    assert f"f00d ({found.named(['base', 'sora', 'prefix'])})" in page.text
+
+
+def test_the_same_records_twice_are_the_same_records(project: Path, workspace: Path) -> None:
+    before = {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()}
+    publishing.records("tiny", str(workspace))
+    assert {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()} == before
+
+
+def test_methods_wait_for_their_runs_until_a_workspace_brings_them(
+    project: Path, workspace: Path, elsewhere: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    publishing.records("tiny", str(elsewhere(["base", "prefix"])))
+    assert "Kept from before: lora, qaa, qaa_frozen." in capsys.readouterr().out
+    beside = archive.read(project / "reports/studies/tiny")[1]
+    assert beside.left_out == ("sora",)
+    assert (project / "reports/studies/tiny/tuned/sora.json").exists(), "its search was brought before"
+
+
+def test_a_method_keeps_the_section_with_which_it_ran(project: Path, elsewhere: Callable[..., Path]) -> None:
+    section = archive.read(project / "reports/studies/tiny")[0].settings.sections["lora"]
+    other = elsewhere(["base", "prefix"])
+    content = YAML().load((other / "params.yaml").read_text())
+    content["lora"]["r"] = 64
+    YAML().dump(content, other / "params.yaml")
+    publishing.records("tiny", str(other))
+    assert archive.read(project / "reports/studies/tiny")[0].settings.sections["lora"] == section
+
+
+def test_records_that_do_not_compare_are_refused_and_the_old_ones_stay(
+    project: Path, elsewhere: Callable[..., Path]
+) -> None:
+    before = {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()}
+    other = elsewhere(["base", "prefix"])
+    content = (other / "params.yaml").read_text()
+    (other / "params.yaml").write_text(content.replace("batch_tokens: 8192", "batch_tokens: 4096"))
+    with pytest.raises(InputError, match=r"generate was .*8192.* and is .*4096(.|\n)*Remove that folder to begin anew"):
+        publishing.records("tiny", str(other))
+    assert {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()} == before
+
+
+def test_other_data_are_refused(project: Path, elsewhere: Callable[..., Path]) -> None:
+    other = elsewhere(["base", "prefix"])
+    with (other / layout.PREPARED / "train.jsonl").open("a") as file:
+        file.write("\n")
+    with pytest.raises(InputError, match=r"data/prepared: its digest was"):
+        publishing.records("tiny", str(other))
 
 
 def test_damaged_records_are_named(project: Path) -> None:

@@ -1,8 +1,9 @@
 """The records of a study as git keeps them, a folder of small text files from which its page is made again.
 
 Kept:
-- `study.json`: the commit of the code that ran, the methods that were listed and left out, ids of the rows, what kind
-  of text each reference is, how each metric was computed, counts of the preparation, digests of all that was left out.
+- `study.json`: the commit of the code that ran each method, the methods that were listed and left out, ids of the
+  rows, what kind of text each reference is, how each metric was computed, counts of the preparation, digests of all
+  that was left out.
 - `params.yaml`: the params of the runs that are kept. `plan.json`: the plan, where there was one.
 - `tuned/`: the rates of each method with every trial of their search, those of methods that were left out as well.
 - `planted/`: the planted studies of that time.
@@ -26,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from ruamel.yaml import YAML
 
 from ketune import metrics
 from ketune.ground import files, params
@@ -54,10 +56,11 @@ class About:
 
     Attributes:
         left_out: methods that the study lists and whose runs were not complete.
+        revisions: method → commit of the code that ran.
         signatures: metric → how it was computed.
     """
 
-    revision: str
+    revisions: dict[str, str]
     left_out: tuple[str, ...]
     ids: dict[str, tuple[str, ...]]
     references: tuple[Reference, ...]
@@ -78,7 +81,7 @@ def write(
     runs = {Run(*key).key: run for key, run in found.runs.items()}
     first = next(iter(runs.values())).scores
     about = About(
-        revision=beside.revision or "unknown",
+        revisions=dict(beside.revisions),
         left_out=tuple(left_out),
         ids=first.ids,
         references=found.references,
@@ -137,9 +140,23 @@ def read(folder: Path) -> tuple[Results, Background]:
         planted=tuple(planted),
         digests=about.digests,
         left_out=about.left_out,
-        revision=about.revision,
+        revisions=about.revisions,
     )
     return Results(settings, runs, tunings, about.preparation, about.references), beside
+
+
+def shortened(content: str, settings: Params) -> str:
+    """A params.yaml with the methods of these params alone in its list, their sections, and without samples."""
+    yaml = YAML()
+    yaml.width = 120
+    changed = yaml.load(content)
+    changed["methods"], changed["report"]["show_samples"] = list(settings.methods), False
+    for method in settings.methods:
+        if changed.get(method) != settings.sections[method]:  # an equal one keeps its comments
+            changed.insert(0, method, settings.sections[method])
+    written = io.StringIO()
+    yaml.dump(changed, written)
+    return written.getvalue()
 
 
 def _read_scores(folder: Path, about: About, settings: Params) -> dict[str, RunScores]:

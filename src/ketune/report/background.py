@@ -18,18 +18,18 @@ class Background:
         planted: the planted studies that were recorded.
         digests: path → MD5 of what the runs left behind, as DVC computes it.
         left_out: methods that the study lists and whose runs are not complete.
-        revision: commit of the code that ran; None where the page belongs to the commit that it lies in.
+        revisions: method → commit of the code that ran; empty where the page belongs to the commit that it lies in.
     """
 
     plan: Plan | None
     planted: tuple[PlantedStudy, ...]
     digests: Mapping[str, str]
     left_out: tuple[str, ...]
-    revision: str | None
+    revisions: Mapping[str, str]
 
 
 def read(results: Results) -> Background:
     """What lies in the workspace."""
     return Background(
-        plan=plan.read(), planted=tuple(calibration.read()), digests=ledger.digests(results), left_out=(), revision=None
+        plan=plan.read(), planted=tuple(calibration.read()), digests=ledger.digests(results), left_out=(), revisions={}
     )

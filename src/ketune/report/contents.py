@@ -71,7 +71,7 @@ class Contents:
     ledger: list[Table]
     machines: list[tuple[list[tuple[str, str]], list[str]]]
     digests: Table | None
-    revision: str | None
+    revisions: list[tuple[str, str]]
     caveats: list[str]
 
     @property
@@ -130,6 +130,6 @@ def compute(results: Results, beside: Background, looks: dict[str, Look], interv
         ledger=[table for table in ledgers if table is not None],
         machines=[(ledger.machine_facts(machine), runs) for machine, runs in machines],
         digests=ledger.digest_table(beside.digests),
-        revision=beside.revision,
+        revisions=ledger.revisions(results, beside.revisions),
         caveats=caveats.caveats(results, judgement),
     )

@@ -85,6 +85,12 @@ def machine_facts(machine: Machine) -> list[tuple[str, str]]:
     return facts + sorted(machine.packages.items())
 
 
+def revisions(results: Results, made: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(commit, titles of the methods that it ran), in the order of the methods; `made` is method → commit."""
+    told = {method: made[method] for method in results.methods if method in made}
+    return [(one, results.named(m for m in told if told[m] == one)) for one in dict.fromkeys(told.values())]
+
+
 def digests(results: Results) -> dict[str, str]:
     """Path → MD5 of all that this report was made from, as DVC computes it, so that each is found in `dvc.lock`."""
     runs = [layout.Run(method, seed) for method, seed in results.runs]

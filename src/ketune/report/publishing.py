@@ -1,20 +1,18 @@
 """A study's records into git, and its page from them: `make records STUDY=name FROM=folder`, `make page STUDY=name`.
 
 Records come from a workspace whose runs may still be under way: methods with all of their seeds are taken, the others
-named. A file that holds a text of the data or of an answer is refused, and so are paths of the machine; what lay there
-before stays until all is well. A page is made from records alone, so it is the same wherever it is made.
+named. Methods that other workspaces brought before stay, where their runs compare. A file that holds a text of the data
+or of an answer is refused, and so are paths of the machine; what lay there before stays until all is well. A page is
+made from records alone, so it is the same wherever it is made.
 """
 
 from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
 import contextlib
-import io
 import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-
-from ruamel.yaml import YAML
 
 from ketune import report
 from ketune.ground import files, layout, params
@@ -22,7 +20,7 @@ from ketune.ground.errors import InputError
 from ketune.ground.params import Params
 from ketune.records.examples import Example, Passage
 from ketune.records.predictions import Answer
-from ketune.report import archive, background, exports, results
+from ketune.report import archive, background, exports, joining, results
 
 STUDIES, PAGES = layout.REPORTS / "studies", layout.REPORTS / "published"
 SHORTEST = 24  # letters of a text that are looked for; shorter ones stand in other places by chance
@@ -38,18 +36,22 @@ def records(name: str, workspace: str = ".") -> None:
         if not kept:
             raise InputError(f"{workspace}: no listed method has all of its seeds {listed.seeds} yet; run `dvc repro`.")
         found = results.read(replace(listed, methods=kept))
-        beside = replace(background.read(found), revision=revision())
-        settings, hidden = shortened(kept), set(texts(found.settings))
+        beside = replace(background.read(found), revisions=dict.fromkeys(kept, revision()))
+        written = Path("params.yaml").read_text(encoding="utf-8")
+        settings, hidden = archive.shortened(written, found.settings), set(texts(found.settings))
         absent = [method for method in listed.methods if method not in kept]
         left_out = {m: results.tuning(m) if layout.tuned(m).exists() else None for m in absent}
     with files.replacing(target) as folder:
         archive.write(folder, found, beside, left_out, settings)
         hide_paths(folder, found.settings)
         refuse_texts(folder, hidden, found)
+        before = joining.join(target, folder) if target.exists() else ()
     size = sum(file.stat().st_size for file in target.rglob("*"))
     print(f"{len(found.runs)} runs of {len(kept)} methods in {STUDIES / name}, {size / 2**20:.2f} MiB.")
-    if left_out:
-        print(f"Left out, as runs of theirs are missing: {', '.join(left_out)}.")
+    if before:
+        print(f"Kept from before: {', '.join(before)}.")
+    if missing := [method for method in left_out if method not in before]:
+        print(f"Left out, as runs of theirs are missing: {', '.join(missing)}.")
 
 
 def page(name: str) -> None:
@@ -91,17 +93,6 @@ def _git(*arguments: str) -> str:
     if done.returncode:
         raise InputError(f"{Path.cwd()}: git tells no commit of the code that ran ({done.stderr.strip()}).")
     return done.stdout.strip()
-
-
-def shortened(methods: tuple[str, ...]) -> str:
-    """The content of params.yaml with these methods alone in its list, and without samples."""
-    yaml = YAML()
-    yaml.width = 120
-    content = yaml.load(Path("params.yaml").read_text(encoding="utf-8"))
-    content["methods"], content["report"]["show_samples"] = list(methods), False
-    written = io.StringIO()
-    yaml.dump(content, written)
-    return written.getvalue()
 
 
 def texts(settings: Params) -> Iterator[str]:

@@ -1,0 +1,101 @@
+"""Records of one study from several workspaces: what was brought before stays beside what comes, where runs compare.
+
+So a study may be spread over machines that do not see each other, or gain a method later. Of a method that both have,
+the runs that come are taken. Each method keeps the commit of the code that ran it.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ketune.ground import files, layout
+from ketune.ground.errors import InputError
+from ketune.ground.params import BLOCKS
+from ketune.records.training import Tuning
+from ketune.report import archive, results
+from ketune.report.background import Background
+from ketune.report.results import Results
+
+FREE = ("report",)  # blocks of the params by which runs do not differ
+
+
+def join(earlier: Path, folder: Path) -> tuple[str, ...]:
+    """Add to the records in `folder` the methods of `earlier` that they lack; their names are returned.
+
+    Raises:
+        InputError: the earlier records cannot be read, or their runs do not compare with those that come.
+    """
+    found, beside = archive.read(folder)
+    try:
+        kept, before = archive.read(earlier)
+        stay = tuple(method for method in kept.methods if method not in found.methods)
+        if stay:
+            _check(kept, found)
+            _check_data(before, beside)
+    except InputError as error:
+        raise InputError(
+            f"{earlier}: the records that lie there do not fit those that come ({error}) Remove that folder to begin "
+            "anew, or give STUDY another name."
+        ) from None
+    if stay or set(before.left_out) - {*found.methods, *beside.left_out}:
+        _write(folder, _united(kept, found, stay), _around(before, beside, stay), (earlier, folder))
+    return stay
+
+
+def _check(kept: Results, found: Results) -> None:
+    """Refuse runs with other params, on other data or steps, or scored in another way."""
+    for block in (*BLOCKS, "seeds"):
+        one, other = getattr(kept.settings, block), getattr(found.settings, block)
+        if block not in FREE and one != other:
+            raise InputError(f"params.yaml: {block} was {one} and is {other}.")
+    results.check({**kept.runs, **found.runs})
+
+
+def _check_data(before: Background, beside: Background) -> None:
+    one, other = (around.digests.get(str(layout.PREPARED)) for around in (before, beside))
+    if one != other:
+        raise InputError(f"{layout.PREPARED}: its digest was {one} and is {other}.")
+
+
+def _united(kept: Results, found: Results, stay: tuple[str, ...]) -> Results:
+    """All runs, methods in the order in which they came."""
+    new = tuple(method for method in found.methods if method not in kept.methods)
+    methods = (*(method for method in kept.methods if method in stay or method in found.methods), *new)
+    sections = {**kept.settings.sections, **found.settings.sections}
+    settings = replace(found.settings, methods=methods, sections={method: sections[method] for method in methods})
+    runs, tunings = {**kept.runs, **found.runs}, {**kept.tunings, **found.tunings}
+    return replace(
+        found,
+        settings=settings,
+        runs={key: runs[key] for key in settings.runs},
+        tunings={method: tunings[method] for method in methods},
+    )
+
+
+def _around(before: Background, beside: Background, stay: tuple[str, ...]) -> Background:
+    """What stands beside all runs; plan and planted studies are the later ones."""
+    absent = dict.fromkeys((*before.left_out, *beside.left_out))
+    ran = {*stay, *beside.revisions}
+    digests = {path: md5 for path, md5 in before.digests.items() if _method(path) in stay}
+    return replace(
+        beside,
+        plan=beside.plan or before.plan,
+        digests={**digests, **beside.digests},
+        left_out=tuple(method for method in absent if method not in ran),
+        revisions={**{method: before.revisions[method] for method in stay}, **beside.revisions},
+    )
+
+
+def _method(path: str) -> str:
+    """The method whose run left a path behind: `data/scores/qaa_frozen-3.json`."""
+    return Path(path).stem.rpartition("-")[0]
+
+
+def _write(folder: Path, united: Results, beside: Background, sources: tuple[Path, Path]) -> None:
+    """The records of all runs in place of those in `folder`; searches of methods without runs from where they lie."""
+    searched: dict[str, Tuning | None] = dict.fromkeys(beside.left_out)
+    for method in beside.left_out:
+        for path in (source / f"tuned/{method}.json" for source in sources):
+            if path.exists():
+                searched[method] = files.read_json(path, Tuning)
+    settings = (folder / "params.yaml").read_text(encoding="utf-8")
+    archive.write(folder, united, beside, searched, archive.shortened(settings, united.settings))
