@@ -27,7 +27,7 @@ METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune 
 STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S generate.likelihood_records=400 \
 	-S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro test matrix test-integrations docs lint audit lock lock-check compare tuned planted publish paper plan study gpu records page pages clean
+.PHONY: help setup check repro test matrix test-integrations docs lint audit lock lock-check compare tuned requeue planted publish paper plan study gpu records page pages clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -88,6 +88,9 @@ tuned: $(VENV)/.ready  ## find every learning rate again, for params.yaml's own 
 	dvc exp run -S tune.all=true tune
 	cp data/tuned/*.json reports/tuned/
 	@echo "Write the rates above into params.yaml, with tune.all: false."
+
+requeue: $(VENV)/.ready  ## queue the tasks again that DVC calls running though their worker was killed
+	python -m ketune.requeue
 
 planted: $(VENV)/.ready  ## the whole pipeline on records that known teachers made; fails where a verdict is wrong
 	PYTHONPATH=src python stages/planted.py

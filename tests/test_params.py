@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from dvc.utils.serialize import load_yaml, modify_yaml
 
@@ -179,3 +180,31 @@ def test_values_that_exclude_each_other_are_named(tmp_path: Path) -> None:
             load(changed(section, key, value), tmp_path)
     with pytest.raises(InputError, match=r"data\.revision: missing"):
         load(changed("data", "hub", "tatsu-lab/alpaca"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "processor", "said"),
+    [
+        ("bf16", "cpu", {"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, True),
+        ("bf16", "cpu", {"avx512_f": True, "avx512_bf16": True, "amx_bf16": False}, False),
+        ("fp32", "cpu", {"avx512_bf16": False}, False),
+        ("bf16", "meta", {"avx512_bf16": False}, None),
+    ],
+)
+def test_a_processor_without_bf16_is_told_before_hours_are_spent(
+    precision: str,
+    device: str,
+    processor: dict[str, bool],
+    said: bool | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raw = changed("train", "precision", precision)
+    raw["train"]["device"] = device
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: processor)
+    if said is None:
+        with pytest.raises(InputError, match="device"):
+            check.slow_precision(load(raw, tmp_path))
+        return
+    told = check.slow_precision(load(raw, tmp_path))
+    assert (told is not None and "dvc exp run -S train.precision=fp32" in told) if said else told is None

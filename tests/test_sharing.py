@@ -4,9 +4,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
@@ -98,6 +102,57 @@ def test_a_sweep_in_the_queue_beside_a_repro_lands_in_the_table(done: Project) -
     assert found == {2, 3}
     done.restore()
     assert done.stages_run("dvc", "repro") == set() and done.params() == before
+
+
+def test_a_task_whose_worker_was_killed_is_queued_again_and_lands(done: Project) -> None:
+    before = done.params()
+    again = (sys.executable, "-m", "ketune.requeue")
+    assert "No task" in done.run(*again)
+    done.run("dvc", "exp", "run", "--queue", "--name", "lost", "-S", "qaa.layers=5", "-S", "seeds=[3]")
+    start_worker(done)
+    assert until(lambda: processes(done, "exec-run")), done.run("dvc", "queue", "status")
+    assert "a worker is active" in done.run(*again, fails=True)
+    for process in processes(done, "queue-worker") + processes(done, "exec-run"):
+        process.kill()
+    assert until(lambda: " 0 active" in done.run("dvc", "queue", "status"))
+    assert "Running" in done.run("dvc", "queue", "status"), "DVC does better now; is `make requeue` still needed?"
+    told = done.run(*again)
+    assert "--name lost --set-param=qaa.layers=5 --set-param=seeds=[3]" in told
+    assert "Queued" in done.run("dvc", "queue", "status") and done.params() == before
+    start_worker(done)
+    assert until(lambda: processes(done, "exec-run"))
+    done.run("dvc", "queue", "logs", "--follow", "lost")
+    assert until(lambda: "Success" in done.run("dvc", "queue", "status"))
+    done.run("dvc", "exp", "apply", "lost")
+    assert done.params()["qaa"]["layers"] == 5 and done.params()["seeds"] == [3]
+    assert (done.folder / "data/scores/qaa-3.json").exists()
+    done.restore()
+
+
+def start_worker(project: Project) -> None:
+    """Start one worker and leave it; a pipe would be waited for until the worker ends."""
+    subprocess.run(["dvc", "queue", "start"], cwd=project.folder, env=environment(), stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, check=True)  # fmt: skip
+
+
+def processes(project: Project, word: str) -> list[psutil.Process]:
+    """DVC's processes that work in a project and have a word in their command."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        told = process.info
+        if word in (told["cmdline"] or ()) and (told["cwd"] or "").startswith(str(project.folder)):
+            found.append(process)
+    return found
+
+
+def until(holds: Callable[[], object], seconds: float = 120) -> bool:
+    """Whether something comes to hold within some seconds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.3)
+    return True
 
 
 def task(project: Project, number: int) -> str:

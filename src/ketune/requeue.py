@@ -1,0 +1,72 @@
+"""Tasks of DVC's queue whose worker was killed, queued again: `make requeue`.
+
+DVC goes on calling such a task "Running" and starts it never again. A task's own commit holds its params; what differs
+there from the commit it was based on is queued again under its old name. The words are DVC's own: kill, remove, run.
+"""
+
+from ketune.ground import process  # isort: skip  (an error is one sentence)
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from ketune.ground.errors import InputError
+
+TASK = re.compile(r"^(?P<commit>[0-9a-f]{7,}) +(?P<name>\S+) .* Running *$", re.MULTILINE)
+MISSING = object()
+
+
+def requeue() -> None:
+    """Queue every task again that DVC calls running while no worker lives."""
+    status = said("dvc", "queue", "status")
+    tasks = list(TASK.finditer(status))
+    if not tasks:
+        print("No task of the queue is running or lost.")
+        return
+    if not re.search(r"\b0 active\b", status):
+        raise InputError(
+            "dvc queue: a worker is active, and its tasks cannot be told from lost ones; wait until `dvc queue status` "
+            "says '0 active', or stop the workers with `dvc queue stop`."
+        )
+    for task in tasks:
+        commit, name = task["commit"], task["name"]
+        settings = [f"--set-param={one}" for one in changes(params(f"{commit}^1"), params(commit))]
+        for command in (["queue", "kill", name], ["queue", "remove", name], ["exp", "run", "--queue", "--name", name]):
+            told = ["dvc", *command, *(settings if "--queue" in command else [])]
+            print(" ".join(told))
+            said(*told)
+    print("Start workers with `dvc queue start`.")
+
+
+def params(commit: str) -> dict[str, Any]:
+    """params.yaml as it stands in a commit."""
+    return YAML(typ="safe").load(said("git", "show", f"{commit}:./params.yaml"))
+
+
+def changes(before: Any, after: Any, key: str = "") -> Iterator[str]:
+    """`section.key=value` for each value that differs."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in after:
+            yield from changes(before.get(name, MISSING), after[name], f"{key}.{name}" if key else str(name))
+    elif before != after:
+        yield f"{key}={json.dumps(after)}"
+
+
+def said(*command: str) -> str:
+    """The output of a command.
+
+    Raises:
+        InputError: it failed.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    process.run(requeue)
