@@ -27,7 +27,7 @@ METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune 
 STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S generate.likelihood_records=400 \
 	-S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro test matrix test-integrations docs lint audit lock lock-check compare tuned requeue planted publish paper plan study gpu records page pages clean
+.PHONY: help setup check repro parallel test matrix test-integrations docs lint audit lock lock-check compare tuned requeue planted publish paper plan study gpu records page pages clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -53,6 +53,10 @@ check: $(VENV)/.ready  ## are the values in params.yaml allowed? runs nothing
 repro: check  ## run the pipeline: data, training, generation, scores, report
 	dvc repro
 	@echo "The report: $(CURDIR)/reports/index.html"
+
+WORKERS ?= 2
+parallel: $(VENV)/.ready  ## as repro, with WORKERS stages at a time on this machine, a thread for each
+	$(MAKE) --no-print-directory --file stages/cluster/local.mk --jobs $(WORKERS)
 
 test: $(VENV)/.ready-test  ## run the tests
 	pytest --numprocesses 2 --dist loadfile

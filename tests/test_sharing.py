@@ -82,6 +82,29 @@ def test_two_workers_at_once_and_the_project_restores_both(done: Project, tmp_pa
     assert project.stages_run("dvc", "repro", *pull) <= {"report"}
 
 
+def test_stages_side_by_side_are_what_one_repro_makes(done: Project, tmp_path: Path) -> None:
+    one, both = done.clone(tmp_path / "one"), done.clone(tmp_path / "both")
+    for project in (one, both):
+        project.write_params(project.params() | {"seeds": [5]})
+    told = both.run("make", "--file", "stages/cluster/local.mk", "--jobs", "2")
+    assert told.count("Running stage 'train@") == 2 and told.count("Running stage 'report'") == 1
+    one.run("dvc", "repro")
+    for kind in ("adapters", "predictions", "scores"):
+        ours, theirs = (stages(project, f"data/{kind}") for project in (both, one))
+        assert ours == theirs and any("qaa-5" in path for path in ours)
+    assert both.stages_run("dvc", "repro") == set()
+    both.write_params(both.params() | {"methods": ["base", "$(touch planted)"]})
+    assert "is no method's name" in both.run("make", "--file", "stages/cluster/local.mk", fails=True)
+    assert not list(tmp_path.rglob("planted"))
+
+
+def stages(project: Project, prefix: str) -> dict[str, str]:
+    """Output → MD5, of the stages in dvc.lock whose outputs stand below a path."""
+    lock = yaml.safe_load((project.folder / "dvc.lock").read_text())["stages"]
+    outs = [out for stage in lock.values() for out in stage.get("outs", [])]
+    return {out["path"]: out["md5"] for out in outs if out["path"].startswith(prefix)}
+
+
 def test_a_sweep_in_the_queue_beside_a_repro_lands_in_the_table(done: Project) -> None:
     """Queued experiments run in temporary workspaces, which must find the environment, the model and the data."""
     before = done.params()
