@@ -93,9 +93,9 @@ def test_stages_side_by_side_are_what_one_repro_makes(done: Project, tmp_path: P
         ours, theirs = (stages(project, f"data/{kind}") for project in (both, one))
         assert ours == theirs and any("qaa-5" in path for path in ours)
     assert both.stages_run("dvc", "repro") == set()
-    both.write_params(both.params() | {"methods": ["base", "$(touch planted)"]})
+    both.write_params(both.params() | {"methods": ["base", "$(touch injected)"]})
     assert "is no method's name" in both.run("make", "--file", "stages/cluster/local.mk", fails=True)
-    assert not list(tmp_path.rglob("planted"))
+    assert not list(tmp_path.rglob("injected"))
 
 
 def stages(project: Project, prefix: str) -> dict[str, str]:
