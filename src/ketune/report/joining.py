@@ -37,7 +37,7 @@ def join(earlier: Path, folder: Path) -> tuple[str, ...]:
             "anew, or give STUDY another name."
         ) from None
     if stay or set(before.left_out) - {*found.methods, *beside.left_out}:
-        _write(folder, _united(kept, found, stay), _around(before, beside, stay), (earlier, folder))
+        _write(folder, _united(kept, found), _around(before, beside, stay), (earlier, folder))
     return stay
 
 
@@ -56,10 +56,9 @@ def _check_data(before: Background, beside: Background) -> None:
         raise InputError(f"{layout.PREPARED}: its digest was {one} and is {other}.")
 
 
-def _united(kept: Results, found: Results, stay: tuple[str, ...]) -> Results:
+def _united(kept: Results, found: Results) -> Results:
     """All runs, methods in the order in which they came."""
-    new = tuple(method for method in found.methods if method not in kept.methods)
-    methods = (*(method for method in kept.methods if method in stay or method in found.methods), *new)
+    methods = tuple(dict.fromkeys((*kept.methods, *found.methods)))
     sections = {**kept.settings.sections, **found.settings.sections}
     settings = replace(found.settings, methods=methods, sections={method: sections[method] for method in methods})
     runs, tunings = {**kept.runs, **found.runs}, {**kept.tunings, **found.tunings}
