@@ -17,6 +17,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 TESTS = ["test_tuners.py", "test_methods_sora.py", "test_methods_quantum_peft.py", "test_methods_qtha.py"]
@@ -24,9 +25,9 @@ SHOWN = ("torch", "transformers", "peft", "numpy", "pydantic")
 OFFERED = ("python3.11", "python3.12", "python3.13", "python3.14")
 
 
-def run(*command: str | Path, **more: object) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
     """A command's status and output."""
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, **more)
 
 
 def oldest() -> list[str]:

@@ -1,5 +1,7 @@
 """What QAA is, mathematically, and what its controls share with it."""
 
+from typing import Any
+
 import pytest
 import torch
 from peft import get_peft_model
@@ -14,9 +16,9 @@ from ketune.tuners.qaa import CircuitFeatures, QAAConfig
 from ketune.tuners.residual import ResidualAdapter
 
 
-def features(width: int, **values: object) -> CircuitFeatures:
+def features(width: int, **values: Any) -> CircuitFeatures:
     torch.manual_seed(0)
-    found = QAAConfig(**values).feature_map(width)  # type: ignore[arg-type]
+    found = QAAConfig(**values).feature_map(width)
     assert isinstance(found, CircuitFeatures)
     return found
 

@@ -1,6 +1,7 @@
 """What Quantum-PEFT is: orthonormal columns at every width, spanned by few parameters."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -19,11 +20,11 @@ def orthonormal(columns: torch.Tensor, tolerance: float) -> bool:
 @pytest.mark.parametrize("parameterization", ["pauli", "taylor", "random"])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_columns_are_orthonormal_at_every_width_and_size_of_step(
-    width: int, parameterization: str, layers: int
+    width: int, parameterization: Any, layers: int
 ) -> None:
     """At steps of such a size a series cut after 18 terms would leave the orthogonal group."""
     torch.manual_seed(0)
-    columns = QuantumPEFTConfig(parameterization=parameterization, layers=layers).columns(width)  # type: ignore[arg-type]
+    columns = QuantumPEFTConfig(parameterization=parameterization, layers=layers).columns(width)
     for size in (0.0, 0.4, 1.0, 30.0):
         with torch.no_grad():
             columns.angles.add_(size * columns.angles.sign().where(columns.angles != 0, torch.tensor(1.0)))
@@ -69,8 +70,8 @@ def test_random_columns_turn_a_frame_along_directions_outside_of_it() -> None:
 
 
 @pytest.mark.parametrize("parameterization", ["pauli", "taylor", "random"])
-def test_frozen_columns_are_saved_and_not_trained(parameterization: str) -> None:
-    config = QuantumPEFTConfig(parameterization=parameterization, train_columns=False)  # type: ignore[arg-type]
+def test_frozen_columns_are_saved_and_not_trained(parameterization: Any) -> None:
+    config = QuantumPEFTConfig(parameterization=parameterization, train_columns=False)
     factors = config.adapter(20, 12)
     assert [name for name, _ in factors.named_parameters()] == ["diagonal"] and config.parameters(20, 12) == 4
     assert {"left.angles", "right.angles", "diagonal"} <= set(factors.state_dict())

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,9 +22,9 @@ from ketune.tuners.proximal import soft_threshold
 from ketune.tuners.sora import SoRAConfig
 
 
-def sora(**values: object) -> PeftModel:
+def sora(**values: Any) -> PeftModel:
     torch.manual_seed(1)
-    config = SoRAConfig(task_type="CAUSAL_LM", init_weights=False, **values)  # type: ignore[arg-type]
+    config = SoRAConfig(task_type="CAUSAL_LM", init_weights=False, **values)
     return get_peft_model(architectures.model("gpt_neo"), config)
 
 

@@ -82,8 +82,8 @@ def _several_active() -> list[tuple[str, str, type, dict[str, Any], dict[str, An
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Replace the lists before the files are collected."""
-    stub = types.ModuleType("diffusers")  # imported at the top of peft's files for tests of image models alone
-    stub.StableDiffusionPipeline = type("StableDiffusionPipeline", (), {})  # type: ignore[attr-defined]
+    stub: Any = types.ModuleType("diffusers")  # imported at the top of peft's files for tests of image models alone
+    stub.StableDiffusionPipeline = type("StableDiffusionPipeline", (), {})
     sys.modules.setdefault("diffusers", stub)
     common, custom, config, decoder = (
         importlib.import_module(f"tests.{name}")
@@ -106,9 +106,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     _expect_no_folder(common.PeftCommonTester)
 
 
-def _expect_no_folder(tester: type) -> None:
+def _expect_no_folder(tester: Any) -> None:
     """peft's page on an adapter names the folder of a local base model, ketune's names none: all else must hold."""
-    original = tester.check_modelcard  # type: ignore[attr-defined]
+    original = tester.check_modelcard
 
     def check(self: Any, folder: str, model: Any) -> None:
         page, base = Path(folder, "README.md"), getattr(getattr(model, "config", None), "_name_or_path", None)
@@ -118,7 +118,7 @@ def _expect_no_folder(tester: type) -> None:
             page.write_text(text.replace("---\n", f"---\nbase_model: {base}\n", 1), encoding="utf-8")
         original(self, folder, model)
 
-    tester.check_modelcard = check  # type: ignore[attr-defined]
+    tester.check_modelcard = check
 
 
 def _replace_tuple(case: type, old: tuple[Any, ...], new: tuple[Any, ...]) -> None:
@@ -129,7 +129,7 @@ def _replace_tuple(case: type, old: tuple[Any, ...], new: tuple[Any, ...]) -> No
                 test.pytestmark[index] = pytest.mark.parametrize(mark.args[0], new).mark
 
 
-def _skip_merging_where_refused(module: types.ModuleType) -> None:
+def _skip_merging_where_refused(module: Any) -> None:
     original = getattr(module, "_skip_if_merging_not_supported", None)
     if original is None:
         return
@@ -139,7 +139,7 @@ def _skip_merging_where_refused(module: types.ModuleType) -> None:
             pytest.skip(f"{config_cls.__name__}: not a linear map, so merging is refused with an error of its own.")
         original(model_id, config_cls, config_kwargs)
 
-    module._skip_if_merging_not_supported = skip  # type: ignore[attr-defined]
+    module._skip_if_merging_not_supported = skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
