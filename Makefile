@@ -55,8 +55,9 @@ repro: check  ## run the pipeline: data, training, generation, scores, report
 	@echo "The report: $(CURDIR)/reports/index.html"
 
 WORKERS ?= 2
+export WORKERS
 parallel: $(VENV)/.ready  ## as repro, with WORKERS stages at a time on this machine, a thread for each
-	$(MAKE) --no-print-directory --file stages/cluster/local.mk --jobs $(WORKERS)
+	$(MAKE) --no-print-directory --file stages/cluster/local.mk --jobs "$$WORKERS"
 
 test: $(VENV)/.ready-test  ## run the tests
 	pytest --numprocesses 2 --dist loadfile

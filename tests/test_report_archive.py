@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -202,11 +201,11 @@ def test_paths_of_the_machine_stay_there(workspace: Path, tmp_path: Path, monkey
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Makes another workspace of the same study, with other methods."""
 
-    def made(methods: list[str], **different: Any) -> Path:
+    def made(methods: list[str]) -> Path:
         folder = tmp_path / "elsewhere"
         folder.mkdir()
         monkeypatch.setattr(publishing, "revision", lambda: "f00d")
-        return write(folder, Study(methods, SEEDS, prompts=8, likelihoods=20, **different))
+        return write(folder, Study(methods, SEEDS, prompts=8, likelihoods=20))
 
     return made
 

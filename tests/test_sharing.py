@@ -139,7 +139,14 @@ def test_a_task_whose_worker_was_killed_is_queued_again_and_lands(done: Project)
         process.kill()
     assert until(lambda: " 0 active" in done.run("dvc", "queue", "status"))
     assert "Running" in done.run("dvc", "queue", "status"), "DVC does better now; is `make requeue` still needed?"
+    code = done.folder / "stages/score.py"
+    same = code.read_text()
+    code.write_text(f"{same}# changed\n")
+    assert "another stages/score.py than the workspace has" in done.run(*again, fails=True)
+    code.write_text(same)
+    done.write_params(before | {"qaa": before["qaa"] | {"layers": 2}})  # not what was queued, and not to be run
     told = done.run(*again)
+    done.write_params(before)
     assert "--name lost --set-param=qaa.layers=5 --set-param=seeds=[3]" in told
     assert "Queued" in done.run("dvc", "queue", "status") and done.params() == before
     start_worker(done)

@@ -30,9 +30,8 @@ def slow_precision(settings: Params) -> str | None:
     if any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name):
         return None
     return (
-        "train.precision: this processor has no bf16 instructions. Results hold, but fp32 trains some three times as "
-        "fast here: dvc exp run -S train.precision=fp32 (a LoRA step of SmolLM2-135M, 4 x 100 tokens on one thread of "
-        "such a Xeon: 12 s in bf16, 3.5 s in fp32)."
+        "train.precision: this processor has no bf16 instructions. Results hold, but training may take several times "
+        "as long as with fp32 (dvc exp run -S train.precision=fp32); python -m tests.benchmarks.precision measures it."
     )
 
 

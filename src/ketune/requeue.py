@@ -1,7 +1,8 @@
 """Tasks of DVC's queue whose worker was killed, queued again: `make requeue`.
 
-DVC goes on calling such a task "Running" and starts it never again. A task's own commit holds its params; what differs
-there from the commit it was based on is queued again under its old name. The words are DVC's own: kill, remove, run.
+DVC goes on calling such a task "Running" and starts it never again. A task's own commit holds its code and its params:
+what its params have beyond the workspace's is queued again under its old name, and another code is refused, because DVC
+would queue the workspace's. The words are DVC's own: kill, remove, run.
 """
 
 from ketune.ground import process  # isort: skip  (an error is one sentence)
@@ -10,6 +11,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -18,6 +20,7 @@ from ketune.ground.errors import InputError
 
 TASK = re.compile(r"^(?P<commit>[0-9a-f]{7,}) +(?P<name>\S+) .* Running *$", re.MULTILINE)
 MISSING = object()
+CODE = ("src", "stages", "dvc.yaml")
 
 
 def requeue() -> None:
@@ -33,8 +36,14 @@ def requeue() -> None:
             "says '0 active', or stop the workers with `dvc queue stop`."
         )
     for task in tasks:
+        if changed := said("git", "diff", "--name-only", task["commit"], "--", *CODE).split():
+            raise InputError(
+                f"{task['name']}: it was queued with another {changed[0]} than the workspace has; nothing was changed. "
+                f"Check out the code it was queued with (commit {task['commit']}), or queue it by hand."
+            )
+    for task in tasks:
         commit, name = task["commit"], task["name"]
-        settings = [f"--set-param={one}" for one in changes(params(f"{commit}^1"), params(commit))]
+        settings = [f"--set-param={one}" for one in changes(params(), params(commit))]
         for command in (["queue", "kill", name], ["queue", "remove", name], ["exp", "run", "--queue", "--name", name]):
             told = ["dvc", *command, *(settings if "--queue" in command else [])]
             print(" ".join(told))
@@ -42,9 +51,10 @@ def requeue() -> None:
     print("Start workers with `dvc queue start`.")
 
 
-def params(commit: str) -> dict[str, Any]:
-    """params.yaml as it stands in a commit."""
-    return YAML(typ="safe").load(said("git", "show", f"{commit}:./params.yaml"))
+def params(commit: str = "") -> dict[str, Any]:
+    """params.yaml as it stands in a commit, or in the workspace."""
+    content = said("git", "show", f"{commit}:./params.yaml") if commit else Path("params.yaml").read_text("utf-8")
+    return YAML(typ="safe").load(content)
 
 
 def changes(before: Any, after: Any, key: str = "") -> Iterator[str]:

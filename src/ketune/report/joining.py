@@ -71,13 +71,14 @@ def _united(kept: Results, found: Results) -> Results:
 
 
 def _around(before: Background, beside: Background, stay: tuple[str, ...]) -> Background:
-    """What stands beside all runs; plan and planted studies are the later ones."""
+    """What stands beside all runs; plan and planted studies are the later ones, where there are any."""
     absent = dict.fromkeys((*before.left_out, *beside.left_out))
     ran = {*stay, *beside.revisions}
     digests = {path: md5 for path, md5 in before.digests.items() if _method(path) in stay}
     return replace(
         beside,
         plan=beside.plan or before.plan,
+        planted=beside.planted or before.planted,
         digests={**digests, **beside.digests},
         left_out=tuple(method for method in absent if method not in ran),
         revisions={**{method: before.revisions[method] for method in stay}, **beside.revisions},
