@@ -349,6 +349,8 @@ def test_a_module_is_imported_right_after_another(tmp_path: Path, monkeypatch: p
     finders = list(sys.meta_path)
     after_import("awaited", "follower")
     assert "follower" not in sys.modules and len(sys.meta_path) == len(finders) + 1
+    assert importlib.util.find_spec("awaited") is not None, "transformers looks whether peft is there, long before it"
+    assert "follower" not in sys.modules
     importlib.import_module("awaited")
     assert "follower" in sys.modules and sys.meta_path == finders
     del sys.modules["follower"]

@@ -31,13 +31,17 @@ class _Waiting(MetaPathFinder):
         """None for every module but the awaited one."""
         if fullname != self.awaited:
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
+        sys.meta_path.remove(self)  # the other finders are asked
+        try:
+            spec = find_spec(fullname)
+        finally:
+            sys.meta_path.insert(0, self)  # who asks may only want to know whether the module is there
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def execute_and_go_on(module: ModuleType) -> None:
                 execute(module)
+                sys.meta_path.remove(self)
                 importlib.import_module(self.then)
 
             spec.loader.exec_module = execute_and_go_on  # type: ignore[method-assign]  # of this one loader object
