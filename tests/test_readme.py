@@ -14,7 +14,7 @@ import architectures
 import ketune
 from conftest import ROOT
 from ketune import counts, methods
-from ketune.report import exports
+from ketune.report import answer, archive, exports, publishing
 from ketune.tuners.sites import SITES
 
 TEXT = (ROOT / "README.md").read_text()
@@ -109,6 +109,14 @@ def test_the_losses_and_the_distance_that_it_tells_are_those_of_the_default_run(
     page = " ".join(re.sub("<[^>]+>", " ", committed(Path("reports/published/default.html")).decode()).split())
     distance = re.search(r"QAA's angles by ([0-9.]+) rad in the median", said)
     assert distance and re.search(rf"QAA angles [0-9.]+ {distance[1]} median", page)
+
+
+def test_the_answer_that_it_gives_is_computed_from_the_records_of_the_study() -> None:
+    said = " ".join(re.sub(r"^> ?", "", TEXT, flags=re.M).split())
+    found, beside = archive.read(ROOT / publishing.STUDIES / "alpaca")
+    for sentence in answer.answer(found).sentences:
+        assert sentence in said, f"make page STUDY=alpaca prints: {sentence}"
+    assert beside.plan is not None
 
 
 def test_every_default_method_ships() -> None:

@@ -20,7 +20,8 @@ from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
 from ketune.records.predictions import Answer
 from ketune.records.training import Tuning
-from ketune.report import archive, background, contents, panels, plan, publishing, results, style
+from ketune.report import answer, archive, background, comparisons, contents, panels, plan, publishing, results, style
+from ketune.report.cells import interval, number
 from report_project import PASSAGES, ROOT, Study, write
 from test_report import Page
 
@@ -117,6 +118,26 @@ def test_the_page_is_the_same_bytes_each_time(project: Path) -> None:
     legend = page.text.split("Grey: reference")[0].partition("Hadamard transforms.")[2]
     assert "QAA" in legend and "SoRA" not in legend
     assert f"{archive.read(folder)[0].mean('qaa', 'loss'):.3f}" in page.text
+
+
+def test_the_answer_has_every_difference_with_its_interval_and_the_words_of_the_page(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publishing.page("tiny")
+    found = archive.read(project / "reports/studies/tiny")[0]
+    judgement = comparisons.judge(found)
+    shown = Page((project / "reports/published/tiny.html").read_text()).text
+    told = answer.answer(found).sentences
+    assert capsys.readouterr().out.splitlines()[-len(told) - 1 : -1] == list(told)
+    apart = next(sentence for sentence in told if sentence.startswith("QAA's held-out loss differs by"))
+    for other in ("lora", "base", "qaa_frozen"):
+        one = judgement.verdict("qaa", other)
+        assert f"{number(one.difference, 3, signed=True)} {interval(one.low, one.high, 3, signed=True)}" in shown
+        assert f"{interval(one.low, one.high, 3, signed=True)} against {found.title(other)} ({one.word})" in apart
+    assert [text for text in told if text != apart and text not in shown] == []
+    figure = (project / "reports/published/tiny.svg").read_text()
+    assert all(f">{found.title(other)}<" in figure for other in ("lora", "base", "qaa_frozen"))
+    assert 'style="background: white"' in figure
 
 
 def test_a_text_in_the_records_is_refused_and_the_old_ones_stay(
@@ -303,6 +324,9 @@ def test_every_published_study_is_its_records_rendered_afresh(monkeypatch: pytes
     for folder in folders:
         published = (ROOT / publishing.PAGES / f"{folder.name}.html").read_text()
         assert publishing.rendered(folder) == published, f"run `make page STUDY={folder.name}`"
+        figure = answer.answer(archive.read(folder)[0]).figure
+        shown = (ROOT / publishing.PAGES / f"{folder.name}.svg").read_text()
+        assert figure is not None and publishing.standing_alone(figure) == shown
     pages = {file.stem for file in (ROOT / publishing.PAGES).glob("*.html")} - {"default"}
     assert pages == {folder.name for folder in folders}, "a published page without records, or records without a page"
     assert re.search(r"run: make pages$", (ROOT / ".github/workflows/tests.yml").read_text(), re.MULTILINE)

@@ -1,6 +1,7 @@
 """Figures of effects and their intervals: against controls, method by method, and gain against forgetting."""
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 import seaborn
@@ -18,11 +19,24 @@ Looks = dict[str, Look]
 
 def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Drawing | None:
     """The study's question as a figure: quantum method less control on held-out loss, a row for each control."""
+    return _less(results, looks, judgement, {m: methods.controls(m) for m in results.in_family("quantum")}, "")
+
+
+def against_others(results: Results, looks: Looks, judgement: Judgement) -> Drawing | None:
+    """The same figure with the reference among the rows, for a place where it stands alone."""
+    first = results.settings.report.reference
+    others = {m: tuple(dict.fromkeys((first, *methods.controls(m)))) for m in results.in_family("quantum")}
+    return _less(results, looks, judgement, others, f" {results.title(first)} and")
+
+
+def _less(
+    results: Results, looks: Looks, judgement: Judgement, others: Mapping[str, tuple[str, ...]], also: str
+) -> Drawing | None:
     frame = pd.DataFrame([
         {"quantum": method, "method": other, "title": results.title(other), "value": found.difference,
          "low": found.low, "high": found.high}
-        for method in results.in_family("quantum")
-        for other in methods.controls(method) if other in results.methods
+        for method, listed in others.items()
+        for other in listed if other in results.methods
         for found in [judgement.verdict(method, other)]
     ])  # fmt: skip
     if frame.empty:
@@ -39,7 +53,7 @@ def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Dr
             _intervals(panel, rows, looks, size=7.5)
             panel.set_title(f"{results.title(str(method))} less …")
         panels[-1].set_xlabel("difference in held-out loss, nats per token  (left of 0: the quantum method is better)")
-        caption = "Each quantum method less each of its controls, with the intervals of their verdicts."
+        caption = f"Each quantum method less{also} each of its controls, with the intervals of their verdicts."
         if margin is not None:
             caption += (
                 f" The shaded strip is ±{margin:.3g}, what two runs of one method differ by: within it methods count "

@@ -20,7 +20,8 @@ from ketune.ground.errors import InputError
 from ketune.ground.params import Params
 from ketune.records.examples import Example, Passage
 from ketune.records.predictions import Answer
-from ketune.report import archive, background, exports, joining, results
+from ketune.report import answer, archive, background, exports, joining, results
+from ketune.report.drawing import Drawing
 
 STUDIES, PAGES = layout.REPORTS / "studies", layout.REPORTS / "published"
 SHORTEST = 24  # letters of a text that are looked for; shorter ones stand in other places by chance
@@ -55,9 +56,13 @@ def records(name: str, workspace: str = ".") -> None:
 
 
 def page(name: str) -> None:
-    """Render `reports/published/<name>.html` from `reports/studies/<name>`."""
-    files.write_text(PAGES / f"{name}.html", rendered(_folder(name)))
-    print(f"Open {PAGES / name}.html")
+    """Render `reports/published/<name>.html` and its figure from `reports/studies/<name>`, and say what they answer."""
+    folder = _folder(name)
+    files.write_text(PAGES / f"{name}.html", rendered(folder))
+    found = answer.answer(archive.read(folder)[0])
+    if found.figure is not None:
+        files.write_text(PAGES / f"{name}.svg", standing_alone(found.figure))
+    print("\n".join(found.sentences), f"Open {PAGES / name}.html", sep="\n")
 
 
 def pages() -> None:
@@ -72,6 +77,11 @@ def rendered(folder: Path) -> str:
     paths = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     digest = exports.digest({path.relative_to(folder): path.read_bytes() for path in paths})
     return report.rendered(found, beside, digest)
+
+
+def standing_alone(figure: Drawing) -> str:
+    """A figure's SVG on white, as it is shown on pages of which nobody knows whether they are dark."""
+    return figure.svg.replace("<svg ", '<svg style="background: white" ', 1)
 
 
 def complete(settings: Params, method: str) -> bool:
