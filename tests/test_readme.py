@@ -116,7 +116,11 @@ def test_the_answer_that_it_gives_is_computed_from_the_records_of_the_study() ->
     found, beside = archive.read(ROOT / publishing.STUDIES / "alpaca")
     for sentence in answer.answer(found).sentences:
         assert sentence in said, f"make page STUDY=alpaca prints: {sentence}"
-    assert beside.plan is not None
+    lora, qaa = (f"{found.trainable(method):,}" for method in ("lora", "qaa"))
+    assert f"LoRA, which trains {lora} numbers where QAA trains {qaa}" in said
+    budget = found.settings.train
+    assert f"({budget.steps * budget.batch_size} records each, in {budget.precision})" in said
+    assert beside.plan is not None and (beside.plan.pilot_seeds, "made from seeds 1 and 2" in said) == (2, True)
 
 
 def test_every_default_method_ships() -> None:
