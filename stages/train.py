@@ -31,6 +31,7 @@ def train(name: str, seed: int) -> None:
         model, tokenizer = language_model.load(
             layout.LANGUAGE_MODEL, settings.train.precision, device, attention=attention
         )
+    used = model.config._attn_implementation  # where an architecture has no fused form, not what was asked for
     rows = tokens.tokenize(tokenizer, files.read_rows(layout.split("train"), Example), settings.train.max_tokens)
     language_model.fix_randomness(seed)
     model = method.attach(model)
@@ -46,7 +47,7 @@ def train(name: str, seed: int) -> None:
         cost=result.cost,
         machine=cost.machine(device),
         device=device,
-        attention=attention,
+        attention=used,
         adapter_bytes=cost.folder_bytes(run.adapter),
         card=method.card(model),
         moved=result.moved,

@@ -305,6 +305,8 @@ def test_load_finds_the_base_model_by_itself(saved: dict[str, Path]) -> None:
         ketune.load("nowhere/nothing")
     with pytest.raises(InputError, match=r"a b c: neither a folder nor an adapter"):
         ketune.load("a b c")
+    with pytest.raises(InputError, match=r"base: 'tiny' is no model; give one that from_pretrained returned"):
+        ketune.load(saved["qaa"], "tiny")  # type: ignore[arg-type]  # what a caller without types may write
 
 
 def test_the_task_decides_the_class_of_the_base_model(saved: dict[str, Path], tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_pennylanes_own_template_is_the_same_circuit() -> None:
 def test_a_compiled_model_computes_the_same(rotation: str) -> None:
     circuit = Circuit(5, 2, rotation)
     x, angles, weight = case(circuit, "random", batch=9, width=30)
-    compiled = torch.compile(ours(circuit, "auto", None), fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(ours(Circuit(5, 2, rotation), "auto", None), fullgraph=True, backend="aot_eager")
     wanted = gradients(ours(circuit, "auto", None), x, angles, weight)
     assert_close(gradients(compiled, x, angles, weight), wanted, 1e-14, 1e-14)
 

@@ -118,6 +118,11 @@ def load(
             weights that are missing, damaged, a pickle, or of other names or shapes than configuration and model ask
             for; a base model that cannot be found or that comes with code of its own.
     """
+    if not isinstance(base, nn.Module | None):
+        raise InputError(
+            f"base: {base!r} is no model; give one that from_pretrained returned, or leave base out to get the one "
+            "that the adapter names."
+        )
     folder = Path(source) if Path(source).is_dir() else _download(str(source), revision)
     _refuse_pickles(folder)
     config = _config(folder)

@@ -7,7 +7,6 @@ circuit is arXiv:2503.05431; the re-uploading circuit arXiv:2503.12790.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self
 
 from ketune.circuits.gates import Gate, Gates
@@ -72,18 +71,14 @@ class Circuit(Gates):
         kinds = len(ROTATIONS[self.rotation])
         return (self.layers, self.qubits) if kinds == 1 else (self.layers, kinds, self.qubits)
 
-    @cached_property
-    def _gates(self) -> tuple[Gate, ...]:
+    def gates(self) -> tuple[Gate, ...]:
+        """The gates in the order in which they act."""
         gates: list[Gate] = []
         for layer in range(self.layers):
             for which, kind in enumerate(ROTATIONS[self.rotation], start=layer * len(ROTATIONS[self.rotation])):
                 gates += [Gate(kind, (wire,), angle=which * self.qubits + wire) for wire in range(self.qubits)]
             gates += [Gate("CNOT", pair) for pair in WIRINGS[self.entangler](self.qubits)]
         return tuple(gates)
-
-    def gates(self) -> tuple[Gate, ...]:
-        """The gates in the order in which they act."""
-        return self._gates
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ketune.circuits.backends import Backend, resolve
 from ketune.circuits.gates import Gates
+from ketune.circuits.parity import fact
 from ketune.ground.errors import InputError, nearest
 
 GRADIENTS = ("adjoint", "parameter_shift")
@@ -51,7 +52,7 @@ def expectations(
             absent device, mode or gradient.
     """
     check(features, angles, circuit)
-    if not circuit.reads_amplitudes:
+    if not _reads_amplitudes(circuit):
         raise InputError(
             "circuit: its tokens enter as angles; take reuploading_expectations, or measure for shots and noise."
         )
@@ -77,7 +78,7 @@ def check(features: Tensor, angles: Tensor, circuit: Gates) -> None:
             f"features: shape {tuple(features.shape)}; (B, d) with at least one row is needed, so reshape."
         )
     width, least, most = features.shape[1], 1, 1 << circuit.qubits
-    if not circuit.reads_amplitudes:
+    if not _reads_amplitudes(circuit):
         least = most = circuit.qubits
     if not least <= width <= most:
         raise InputError(
@@ -85,6 +86,11 @@ def check(features: Tensor, angles: Tensor, circuit: Gates) -> None:
         )
     if tuple(angles.shape) != circuit.angle_shape:
         raise InputError(f"angles: shape {tuple(angles.shape)}; the circuit needs {circuit.angle_shape}, so give that.")
+
+
+@fact
+def _reads_amplitudes(circuit: Gates) -> bool:
+    return circuit.reads_amplitudes
 
 
 class ParameterShift(torch.autograd.Function):

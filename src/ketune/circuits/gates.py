@@ -7,7 +7,6 @@ noise and the gradients read it there.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 MATRICES = {
     "X": ((0, 1), (1, 0)),
@@ -89,7 +88,7 @@ class Gates:
         """The gates in the order in which they act."""
         raise NotImplementedError
 
-    @cached_property
+    @property
     def reads_amplitudes(self) -> bool:
         """Whether a token enters as the amplitudes of the first state, and not as angles of gates."""
         return not any(gate.input is not None for gate in self.gates())
@@ -99,7 +98,7 @@ class Gates:
         """Number of gates on two wires."""
         return sum(len(gate.wires) == 2 for gate in self.gates())
 
-    @cached_property
+    @property
     def gate_counts(self) -> dict[str, int]:
         """Number of gates of each name, in order of first use."""
         counts: dict[str, int] = {}
@@ -117,7 +116,7 @@ class Gates:
                 reached[wire] = level
         return max(reached, default=0)
 
-    @cached_property
+    @property
     def segments(self) -> tuple[Segment, ...]:
         """The same circuit as a sequence of segments, every gate as early as its wires allow."""
         slots: list[list[Gate]] = []  # even: rotations, odd: fixed gates

@@ -58,7 +58,7 @@ def two_design_columns(angles: Tensor, qubits: int, layers: int, columns: int) -
         work = angles.to(torch.promote_types(angles.dtype, torch.float32))
         factors, flips = kronecker(segment_matrices(work, circuit)), _flips(circuit, work.dtype, work.device)
         state = torch.eye(1 << qubits, columns, dtype=work.dtype, device=work.device)
-        for segment in range(len(circuit.segments)):
+        for segment in range(flips.shape[0]):
             state = flips[segment - 1] * state if segment else state
             state = apply_factors(state, [factor[segment] for factor in factors])
         return state.to(angles.dtype)

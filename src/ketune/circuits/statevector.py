@@ -71,14 +71,18 @@ def segment_matrices(angles: Tensor, circuit: Gates) -> Tensor:
 def layer_factors(angles: Tensor, circuit: Gates) -> list[Tensor]:
     """One (L, 2**g, 2**g) factor for each group of wires; segments without gates between them are one layer."""
     layers: list[Tensor] = []
-    separate = True
-    for segment, matrices in zip(circuit.segments, segment_matrices(angles, circuit), strict=True):
-        if separate:
+    for first, matrices in zip(_starts(circuit), segment_matrices(angles, circuit), strict=True):
+        if first:
             layers.append(matrices)
         else:
             layers[-1] = matrices @ layers[-1]
-        separate = bool(segment.fixed)
     return kronecker(torch.stack(layers))
+
+
+@fact
+def _starts(circuit: Gates) -> tuple[bool, ...]:
+    """Of every segment, whether gates without an angle, or nothing, came before it."""
+    return (True, *(bool(segment.fixed) for segment in circuit.segments[:-1]))
 
 
 @constant

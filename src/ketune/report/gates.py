@@ -65,7 +65,7 @@ def _planned(found: Evidence) -> Look:
         return False, f"not in the plan of {made.date}: {', '.join(sorted(added))}"
     if dropped := promised - run:
         return False, f"planned on {made.date} and not compared: {', '.join(sorted(dropped))}"
-    return True, f"{len(promised)} comparisons, declared on {made.date}"
+    return True, f"declared on {made.date}: {', '.join(sorted(promised))}"
 
 
 def _healthy(found: Evidence) -> Look:
@@ -74,7 +74,7 @@ def _healthy(found: Evidence) -> Look:
         return None, "needs the untuned model and a control among the methods"
     if weak := unlearnt(found.results, found.judgement, sorted(controls)):
         return False, f"not better than the untuned model: {found.results.named(weak)}"
-    return True, f"each of {len(controls)} controls is better than the untuned model"
+    return True, f"better than the untuned model: {found.results.named(sorted(controls))}"
 
 
 def _calibrated(found: Evidence) -> Look:

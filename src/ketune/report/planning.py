@@ -18,8 +18,8 @@ def text(plan: Plan) -> str:
         f"{where}: {plan.seeds} seeds, {plan.references} references, {len(plan.methods)} methods. Variances are those "
         f"of a pilot with {plan.pilot_seeds} seeds and {plan.pilot_references} references. Training takes "
         f"{plan.training_hours:.1f} h, one run after another on the pilot's machine; answers and scores come on top.",
-        f"Comparable will mean: within {_nats(plan.margin)}, what two runs of one method differ by. The seeds alone "
-        f"can confirm a word at its strictest level, {strictest:.3g}, with {seeds_to_confirm(strictest)} or more.",
+        f"{_comparable(plan.margin)} The seeds alone can confirm a word at its strictest level, {strictest:.3g}, with "
+        f"{seeds_to_confirm(strictest)} or more.",
         "## What it will find",
         "Planned comparisons stand under Holm's correction, here at its strictest level; controls outside of it, "
         "because an attribution needs all of them. Power: how often a true difference of that size, in nats per token, "
@@ -32,8 +32,10 @@ def text(plan: Plan) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _nats(value: float | None) -> str:
-    return "nothing, with fewer than three methods" if value is None else f"{value:.4f} nats per token"
+def _comparable(margin: float | None) -> str:
+    if margin is None:
+        return "No difference will be called comparable: fewer than three methods do not tell what two runs differ by."
+    return f"Comparable will mean: within {margin:.4f} nats per token, what two runs of one method differ by."
 
 
 def _promises(plan: Plan) -> str:
