@@ -27,7 +27,7 @@ METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune 
 STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S generate.likelihood_records=400 \
 	-S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro parallel test matrix test-integrations docs lint audit lock lock-check compare tuned requeue planted publish paper plan study gpu records page pages clean
+.PHONY: help setup check repro parallel test matrix test-integrations docs lint audit lock lock-check compare tuned requeue planted bill publish paper plan study gpu records page pages clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -99,6 +99,9 @@ requeue: $(VENV)/.ready  ## queue the tasks again that DVC calls running though 
 
 planted: $(VENV)/.ready  ## the whole pipeline on records that known teachers made; fails where a verdict is wrong
 	PYTHONPATH=src python stages/planted.py
+
+bill: $(VENV)/.ready  ## what the methods' circuits would cost on machines, into reports/hardware (needs the extra hardware)
+	PYTHONPATH=src python -m ketune.bill
 
 NAME ?= default
 export NAME

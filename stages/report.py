@@ -1,7 +1,7 @@
 """What the runs show: a page, figures and tables, and the metrics that DVC's own commands read.
 
 reads:  data/costs, data/curves, data/predictions, data/prepared, data/scores, data/tuned,
-        reports/plan, reports/planted, reports/tuned
+        reports/hardware, reports/plan, reports/planted, reports/tuned
 params: data, language_model, train, generate, score, report, methods, seeds
 writes: reports/index.html, reports/figures, reports/tables, reports/metrics, reports/loss.csv, reports/scores.csv
 """

@@ -98,7 +98,7 @@ class Project:
         for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(ROOT / name, folder / name)
         (folder / "data").mkdir()
-        for name in ("plan", "planted", "tuned"):
+        for name in ("hardware", "plan", "planted", "tuned"):
             (folder / "reports" / name).mkdir(parents=True)
             (folder / "reports" / name / "README.md").touch()
         lines = "".join(json.dumps(record) + "\n" for record in records(60))

@@ -3,12 +3,19 @@
 import importlib.util
 import math
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
-from ketune.circuits import Circuit, Reuploading, bill, expectations, measure, noisy
+import ketune.bill
+from conftest import tiny_params
+from ketune import circuits
+from ketune.circuits import Bill, Circuit, Reuploading, bill, expectations, measure, noisy
+from ketune.ground import files, layout
 from ketune.ground.errors import InputError
+from ketune.records.bills import Bills
 
 installed = all(importlib.util.find_spec(name) for name in ("qiskit_aer", "qiskit_ibm_runtime", "pennylane_qiskit"))
 needs_qiskit = pytest.mark.skipif(not installed, reason="the extra `hardware` is not installed")
@@ -35,6 +42,38 @@ def test_a_bill_counts_preparation_and_circuit() -> None:
     assert math.isclose(found.token_seconds, 30 * 100 * found.shot_seconds)
     assert math.isclose(found.noisy_shots, 100 / found.success**2)
     assert found == bill(Circuit(4), "FakeLagosV2", width=13, circuits_a_token=30, error=0.1)
+
+
+def test_a_record_is_written_for_the_circuits_that_run_on_tokens(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def priced(circuit: Circuit, machine: str, *, width: int, circuits_a_token: int) -> Bill:
+        asked.append((circuit, width, circuits_a_token))
+        return Bill(
+            machine=machine, qubits=circuit.qubits, two_qubit_gates=9, preparation_two_qubit_gates=5, depth=20,
+            success=0.5, shot_seconds=1e-5, error=0.05, shots=400, noisy_shots=1600.0,
+            circuits_a_token=circuits_a_token, token_seconds=0.1,
+        )  # fmt: skip
+
+    monkeypatch.setattr(circuits, "bill", priced)
+    monkeypatch.setattr(ketune.bill, "version", lambda package: "1.0")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(
+        yaml.safe_dump(tiny_params(tiny_folder, ["base", "lora", "qaa", "quantum_peft", "qtha"], [0]), sort_keys=False)
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/model").symlink_to(tiny_folder)
+    ketune.bill.bill()
+    qaa, qtha = (files.read_json(layout.bills(name), Bills) for name in ("qaa", "qtha"))
+    assert sorted(path.stem for path in layout.HARDWARE.iterdir()) == ["qaa", "qtha"]
+    assert "quantum_peft: no circuit runs on tokens" in capsys.readouterr().out
+    assert list(qaa.bills) == list(qtha.bills) == list(ketune.bill.MACHINES)
+    assert qaa.circuit["entangler"] == "ring" and "RY" in str(qtha.circuit["gates"]) and qaa.trainable > 0
+    width = files.read_json(tiny_folder / "config.json", dict)["hidden_size"]
+    assert all(asked_width == width for _, asked_width, _ in asked)
+    assert asked[0][0] == Circuit.for_width(width) and asked[0][2] == qaa.bills["FakeTorino"]["circuits_a_token"]
 
 
 @needs_qiskit

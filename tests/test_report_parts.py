@@ -16,9 +16,11 @@ from matplotlib.markers import MarkerStyle
 
 from ketune import metrics
 from ketune.ground import files, layout, params
+from ketune.records import bills
 from ketune.records.examples import Example
 from ketune.records.predictions import Answer
 from ketune.report import (
+    background,
     browser,
     cards,
     cells,
@@ -27,6 +29,7 @@ from ketune.report import (
     drawing,
     effects,
     figures,
+    hardware,
     panels,
     results,
     style,
@@ -194,3 +197,25 @@ def test_no_strip_is_drawn_where_no_margin_can_be_told(tmp_path: Path, monkeypat
     judgement = comparisons.judge(found)
     drawn = effects.against_controls(found, style.looks(found), judgement)
     assert judgement.margin is None and drawn is not None and "±" not in drawn.caption
+
+
+def test_a_bill_is_shown_for_the_circuit_that_ran_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["base", "lora", "qaa"], [0, 1])))
+    found = results.read(params.load())
+    assert hardware.table(found, background.read(found).bills) is None
+    trained = found.of("qaa")[0].training
+    one = dict.fromkeys(("qubits", "two_qubit_gates", "preparation_two_qubit_gates", "depth", "shots"), 1956.0)
+    one |= {"success": 6.5e-7, "error": 0.05, "noisy_shots": 9.5e14, "circuits_a_token": 30.0, "token_seconds": 10.5}
+    record = bills.Bills(
+        circuit=bills.circuit(trained.card), trainable=trained.parameters.trainable,
+        bills={"fake_one": one, "fake_two": one}, packages={"qiskit": "2.3.0"}, date="2026-11-24",
+    )  # fmt: skip
+    files.write_json(layout.bills("qaa"), record)
+    table = hardware.table(found, background.read(found).bills)
+    assert table is not None and list(table.cells["Machine"].map(lambda cell: cell.text)) == ["fake_one", "fake_two"]
+    shown = table.cells.iloc[0].map(lambda cell: cell.text)
+    tokens = found.settings.generate.max_new_tokens
+    assert shown["Two-qubit gates"] == "1,956" and shown["Success"] == "6.5e-07" and "qiskit 2.3.0" in table.caption
+    assert table.cells.iloc[0]["Answer, s"].value == tokens * 10.5
+    for other in (replace(record, trainable=1), replace(record, circuit=record.circuit | {"qubits": 11})):
+        assert hardware.table(found, {"qaa": other}) is None

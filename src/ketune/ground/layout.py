@@ -10,6 +10,7 @@ LANGUAGE_MODEL = Path("data/model")
 REPORTS = Path("reports")
 METRICS = REPORTS / "metrics"
 PLANTED = REPORTS / "planted"
+HARDWARE = REPORTS / "hardware"
 PLAN = REPORTS / "plan/plan.json"
 
 
@@ -37,6 +38,11 @@ def recorded_tuning(method: str) -> Path:
 def planted(study: str) -> Path:
     """What was said in a planted study, which git keeps and the report shows."""
     return PLANTED / f"{study}.json"
+
+
+def bills(method: str) -> Path:
+    """What the circuit of a method costs on machines, which git keeps and the report shows."""
+    return HARDWARE / f"{method}.json"
 
 
 RETENTION = PREPARED / "retention.jsonl"

@@ -6,7 +6,7 @@ Kept:
   that was left out.
 - `params.yaml`: the params of the runs that are kept. `plan.json`: the plan, where there was one.
 - `tuned/`: the rates of each method with every trial of their search, those of methods that were left out as well.
-- `planted/`: the planted studies of that time.
+- `planted/`: the planted studies of that time. `hardware/`: what the methods' circuits cost on machines.
 - `runs.json`: of each run what it says of itself: parameters, cost, machine and versions, card, how far parts moved.
 - `curves.csv`: training loss, a row for each step, a column for each run.
 - `scores/<metric>.csv`: a row for each id, a column for each run; a cell holds the numbers that add up over rows and
@@ -37,7 +37,7 @@ from ketune.ground.params import Params
 from ketune.records.preparation import Preparation
 from ketune.records.scores import MetricScore, RunScores
 from ketune.records.training import TrainingRecord, Tuning
-from ketune.report import results
+from ketune.report import hardware, results
 from ketune.report.background import Background
 from ketune.report.calibration import PlantedStudy
 from ketune.report.plan import Plan
@@ -105,6 +105,9 @@ def write(
             files.write_json(folder / f"tuned/{method}.json", tuning)
     for study in beside.planted:
         files.write_json(folder / f"planted/{study.name}.json", study)
+    for method, record in beside.bills.items():
+        if method in found.methods:
+            files.write_json(folder / f"hardware/{method}.json", record)
     if beside.plan is not None:
         files.write_json(folder / "plan.json", beside.plan)
 
@@ -138,6 +141,7 @@ def read(folder: Path) -> tuple[Results, Background]:
     beside = Background(
         plan=files.read_json(plan, Plan) if plan.exists() else None,
         planted=tuple(planted),
+        bills=hardware.read(folder / "hardware"),
         digests=about.digests,
         left_out=about.left_out,
         revisions=about.revisions,

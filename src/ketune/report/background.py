@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ketune.report import calibration, ledger, plan
+from ketune.records.bills import Bills
+from ketune.report import calibration, hardware, ledger, plan
 from ketune.report.calibration import PlantedStudy
 from ketune.report.plan import Plan
 from ketune.report.results import Results
@@ -16,6 +17,7 @@ class Background:
     Attributes:
         plan: None where none was made.
         planted: the planted studies that were recorded.
+        bills: method → what its circuit costs on machines, where that is recorded.
         digests: path → MD5 of what the runs left behind, as DVC computes it.
         left_out: methods that the study lists and whose runs are not complete.
         revisions: method → commit of the code that ran; empty where the page belongs to the commit that it lies in.
@@ -23,6 +25,7 @@ class Background:
 
     plan: Plan | None
     planted: tuple[PlantedStudy, ...]
+    bills: Mapping[str, Bills]
     digests: Mapping[str, str]
     left_out: tuple[str, ...]
     revisions: Mapping[str, str]
@@ -31,5 +34,10 @@ class Background:
 def read(results: Results) -> Background:
     """What lies in the workspace."""
     return Background(
-        plan=plan.read(), planted=tuple(calibration.read()), digests=ledger.digests(results), left_out=(), revisions={}
+        plan=plan.read(),
+        planted=tuple(calibration.read()),
+        bills=hardware.read(),
+        digests=ledger.digests(results),
+        left_out=(),
+        revisions={},
     )

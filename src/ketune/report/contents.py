@@ -16,6 +16,7 @@ from ketune.report import (
     explorer,
     figures,
     gates,
+    hardware,
     ledger,
     moved,
     opening,
@@ -66,6 +67,7 @@ class Contents:
     paper_warning: str
     paper: list[Table]
     cards: list[cards.Card]
+    hardware: Table | None
     calibration_sentence: str
     calibration: Table | None
     ledger: list[Table]
@@ -125,6 +127,7 @@ def compute(results: Results, beside: Background, looks: dict[str, Look], interv
         paper_warning=paper.warning(results),
         paper=[table for table in paper.tables(results) if table is not None],
         cards=cards.cards(results),
+        hardware=hardware.table(results, beside.bills),
         calibration_sentence=calibration.sentence(beside.planted),
         calibration=calibration.table(beside.planted),
         ledger=[table for table in ledgers if table is not None],

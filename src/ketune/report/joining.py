@@ -71,7 +71,7 @@ def _united(kept: Results, found: Results) -> Results:
 
 
 def _around(before: Background, beside: Background, stay: tuple[str, ...]) -> Background:
-    """What stands beside all runs; plan and planted studies are the later ones, where there are any."""
+    """What stands beside all runs; plan, planted studies and bills are the later ones, where there are any."""
     absent = dict.fromkeys((*before.left_out, *beside.left_out))
     ran = {*stay, *beside.revisions}
     digests = {path: md5 for path, md5 in before.digests.items() if _method(path) in stay}
@@ -79,6 +79,7 @@ def _around(before: Background, beside: Background, stay: tuple[str, ...]) -> Ba
         beside,
         plan=beside.plan or before.plan,
         planted=beside.planted or before.planted,
+        bills={**before.bills, **beside.bills},
         digests={**digests, **beside.digests},
         left_out=tuple(method for method in absent if method not in ran),
         revisions={**{method: before.revisions[method] for method in stay}, **beside.revisions},

@@ -1,0 +1,61 @@
+"""What each method's circuit would cost on a machine: the bills that `make bill` recorded, where they fit the runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ketune.ground import files, layout
+from ketune.records.bills import Bills, circuit
+from ketune.report import cells
+from ketune.report.cells import Cell, Table, numeral
+from ketune.report.results import Results
+
+
+def read(folder: Path = layout.HARDWARE) -> dict[str, Bills]:
+    """method → its record in `folder`; empty where none was written."""
+    return {path.stem: files.read_json(path, Bills) for path in sorted(folder.glob("*.json"))}
+
+
+def fitting(results: Results, bills: Mapping[str, Bills]) -> dict[str, Bills]:
+    """The records of the very circuits, on the very model, that ran."""
+    found = {}
+    for method in results.methods:
+        trained, record = results.of(method)[0].training, bills.get(method)
+        if record and (record.circuit, record.trainable) == (circuit(trained.card), trained.parameters.trainable):
+            found[method] = record
+    return found
+
+
+def table(results: Results, bills: Mapping[str, Bills]) -> Table | None:
+    """A row for each method and machine; None where no record fits."""
+    found, tokens = fitting(results, bills), results.settings.generate.max_new_tokens
+    rows = [
+        {
+            "Method": Cell(results.title(method), method=method),
+            "Machine": Cell(machine),
+            "Qubits": numeral(bill["qubits"], 0),
+            "Two-qubit gates": numeral(bill["two_qubit_gates"], 0),
+            "of them to prepare the state": numeral(bill["preparation_two_qubit_gates"], 0),
+            "Depth": numeral(bill["depth"], 0),
+            "Success": Cell(f"{bill['success']:.2g}", bill["success"]),
+            "Shots": numeral(bill["shots"], 0),
+            "Shots under noise": Cell(f"{bill['noisy_shots']:.2g}", bill["noisy_shots"]),
+            "Circuits a token": numeral(bill["circuits_a_token"], 0),
+            "Token, s": Cell(f"{bill['token_seconds']:.2g}", bill["token_seconds"]),
+            "Answer, s": Cell(f"{tokens * bill['token_seconds']:.2g}", tokens * bill["token_seconds"]),
+        }
+        for method, record in found.items()
+        for machine, bill in record.bills.items()
+    ]
+    if not rows:
+        return None
+    first = next(iter(found.values()))
+    error = next(iter(first.bills.values()))["error"]
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(first.packages.items()))
+    caption = (
+        f"What one execution of the circuit and one token cost by the machines' stored calibrations ({packages}, "
+        f"{first.date}). Success: the product over all gates and read-outs that none fails. Shots: executions that "
+        f"give each expectation a standard error of {error:g} without noise, and where failures "
+        "leave success times the value. Seconds are those of gates and read-out without noise, for a token and for "
+        f"an answer of {tokens} tokens, without reset, transfer and queue."
+    )
+    return cells.table("hardware", caption, rows)
