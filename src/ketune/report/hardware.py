@@ -40,8 +40,8 @@ def table(results: Results, bills: Mapping[str, Bills]) -> Table | None:
             "Shots": numeral(bill["shots"], 0),
             "Shots under noise": Cell(f"{bill['noisy_shots']:.2g}", bill["noisy_shots"]),
             "Circuits a token": numeral(bill["circuits_a_token"], 0),
-            "Token, s": Cell(f"{bill['token_seconds']:.2g}", bill["token_seconds"]),
-            "Answer, s": Cell(f"{tokens * bill['token_seconds']:.2g}", tokens * bill["token_seconds"]),
+            "Token, s": numeral(bill["token_seconds"], 2),
+            "Answer, s": numeral(tokens * bill["token_seconds"], 1),
         }
         for method, record in found.items()
         for machine, bill in record.bills.items()
