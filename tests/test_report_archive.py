@@ -34,8 +34,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study under git; one method's last run is not scored yet."""
     folder = write(tmp_path_factory.mktemp("archive"), Study([*ARMS, "sora"], SEEDS, prompts=8, likelihoods=20))
     (folder / "data/scores/sora-2.json").unlink()
-    for command in (["init", "-q"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q",
-                                     "--allow-empty", "-m", "ran"]):  # fmt: skip
+    (folder / "stages").mkdir()
+    (folder / "stages/train.py").touch()
+    commit = ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "--allow-empty", "-m"]
+    for command in (["init", "-q"], ["add", "stages"], [*commit, "code"], [*commit, "params"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
 
@@ -55,8 +57,8 @@ def test_complete_methods_are_kept_and_others_named(project: Path, workspace: Pa
     assert about["left_out"] == ["sora"]
     searched = files.read_json(project / "reports/studies/tiny/tuned/sora.json", Tuning)
     assert searched == files.read_json(workspace / layout.tuned("sora"), Tuning)
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=workspace, check=True, capture_output=True, text=True)
-    assert beside.revisions == dict.fromkeys(ARMS, head.stdout.strip())
+    code = subprocess.run(["git", "rev-parse", "HEAD~1"], cwd=workspace, check=True, capture_output=True, text=True)
+    assert beside.revisions == dict.fromkeys(ARMS, code.stdout.strip())
 
 
 def test_what_is_read_back_is_what_lay_in_the_workspace(

@@ -164,17 +164,18 @@ def valley(rates: dict[str, float], best: dict[str, float]) -> float:
     return UNTRAINED - 0.2 + 0.05 * sum(math.log(rates[name] / best[name]) ** 2 for name in best)
 
 
+@pytest.mark.parametrize("refined", [0, 2, 4, 8])
 @pytest.mark.parametrize("rates", [1, 2, 3])
-def test_methods_get_equal_trials_whatever_the_number_of_their_rates(rates: int) -> None:
+def test_methods_get_equal_trials_whatever_the_number_of_their_rates(rates: int, refined: int) -> None:
     calls: list[tuple] = []
 
     def run(tried: dict[str, float], seed: int) -> Trial:
         calls.append((tuple(tried.values()), seed))
         return Trial(rates=tried, seed=seed, loss=valley(tried, dict.fromkeys(ranges(rates), 0.01)), moved=())
 
-    found = search(run, ranges(rates), {"given": 0.5}, UNTRAINED, trials=8, refined=4, confirmed=3, seeds=(7, 8))
-    assert len(found) == len(calls) == len(set(calls)) == 15
-    assert [seed for _, seed in calls] == [7] * 12 + [8] * 3
+    found = search(run, ranges(rates), {"given": 0.5}, UNTRAINED, trials=8, refined=refined, confirmed=3, seeds=(7, 8))
+    assert len(found) == len(calls) == len(set(calls)) == 11 + refined  # each of them is another run
+    assert [seed for _, seed in calls] == [7] * (8 + refined) + [8] * 3
     assert all(t.rates["given"] == 0.5 for t in found)
 
 

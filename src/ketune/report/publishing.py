@@ -24,6 +24,7 @@ from ketune.report import answer, archive, background, exports, joining, results
 from ketune.report.drawing import Drawing
 
 STUDIES, PAGES = layout.REPORTS / "studies", layout.REPORTS / "published"
+CODE = ("src", "stages", "dvc.yaml")
 SHORTEST = 24  # letters of a text that are looked for; shorter ones stand in other places by chance
 LONGEST = 80
 
@@ -92,10 +93,13 @@ def complete(settings: Params, method: str) -> bool:
 
 
 def revision() -> str:
-    """The commit of the working folder's code, with a mark where that code was changed since."""
-    if changed := _git("status", "--porcelain", "--", "src", "stages", "dvc.yaml"):
+    """The commit that made the working folder's code what it is, with a mark where it was changed since.
+
+    Later commits, of params or results, may lie in this folder alone; that one is where the code is.
+    """
+    if changed := _git("status", "--porcelain", "--", *CODE):
         changed = " with changes"
-    return f"{_git('rev-parse', 'HEAD')}{changed}"
+    return f"{_git('log', '-1', '--format=%H', '--', *CODE)}{changed}"
 
 
 def _git(*arguments: str) -> str:

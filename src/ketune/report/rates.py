@@ -91,7 +91,13 @@ def table(results: Results) -> Table | None:
 def _budget(found: Mapping[str, Search]) -> str:
     """Whether the recorded searches were equal in trials, seeds and steps, read off their records."""
     budgets = {
-        (len(search.trials), len({trial.seed for trial in search.trials}), search.setting["steps"])
+        (
+            len(
+                {(*sorted(trial.rates.items()), trial.seed) for trial in search.trials}
+            ),  # a repeated one tells nothing
+            len({trial.seed for trial in search.trials}),
+            search.setting["steps"],
+        )
         for search in found.values()
     }
     if not budgets:

@@ -71,13 +71,17 @@ def objection(trial: Trial, trials: Collection[Trial], untrained: float) -> Obje
 
 
 def candidates(trials: Collection[Trial], untrained: float, count: int) -> list[Trial]:
-    """The first `count` trials in the order in which they should win, to be run again on a second seed."""
+    """The first `count` rates in the order in which they should win, to be run again on a second seed."""
 
     def order(trial: Trial) -> tuple[int, float, float]:
         loss = math.inf if trial.loss is None else trial.loss
         return objection(trial, trials, untrained).severity, loss, size(trial.rates)
 
-    return sorted(trials, key=order)[:count]
+    found: list[Trial] = []
+    for trial in sorted(trials, key=order):
+        if all(trial.rates != other.rates for other in found):
+            found.append(trial)
+    return found[:count]
 
 
 def noise(losses: NDArray[np.float64]) -> float | None:

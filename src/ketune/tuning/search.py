@@ -26,7 +26,7 @@ def search(
     """`trials` over the whole ranges, `refined` around the best, then `confirmed` of all again on the second seed.
 
     The first half of the refined trials reaches from the best to where its neighbours lie; the second half, around the
-    best by then, half as far.
+    best by then, half as far. Two of them make one step.
 
     Args:
         ranges: the rates to find.
@@ -36,9 +36,10 @@ def search(
     first, second = seeds
     found = [run({**given, **rates}, first) for rates in points.over(ranges, trials)]
     spacing = trials ** (-1 / len(ranges))
-    for reach in (spacing, spacing / 2):
-        centre = candidates(found, untrained, 1)[0].rates
-        found += [run({**given, **rates}, first) for rates in points.around(centre, ranges, reach, refined // 2)]
+    reaches = (spacing, spacing / 2) if refined > 2 else (spacing,)  # a single point would be the best itself
+    for reach in reaches:
+        centre, count = candidates(found, untrained, 1)[0].rates, refined // len(reaches)
+        found += [run({**given, **rates}, first) for rates in points.around(centre, ranges, reach, count)]
     return found + [run(trial.rates, second) for trial in candidates(found, untrained, confirmed)]
 
 
