@@ -94,7 +94,7 @@ def _budget(found: Mapping[str, Search]) -> str:
         (
             len(
                 {(*sorted(trial.rates.items()), trial.seed) for trial in search.trials}
-            ),  # a repeated one tells nothing
+            ),  # repeats tell nothing
             len({trial.seed for trial in search.trials}),
             search.setting["steps"],
         )
