@@ -92,9 +92,7 @@ def _budget(found: Mapping[str, Search]) -> str:
     """Whether the recorded searches were equal in trials, seeds and steps, read off their records."""
     budgets = {
         (
-            len(
-                {(*sorted(trial.rates.items()), trial.seed) for trial in search.trials}
-            ),  # repeats tell nothing
+            len({(*sorted(trial.rates.items()), trial.seed) for trial in search.trials}),  # repeats tell nothing
             len({trial.seed for trial in search.trials}),
             search.setting["steps"],
         )
