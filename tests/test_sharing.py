@@ -16,6 +16,8 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from conftest import ROOT, Project, environment
+from ketune import requeue
+from ketune.ground.errors import InputError
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -157,6 +159,18 @@ def test_a_task_whose_worker_was_killed_is_queued_again_and_lands(done: Project)
     assert done.params()["qaa"]["layers"] == 5 and done.params()["seeds"] == [3]
     assert (done.folder / "data/scores/qaa-3.json").exists()
     done.restore()
+
+
+def test_a_worker_that_answers_too_late_is_not_taken_for_a_lost_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    busy = "c0ffee0  busy  10:00 AM  Running\n\nWorker status: 0 active, 0 idle\n"
+    monkeypatch.setattr(requeue, "said", lambda *command: busy if command[:3] == ("dvc", "queue", "status") else "")
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "exec-run"], cwd=tmp_path) as worker:
+        with pytest.raises(InputError, match="a worker is active"):
+            requeue.requeue()
+        worker.kill()
 
 
 def start_worker(project: Project) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from ruamel.yaml import YAML
 
 from ketune.ground.errors import InputError
@@ -30,7 +31,7 @@ def requeue() -> None:
     if not tasks:
         print("No task of the queue is running or lost.")
         return
-    if not re.search(r"\b0 active\b", status):
+    if not re.search(r"\b0 active\b", status) or workers():
         raise InputError(
             "dvc queue: a worker is active, and its tasks cannot be told from lost ones; wait until `dvc queue status` "
             "says '0 active', or stop the workers with `dvc queue stop`."
@@ -49,6 +50,16 @@ def requeue() -> None:
             print(" ".join(told))
             said(*told)
     print("Start workers with `dvc queue start`.")
+
+
+def workers() -> list[int]:
+    """Process ids of DVC's workers and tasks below this folder: a busy one may answer too late to be called active."""
+    found = []
+    for one in psutil.process_iter(["cwd", "cmdline"]):
+        words, folder = one.info["cmdline"] or (), one.info["cwd"]
+        if folder and {"queue-worker", "exec-run"} & set(words) and Path(folder).is_relative_to(Path.cwd()):
+            found.append(one.pid)
+    return found
 
 
 def params(commit: str = "") -> dict[str, Any]:
