@@ -161,7 +161,7 @@ def test_dvc_knows_every_file_that_a_stage_imports(stage: str, method: str) -> N
     declared = [ROOT / dep.replace("${item.method}", method) for dep in PIPELINE[stage]["deps"] if "${data" not in dep]
     script = ROOT / "stages" / f"{stage}.py"
     files = [script]
-    if stage in ("tune", "train", "generate"):  # what they import by the method's name
+    if stage in ("tune", "train", "generate", "measure"):  # what they import by the method's name
         files += [MODULES[f"ketune.methods.{method}"], MODULES[f"ketune.tuners.{methods.declared(method).adapter}"]]
     needed = (closure(files) | set(files)) - {MODULES[name] for name in INERT}
     missing = [f for f in needed if not any(f == d or d in f.parents for d in declared)]

@@ -1,5 +1,6 @@
 """DVC on the project's own dvc.yaml, with a tiny model: what runs, what is restored, what a user is told."""
 
+import csv
 import json
 import shlex
 import shutil
@@ -55,6 +56,34 @@ def test_a_rate_that_is_to_be_tuned_is_found_again_only_where_something_that_dec
     assert list(found["search"]["ranges"]) == ["angles"]
     assert runs("train.checkpoint_every=1", "train.device=auto", "generate.max_new_tokens=5", "seeds=[0,1]") == set()
     assert runs("train.weight_decay=0.1") == {"tune@qaa"}
+
+
+def test_circuits_are_read_as_on_hardware_where_that_is_asked_for_and_nothing_is_trained_again(
+    project: Project,
+) -> None:
+    asked = ["hardware.methods=[qaa]", "hardware.records=3", "hardware.shots=[4000,10]", "hardware.readout=0.2"]
+    command = ["dvc", "exp", "run", *(word for one in asked for word in ("-S", one))]
+    assert project.stages_run(*command) == {"measure@qaa-0", "report"}
+    with (project.folder / "reports/tables/shots.csv").open() as file:
+        rows = {row["Circuits read"]: float(row["Less exact"]) for row in csv.DictReader(file)}
+    noise = "depolarizing 0.001, read-out 0.2"
+    assert list(rows) == ["exact", "4,000 shots", "10 shots", noise, f"{noise}, 4,000 shots", f"{noise}, 10 shots"]
+    assert rows["exact"] == 0 and 0 < abs(rows["4,000 shots"]) < abs(rows["10 shots"])
+    found = json.loads((project.folder / "reports/hardware/measured/qaa-0.json").read_text())
+    kept = {row["id"]: row["negative_log_likelihood"] for row in map(json.loads, (
+        project.folder / "data/predictions/qaa-0/likelihood.jsonl").read_text().splitlines())}  # fmt: skip
+    assert found["readings"][0]["losses"] == pytest.approx([kept[one] for one in found["ids"]], rel=1e-5)
+    found["readings"][0]["losses"][0] *= 1.01  # as if it were of other weights
+    (project.folder / "reports/hardware/measured/qaa-0.json").write_text(json.dumps(found))
+    output = project.run("dvc", "repro", "--single-item", "report", fails=True)
+    assert "dvc repro --force measure@qaa-0" in output and "Traceback" not in output
+
+
+def test_what_has_no_circuit_to_read_is_told(project: Project) -> None:
+    output = project.run("dvc", "exp", "run", "-S", "hardware.methods=[base]", fails=True)
+    assert "no circuit of this model runs on tokens" in output and "Traceback" not in output
+    output = project.run("dvc", "exp", "run", "-S", "hardware.methods=[qtha]", "-S", "qaa.layers=2", fails=True)
+    assert "qtha" in output and "Traceback" not in output
 
 
 def test_editing_a_method_reruns_its_branch(project: Project) -> None:

@@ -40,6 +40,9 @@ def planted(study: str) -> Path:
     return PLANTED / f"{study}.json"
 
 
+MEASURED = HARDWARE / "measured"
+
+
 def bills(method: str) -> Path:
     """What the circuit of a method costs on machines, which git keeps and the report shows."""
     return HARDWARE / f"{method}.json"
@@ -84,6 +87,11 @@ class Run:
     def rows(self, kind: str) -> Path:
         """The predictions of one kind."""
         return self.predictions / f"{kind}.jsonl"
+
+    @property
+    def measured(self) -> Path:
+        """How likely it finds texts where its circuits are read with shots and noise."""
+        return MEASURED / f"{self.key}.json"
 
     @property
     def scores(self) -> Path:

@@ -1,16 +1,16 @@
 """`params.yaml` as frozen dataclasses: every key known, typed and within its range, or one sentence that says why not.
 
-The file has three kinds of keys. *Fixed* ones (data, language_model, train, tune, generate, score, report) are the same
-for every method. Each method has a section of its own with its *scientific* keys and its *nuisance* keys (learning
-rates). Last come the lists `methods` and `seeds`. No default hides in code: a missing key is an error.
+The file has three kinds of keys. *Fixed* ones (data, language_model, train, tune, generate, score, report, hardware,
+plan) are the same for every method. Each method has a section of its own with its *scientific* keys and its *nuisance*
+keys (learning rates). Last come the lists `methods` and `seeds`. No default hides in code: a missing key is an error.
 
 The file is read as DVC reads it (YAML 1.2): `010` is ten for both, `1e-05` a number, `1:30` a text. This module checks
-values. It does not know what they do, and it does not know any method.
+values; it knows neither what they do nor any method.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from ruamel.yaml import YAML, YAMLError
 
@@ -98,6 +98,18 @@ class Tune:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """How the circuits of trained methods are read once more, as a quantum computer would; no methods, no such run."""
+
+    methods: tuple[str, ...]
+    records: Count
+    shots: tuple[Count, ...]
+    depolarizing: Annotated[float, Range(low=0, high=1)]
+    readout: Annotated[float, Range(low=0, high=1)]
+    machine: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """How scores become statements."""
 
@@ -133,6 +145,7 @@ class Params:
     score: Score
     tune: Tune
     report: Report
+    hardware: Hardware
     plan: Plan
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -159,16 +172,7 @@ class Params:
         return self.sections[method]
 
 
-BLOCKS = {
-    "data": Data,
-    "language_model": LanguageModel,
-    "train": Train,
-    "generate": Generate,
-    "score": Score,
-    "tune": Tune,
-    "report": Report,
-    "plan": Plan,
-}
+BLOCKS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Params).items() if is_dataclass(kind)}
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
@@ -191,7 +195,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
             raise InputError(f"methods: {method!r} is no method's name; names have letters, digits and underscores.")
         if not isinstance(raw.get(method), dict):
             raise InputError(f"methods: {method!r} has no section in {path}; add one, or drop it from the list.")
-    blocks: dict[str, Any] = {key: build(kind, raw[key], key) for key, kind in BLOCKS.items()}
+    blocks = {key: build(kind, raw[key], key) for key, kind in BLOCKS.items()}
     params = Params(**blocks, methods=methods, seeds=seeds, sections={method: raw[method] for method in methods})
     _check_together(params)
     contrasts.check(params.contrasts, [key for key in raw if key not in (*BLOCKS, "methods", "seeds")])
@@ -229,16 +233,15 @@ def _distinct(raw: dict[str, Any], key: str, item: Any, example: str) -> tuple[A
 
 
 def _check_together(params: Params) -> None:
-    data = params.data
-    if data.test_fraction + data.validation_fraction >= 1:
+    if (data := params.data).test_fraction + data.validation_fraction >= 1:
         raise InputError("data.test_fraction and data.validation_fraction: together they must stay below 1.")
     if data.hub is not None and data.revision is None:
         raise InputError(f"data.revision: missing; pin the hub dataset {data.hub!r} by a commit of its repository.")
     if params.train.warmup_steps >= params.train.steps:
-        raise InputError(
-            f"train.warmup_steps: {params.train.warmup_steps} is out of range; "
-            f"allowed is a number below train.steps, {params.train.steps}."
-        )
+        told, most = params.train.warmup_steps, params.train.steps
+        raise InputError(f"train.warmup_steps: {told} is out of range; allowed is a number below train.steps, {most}.")
+    for method in set(params.hardware.methods) - set(params.methods):
+        raise InputError(f"hardware.methods: {method!r} is not among methods, so nothing trains it; list it there too.")
     if clash := set(params.tune.seeds) & set(params.seeds):
         raise InputError(
             f"tune.seed: {params.tune.seed} is not allowed; neither it nor the next number may be one of seeds, which "

@@ -6,7 +6,8 @@ Kept:
   that was left out.
 - `params.yaml`: the params of the runs that are kept. `plan.json`: the plan, where there was one.
 - `tuned/`: the rates of each method with every trial of their search, those of methods that were left out as well.
-- `planted/`: the planted studies of that time. `hardware/`: what the methods' circuits cost on machines.
+- `planted/`: the planted studies of that time. `hardware/`: what the methods' circuits cost on machines,
+  and what they give there.
 - `runs.json`: of each run what it says of itself: parameters, cost, machine and versions, card, how far parts moved.
 - `curves.csv`: training loss, a row for each step, a column for each run.
 - `scores/<metric>.csv`: a row for each id, a column for each run; a cell holds the numbers that add up over rows and
@@ -37,7 +38,7 @@ from ketune.ground.params import Params
 from ketune.records.preparation import Preparation
 from ketune.records.scores import MetricScore, RunScores
 from ketune.records.training import TrainingRecord, Tuning
-from ketune.report import hardware, results
+from ketune.report import hardware, results, shots
 from ketune.report.background import Background
 from ketune.report.calibration import PlantedStudy
 from ketune.report.plan import Plan
@@ -108,6 +109,8 @@ def write(
     for method, record in beside.bills.items():
         if method in found.methods:
             files.write_json(folder / f"hardware/{method}.json", record)
+    for key, readings in beside.measured.items():
+        files.write_json(folder / f"hardware/measured/{Run(*key).key}.json", readings)
     if beside.plan is not None:
         files.write_json(folder / "plan.json", beside.plan)
 
@@ -142,6 +145,7 @@ def read(folder: Path) -> tuple[Results, Background]:
         plan=files.read_json(plan, Plan) if plan.exists() else None,
         planted=tuple(planted),
         bills=hardware.read(folder / "hardware"),
+        measured=shots.read(settings, folder / "hardware/measured"),
         digests=about.digests,
         left_out=about.left_out,
         revisions=about.revisions,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ketune.records.bills import Bills
-from ketune.report import calibration, hardware, ledger, plan
+from ketune.records.measured import Measured
+from ketune.report import calibration, hardware, ledger, plan, shots
 from ketune.report.calibration import PlantedStudy
 from ketune.report.plan import Plan
 from ketune.report.results import Results
@@ -18,6 +19,7 @@ class Background:
         plan: None where none was made.
         planted: the planted studies that were recorded.
         bills: method → what its circuit costs on machines, where that is recorded.
+        measured: (method, seed) → how likely it finds texts where its circuits are read with shots and noise.
         digests: path → MD5 of what the runs left behind, as DVC computes it.
         left_out: methods that the study lists and whose runs are not complete.
         revisions: method → commit of the code that ran; empty where the page belongs to the commit that it lies in.
@@ -26,6 +28,7 @@ class Background:
     plan: Plan | None
     planted: tuple[PlantedStudy, ...]
     bills: Mapping[str, Bills]
+    measured: Mapping[tuple[str, int], Measured]
     digests: Mapping[str, str]
     left_out: tuple[str, ...]
     revisions: Mapping[str, str]
@@ -37,6 +40,7 @@ def read(results: Results) -> Background:
         plan=plan.read(),
         planted=tuple(calibration.read()),
         bills=hardware.read(),
+        measured=shots.read(results.settings),
         digests=ledger.digests(results),
         left_out=(),
         revisions={},

@@ -26,6 +26,7 @@ from ketune.report import (
     rates,
     scaling_figure,
     seeds,
+    shots,
     tables,
     verdicts,
 )
@@ -68,6 +69,7 @@ class Contents:
     paper: list[Table]
     cards: list[cards.Card]
     hardware: Table | None
+    shots: Table | None
     calibration_sentence: str
     calibration: Table | None
     ledger: list[Table]
@@ -128,6 +130,7 @@ def compute(results: Results, beside: Background, looks: dict[str, Look], interv
         paper=[table for table in paper.tables(results) if table is not None],
         cards=cards.cards(results),
         hardware=hardware.table(results, beside.bills),
+        shots=shots.table(results, beside.measured),
         calibration_sentence=calibration.sentence(beside.planted),
         calibration=calibration.table(beside.planted),
         ledger=[table for table in ledgers if table is not None],

@@ -15,7 +15,7 @@ from ketune.report import archive, results
 from ketune.report.background import Background
 from ketune.report.results import Results
 
-FREE = ("report",)  # blocks of the params by which runs do not differ
+FREE = ("report", "hardware")  # blocks of the params by which runs do not differ
 
 
 def join(earlier: Path, folder: Path) -> tuple[str, ...]:
