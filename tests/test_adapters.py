@@ -14,7 +14,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 import architectures
 import ketune
@@ -289,6 +289,22 @@ def test_a_damaged_model_is_one_sentence(damage: str, saved: dict[str, Path], tm
     assert "\n" not in str(error.value)
 
 
+def test_what_a_trainer_leaves_beside_the_weights_is_not_read(tmp_path: Path) -> None:
+    model = attach("qaa")
+    arguments = TrainingArguments(str(tmp_path), max_steps=1, save_steps=1, learning_rate=0.02, report_to="none",
+                                  use_cpu=True, disable_tqdm=True)  # fmt: skip
+    trainer = Trainer(model, arguments, train_dataset=[{"input_ids": row, "labels": row} for row in ids()])
+    trainer.train()
+    trainer.save_model(str(tmp_path / "final"))
+    (tmp_path / "final/adapter_model.bin").write_text("whoever opens it fails")
+    left = {"checkpoint-1": {"optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"},
+            "final": {"adapter_model.bin", "training_args.bin"}}  # fmt: skip
+    for name, pickles in left.items():
+        assert pickles <= {file.name for file in (tmp_path / name).iterdir()}
+        loaded = ketune.load(tmp_path / name, architectures.model("llama"))
+        assert torch.equal(logits(loaded), logits(model))
+
+
 def test_an_adapter_of_another_model_is_refused(saved: dict[str, Path]) -> None:
     other = architectures.model("gpt2")
     for name in ("qaa", "lora"):
@@ -332,15 +348,24 @@ def test_code_of_a_base_model_is_neither_run_nor_asked_for(
 
 
 KNOWN = """
-import sys, ketune
-assert not {"torch", "peft"} & set(sys.modules)
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING as kinds
 assert {"QAA", "SORA", "QTHA", "QUANTUM_PEFT", "FEATURE_MAP"} <= {kind.name for kind in kinds}
+from transformers import TrainerCallback
+import ketune
+assert issubclass(ketune.ProximalStep, TrainerCallback)
 """
+ORDERS = [
+    "import sys, ketune; assert not {'torch', 'peft'} & set(sys.modules)",
+    "import ketune; from transformers import Trainer",  # it imports peft before it is whole
+    "import transformers, ketune; from transformers import TrainerCallback",
+    "from ketune import ProximalStep",
+]
 
 
-def test_import_ketune_imports_nothing_heavy_and_makes_peft_know_its_kinds() -> None:
-    done = subprocess.run([sys.executable, "-c", KNOWN], capture_output=True, text=True, timeout=300, check=False)
+@pytest.mark.parametrize("first", ORDERS)
+def test_import_ketune_makes_peft_know_its_kinds_in_any_order_and_imports_nothing_heavy(first: str) -> None:
+    command = [sys.executable, "-c", f"{first}\n{KNOWN}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -358,3 +383,19 @@ def test_a_module_is_imported_right_after_another(tmp_path: Path, monkeypatch: p
     del sys.modules["follower"]
     after_import("awaited", "follower")
     assert "follower" in sys.modules and sys.meta_path == finders
+
+
+def test_an_import_that_failed_is_tried_again_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "awaited_twice.py").touch()
+    (tmp_path / "failing.py").write_text(
+        "from pathlib import Path\nassert Path(__file__).with_name('ready').exists()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    finders = list(sys.meta_path)
+    after_import("awaited_twice", "failing")
+    for _ in range(2):
+        with pytest.raises(AssertionError):
+            importlib.import_module("awaited_twice")
+    (tmp_path / "ready").touch()
+    importlib.import_module("awaited_twice")
+    assert "failing" in sys.modules and sys.meta_path == finders

@@ -1,5 +1,6 @@
 """What QAA is, mathematically, and what its controls share with it."""
 
+import math
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from peft import get_peft_model
 
 import architectures
 from ketune import methods
-from ketune.circuits import Noise
+from ketune.circuits import Noise, gradient_variance
 from ketune.methods import load
 from ketune.tuners.feature_map import LinearFeatures, QuadraticFeatures
 from ketune.tuners.hardware import as_hardware
@@ -98,6 +99,28 @@ def test_parameter_shift_gives_the_gradient_of_adjoint() -> None:
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad]))
     assert gradients[0].abs().max() > 0
     assert torch.allclose(*gradients, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "spread"),
+    [
+        ("qaa", {}, math.pi),
+        ("qaa", {"angle_init": "small"}, 0.01),
+        ("qaa", {"angle_init": "zero", "rotation": "RY"}, 0.0),
+        ("qaa_frozen", {}, None),
+        ("qaa_zero", {}, None),
+    ],
+)
+def test_a_card_tells_the_gradient_of_angles_as_they_were_drawn(
+    name: str, changes: dict[str, Any], spread: float | None
+) -> None:
+    method = load(name, methods.defaults(name) | changes)
+    card = method.card(method.attach(architectures.model("llama")))
+    circuit = method.adapter.circuit(24)
+    wanted = {} if spread is None else {"gradient_variance": gradient_variance(circuit, spread=spread)}
+    assert {key: value for key, value in card.items() if key == "gradient_variance"} == wanted
+    if name == "qaa" and not changes:
+        assert card["gradient_variance"] == gradient_variance(circuit)
 
 
 def test_shots_and_noise_are_read_only_within_the_block() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from peft import get_peft_model
 
+import architectures
 from ketune.circuits import two_design_columns
 from ketune.tuners.orthonormal import PauliColumns, RandomColumns, TaylorColumns
 from ketune.tuners.quantum_peft import OrthogonalFactors, QuantumPEFTConfig
@@ -84,3 +86,18 @@ def test_quantum_peft_is_a_change_of_rank_k() -> None:
     x = torch.randn(5, 12, dtype=torch.float64)
     assert torch.linalg.matrix_rank(factors.delta()) == 3
     assert torch.allclose(factors(x), x @ factors.delta().T)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("parameterization", ["pauli", "taylor", "random"])
+def test_frozen_columns_follow_the_dtype_of_the_model(parameterization: Any, dtype: torch.dtype) -> None:
+    config = QuantumPEFTConfig(parameterization=parameterization, train_columns=False, init_weights=False, rank=3)
+    config.target_modules = {"q_proj"}
+    model = get_peft_model(architectures.model("llama").to(dtype), config, autocast_adapter_dtype=False).eval()
+    assert {p.dtype for p in model.parameters() if p.requires_grad} == {dtype}
+    found = model(input_ids=architectures.ids()).logits
+    found.float().square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+    model.merge_adapter()
+    merged = model(input_ids=architectures.ids()).logits
+    assert found.dtype == dtype and torch.allclose(merged, found, atol=0.05 if dtype == torch.bfloat16 else 1e-6)

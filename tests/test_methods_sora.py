@@ -11,14 +11,21 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
-from transformers import Trainer, TrainingArguments
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    Trainer,
+    TrainingArguments,
+)
 
 import architectures
 import ketune
 from architectures import ids
 from ketune.ground.errors import InputError
 from ketune.methods import load
-from ketune.tuners.proximal import soft_threshold
+from ketune.tuners.proximal import gathered, soft_threshold
 from ketune.tuners.sora import SoRAConfig
 
 
@@ -145,6 +152,42 @@ def test_pruned_adapter_is_plain_lora_for_a_peft_without_ketune(tmp_path: Path) 
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=120)
 
 
+@pytest.mark.parametrize(("task", "head"), [("CAUSAL_LM", "lm_head"), ("SEQ_CLS", "score")])
+def test_what_was_trained_whole_is_pruned_along(task: str, head: str, tmp_path: Path) -> None:
+    def base() -> PreTrainedModel:
+        torch.manual_seed(0)
+        kind = AutoModelForCausalLM if task == "CAUSAL_LM" else AutoModelForSequenceClassification
+        return kind.from_config(architectures.CONFIGS["gpt_neo"])
+
+    config = SoRAConfig(task_type=task, init_weights=False, modules_to_save=[head, "ln_f"], target_ranks=0.5)
+    model = get_peft_model(base(), config).eval()
+    model.base_model.proximal_step(1, 10, 0.1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "modules_to_save.default" in name:
+                weight.normal_()
+        expected = model(input_ids=ids()).logits
+    model.base_model.save_pruned(tmp_path)
+    for loaded in (PeftModel.from_pretrained(base(), str(tmp_path)), ketune.load(tmp_path, base())):
+        with torch.no_grad():
+            assert torch.allclose(loaded.eval()(input_ids=ids()).logits, expected, atol=1e-4)
+
+
+def test_of_two_adapters_each_is_pruned_with_its_own_modules(tmp_path: Path) -> None:
+    model = sora(r=2, modules_to_save=["ln_f"])
+    model.add_adapter("second", SoRAConfig(task_type="CAUSAL_LM", init_weights=False, modules_to_save=["lm_head"]))
+    for name, module in (("default", "ln_f"), ("second", "lm_head")):
+        config, weights = model.base_model.prune(name)
+        kept = {key for key in weights if ".lora_" not in key}
+        assert config.modules_to_save == [module] and kept and all(f".{module}." in key for key in kept)
+
+
+def test_gates_on_several_devices_are_pruned_together() -> None:
+    with FakeTensorMode():  # a device that this machine need not have
+        together = gathered([torch.ones(2), torch.ones(3, device="cuda")])
+        assert together.shape == (5,) and together.device.type == "cpu"
+
+
 def test_pruning_everything_is_refused() -> None:
     model = sora(r=2, sparsity=100.0)
     model.base_model.proximal_step(1, 1, 0.1)
@@ -171,6 +214,16 @@ def test_saving_without_a_proximal_step_warns(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.save_pretrained(tmp_path)
+
+
+def test_a_pruned_adapter_that_was_loaded_to_train_on_is_saved_without_a_warning(tmp_path: Path) -> None:
+    model = sora(r=4, target_ranks=0.5)
+    model.base_model.proximal_step(1, 10, 0.1)
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(architectures.model("gpt_neo"), str(tmp_path), is_trainable=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again.save_pretrained(tmp_path)
 
 
 def test_scale_of_the_lora_update() -> None:

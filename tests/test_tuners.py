@@ -230,6 +230,16 @@ def test_outside_a_transformer(variant: str) -> None:
     assert isinstance(net[0], BaseTunerLayer) and not isinstance(net[2], BaseTunerLayer)
 
 
+@every_variant
+@pytest.mark.parametrize("shape", [(0, 9), (2, 0, 9), (0, 4, 9)])
+def test_no_tokens_give_no_tokens(variant: str, shape: tuple[int, ...]) -> None:
+    kind, options = VARIANTS[variant]
+    model = get_peft_model(nn.Sequential(nn.Linear(9, 13)), kind(target_modules=["0"], init_weights=False, **options))
+    found = model(torch.zeros(shape))
+    assert found.shape == (*shape[:-1], 13)
+    found.sum().backward()
+
+
 def test_fresh_process_loads_what_the_card_says(tmp_path: Path) -> None:
     model = adapt("gpt2", "qtha", init_weights=False)
     architectures.model("gpt2").save_pretrained(tmp_path / "base")

@@ -13,8 +13,8 @@ from ketune.waiting import after_import
 if TYPE_CHECKING:
     from ketune.adapters import load
     from ketune.circuits.noise import Noise
+    from ketune.tuners.callback import ProximalStep
     from ketune.tuners.hardware import as_hardware
-    from ketune.tuners.proximal import ProximalStep
     from ketune.tuners.qaa import QAAConfig
     from ketune.tuners.qtha import QTHAConfig
     from ketune.tuners.quantum_peft import QuantumPEFTConfig
@@ -40,7 +40,7 @@ _HOMES = {
     "SoRAConfig": "ketune.tuners.sora",
     "QTHAConfig": "ketune.tuners.qtha",
     "QuantumPEFTConfig": "ketune.tuners.quantum_peft",
-    "ProximalStep": "ketune.tuners.proximal",
+    "ProximalStep": "ketune.tuners.callback",
     "as_hardware": "ketune.tuners.hardware",
     "load": "ketune.adapters",
     "measure_features": "ketune.tuners.residual",

@@ -2,7 +2,7 @@
 
 A folder holds `method.json` (which method, with which values) and, as the case may be, a PEFT adapter, a whole model,
 or nothing (the untuned base). All weights are safetensors. What is loaded fits to the last tensor or is refused; no
-pickle is read and no code that comes with a model is run.
+pickle is read, such as those a Trainer leaves beside the weights, and no code that comes with a model is run.
 """
 
 import json
@@ -87,7 +87,7 @@ def restore(folder: Path, model: PreTrainedModel) -> nn.Module:
         raise InputError(f"{folder}: no trained run; `dvc repro` makes it.")
     if (folder / CONFIG).is_file():
         return load(folder, model)
-    _refuse_pickles(folder)
+    _refuse_pickles(folder, WHOLE)
     if (folder / WHOLE).is_file():
         model = model.float()
         with _one_sentence(folder):
@@ -124,7 +124,7 @@ def load(
             "that the adapter names."
         )
     folder = Path(source) if Path(source).is_dir() else _download(str(source), revision)
-    _refuse_pickles(folder)
+    _refuse_pickles(folder, WEIGHTS)
     config = _config(folder)
     with _one_sentence(folder):
         if base is None:
@@ -144,9 +144,10 @@ def _download(name: str, revision: str | None) -> Path:
         raise InputError(f"{name}: neither a folder nor an adapter that the hub gives ({_short(error)}).") from error
 
 
-def _refuse_pickles(folder: Path) -> None:
-    pickles = [file.name for kind in ("*.bin", "*.pt", "*.pth", "*.pkl") for file in folder.glob(kind)]
-    if pickles:
+def _refuse_pickles(folder: Path, weights: str) -> None:
+    """Refuse weights that lie there as a pickle and not as `weights`; other pickles are a Trainer's and not read."""
+    pickles = [file.name for kind in ("adapter_model.bin", "pytorch_model*.bin") for file in sorted(folder.glob(kind))]
+    if pickles and not (folder / weights).is_file():
         raise InputError(f"{folder}: {pickles[0]} is a pickle, which can run code; only safetensors are loaded.")
 
 

@@ -41,8 +41,8 @@ class _Waiting(MetaPathFinder):
 
             def execute_and_go_on(module: ModuleType) -> None:
                 execute(module)
-                sys.meta_path.remove(self)
                 importlib.import_module(self.then)
+                sys.meta_path.remove(self)  # last: what failed is tried again at the next import
 
             spec.loader.exec_module = execute_and_go_on  # type: ignore[method-assign]  # of this one loader object
         return spec

@@ -8,4 +8,5 @@ import importlib
 import pkgutil
 
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if _module.name != "callback":  # no adapter, and more of transformers than there is while it imports peft
+        importlib.import_module(f"{__name__}.{_module.name}")

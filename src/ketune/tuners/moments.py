@@ -16,8 +16,8 @@ class Moments:
         self.products: Tensor = torch.zeros(())  # (n, n)
 
     def add(self, features: Tensor, mask: Tensor) -> None:
-        """Count the features (B, T, n) of the positions where `mask` (B, T) is not 0."""
-        chosen = features[mask.bool()].double().cpu()
+        """Count the features, (B, T, n) or (B T, n), of the positions where `mask` (B, T) is not 0."""
+        chosen = features.flatten(0, -2)[mask.flatten().bool()].double().cpu()
         self.positions += len(chosen)
         self.total = self.total + chosen.sum(0)
         self.products = self.products + chosen.T @ chosen

@@ -1,13 +1,17 @@
-"""What zeroes SoRA's gates: a soft threshold, a number of ranks to keep, and a callback for any Trainer.
+"""What zeroes SoRA's gates: a soft threshold, and a number of ranks to keep.
 
 It knows vectors of gates, and no adapter.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import TrainerCallback
+
+
+def gathered(vectors: Sequence[Tensor]) -> Tensor:
+    """One after another, on the device of the first: the maps of a model may be spread over several."""
+    return torch.cat([vector.to(vectors[0].device) for vector in vectors])
 
 
 def soft_threshold(values: Tensor, threshold: float) -> Tensor:
@@ -20,22 +24,3 @@ def largest(values: Tensor, count: int, threshold: float) -> Tensor:
     size, order = values.abs().sort(descending=True, stable=True)
     survivors = soft_threshold(values, min(threshold, float(size[count - 1]) / 2))
     return torch.zeros_like(values).index_copy_(0, order[:count], survivors[order[:count]])
-
-
-class ProximalStep(TrainerCallback):
-    """SoRA's proximal step after each optimiser step of a transformers Trainer, whose model is a PeftModel.
-
-    Example:
-        >>> Trainer(model=get_peft_model(model, SoRAConfig()), callbacks=[ProximalStep()], …)
-    """
-
-    def __init__(self, adapter_name: str = "default") -> None:
-        self.adapter_name = adapter_name
-
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, **context: Any) -> None:
-        """The optimiser has stepped and the schedule has not: the gates' rate is the one just used."""
-        tuner = context["model"].base_model
-        gates = {id(adapter.gate) for adapter in tuner.gated(self.adapter_name).values()}
-        groups = context["optimizer"].param_groups
-        [rate] = {group["lr"] for group in groups if gates & {id(parameter) for parameter in group["params"]}}
-        tuner.proximal_step(state.global_step + 1, state.max_steps, rate, self.adapter_name)

@@ -110,7 +110,8 @@ class QAAConfig(ResidualConfig):
             "backend": {"name": backend.name, "mode": backend.mode, "description": backend.description},
             "parameters_without_gradient": sum(adapter.dead_parameters for adapter in residual_adapters(model)),
         }
-        return circuits.card(circuit) | facts | super().card(model)
+        spread = SPREAD[self.angle_init] if self.train_angles else None
+        return circuits.card(circuit, spread=spread) | facts | super().card(model)
 
 
 class CircuitFeatures(CircuitModule):
@@ -137,7 +138,9 @@ class CircuitFeatures(CircuitModule):
         with torch.autocast(h.device.type, enabled=False):
             flat = h.reshape(-1, h.shape[-1]).to(dtype)
             angles = self.angles.to(dtype)
-            if self.reading is None:
+            if not len(flat):  # no tokens, no circuit
+                z = flat.new_zeros(0, self.features)
+            elif self.reading is None:
                 z = expectations(flat, angles, self.circuit, self.device, gradient=self.gradient)
             else:
                 z = self.measured(flat, angles)

@@ -118,6 +118,8 @@ class QuantumNetwork(CircuitModule):
     def forward(self, z: Tensor) -> Tensor:
         """z (…, r) → (…, r)."""
         flat = z.reshape(-1, z.shape[-1])
+        if not len(flat):  # no tokens, no circuit
+            return z
         read = reuploading_expectations if self.reading is None else self.measured
         return read(flat, self.angles).reshape(z.shape)
 

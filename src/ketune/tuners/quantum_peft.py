@@ -95,6 +95,11 @@ class QuantumPEFTConfig(AdapterConfig):
         """Λ apart from what spans U and V, as their scales have nothing in common."""
         return "diagonal" if parameter.endswith(".diagonal") else "angles"
 
+    @property
+    def angles_in_radians(self) -> bool:
+        """Those of "taylor" are entries of a matrix, about 1/√N large: training measures how far they move by that."""
+        return self.parameterization != "taylor"
+
     def card(self, model: nn.Module) -> dict[str, Any]:
         """What spans the columns, and the circuit of the first adapted map's U, where there is one."""
         facts: dict[str, Any] = {"parameterization": self.parameterization, "rank": self.rank, "mergeable": True}
@@ -124,12 +129,13 @@ class OrthogonalFactors(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, T, i) → (B, T, o), without forming the (o, i) matrix."""
-        inner = torch.matmul(x, self.right()) * (self.scale * self.diagonal)  # (B, T, K)
-        return nn.functional.linear(inner, self.left())
+        inner = torch.matmul(x, self.right().to(x.dtype)) * (self.scale * self.diagonal)  # (B, T, K)
+        return nn.functional.linear(inner, self.left().to(x.dtype))
 
     def delta(self) -> Tensor:
         """(o, i)."""
-        return self.scale * (self.left() * self.diagonal) @ self.right().T
+        left = self.scale * (self.left() * self.diagonal)
+        return left @ self.right().T.to(left.dtype)
 
 
 class QuantumPEFTModel(Tuner):

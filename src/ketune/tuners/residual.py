@@ -142,7 +142,7 @@ def residual_adapters(model: nn.Module) -> list[ResidualAdapter]:
 
 @torch.no_grad()
 def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> None:
-    """Measure the features of every residual adapter on a few batches; those that are to be centred take the mean.
+    """Measure the features of every active residual adapter on a few batches; those to be centred take the mean.
 
     To be called once, after the adapters are attached and before they are trained: they then change nothing, so what
     they see is what the frozen model computes.
@@ -150,19 +150,37 @@ def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) 
     Args:
         model: with adapters.
         batches: what the model is called with, `attention_mask` (B, T) among it.
+
+    Raises:
+        InputError: no residual adapter is active, or the batches have no position that is not masked.
     """
-    adapters, training = residual_adapters(model), model.training
-    found = [Moments() for _ in adapters]
+    layers = [module for module in model.modules() if isinstance(module, OutputLayer)]
+    adapters = [adapter for layer in layers for adapter in layer.working() if isinstance(adapter, ResidualAdapter)]
+    if not adapters:
+        raise InputError(
+            "measure_features: no adapter with features is active in this model; activate one by set_adapter."
+        )
+    found, training, given = [Moments() for _ in adapters], model.training, 0
     model.eval()
-    for batch in batches:
-        for adapter, moments in zip(adapters, found, strict=True):
-            adapter.moments = moments, batch["attention_mask"]
-        model(**batch)
+    try:
+        for batch in batches:
+            given += 1
+            for adapter, moments in zip(adapters, found, strict=True):
+                adapter.moments = moments, batch["attention_mask"]
+            model(**batch)
+    finally:
+        model.train(training)
+        for adapter in adapters:
+            adapter.moments = None
+    if not all(moments.positions for moments in found):
+        raise InputError(
+            f"measure_features: {given} batches were given, with no position whose attention_mask is 1; give batches "
+            "of training data."
+        )
     for adapter, moments in zip(adapters, found, strict=True):
-        adapter.moments, adapter.facts = None, moments.facts()
+        adapter.facts = moments.facts()
         if adapter.mean is not None:
             adapter.mean.copy_(moments.mean)
-    model.train(training)
 
 
 class ResidualTuner(Tuner):

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, cast
 
 import torch
 from peft import LoraConfig
+from peft.utils import ModulesToSaveWrapper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ from ketune.ground.checks import Count, NonNegative, Positive, Range
 from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
 from ketune.tuners.layers import WeightLayer
-from ketune.tuners.proximal import largest, soft_threshold
+from ketune.tuners.proximal import gathered, largest, soft_threshold
 from ketune.tuners.registration import register
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
@@ -177,19 +178,19 @@ class SoRAModel(Tuner):
         """To be called after optimiser step `step` (from 1) of `steps`; without it no gate ever reaches 0."""
         config = cast(SoRAConfig, self.peft_config[adapter_name])
         adapters = list(self.gated(adapter_name).values())
-        gates: list[Tensor] = [adapter.gate for adapter in adapters]
-        before = torch.cat(gates)
+        before = gathered([adapter.gate for adapter in adapters])
+        zeroed_by = gathered([adapter.zeroed_by for adapter in adapters])
         threshold = config.threshold(step, steps, learning_rate)
         shrunk = soft_threshold(before, threshold)
         after = shrunk
         if config.target_ranks is not None:
             after = largest(before, config.ranks_kept(len(before), step, steps), threshold)
         cause = torch.where(shrunk == 0, THRESHOLD, TARGET).to(torch.int8)
+        zeroed_by = torch.where(zeroed_by == 0, cause, zeroed_by).masked_fill(after != 0, 0)  # what came first
         sizes = [len(adapter.gate) for adapter in adapters]
-        for adapter, gate, own in zip(adapters, after.split(sizes), cause.split(sizes), strict=True):
+        for adapter, gate, zeroed in zip(adapters, after.split(sizes), zeroed_by.split(sizes), strict=True):
             adapter.gate.copy_(gate)
-            first = torch.where(adapter.zeroed_by == 0, own, adapter.zeroed_by)
-            adapter.zeroed_by.copy_(first.masked_fill(gate != 0, 0))
+            adapter.zeroed_by.copy_(zeroed)
             adapter.proximal_steps = step
 
     @classmethod
@@ -198,7 +199,7 @@ class SoRAModel(Tuner):
     ) -> dict[str, Tensor]:
         adapters = [module for module in model.modules() if isinstance(module, GatedRanks)]
         trained = any(adapter.B.requires_grad and adapter.B.detach().any() for adapter in adapters)
-        if trained and not any(adapter.proximal_steps for adapter in adapters):
+        if trained and all(adapter.proximal_steps == 0 and adapter.gate.all() for adapter in adapters):
             warnings.warn(
                 "sora: no proximal step was taken, so no gate is 0; give the Trainer ketune.ProximalStep().",
                 stacklevel=2,
@@ -207,6 +208,8 @@ class SoRAModel(Tuner):
 
     def prune(self, adapter_name: str = "default") -> tuple[LoraConfig, dict[str, Tensor]]:
         """The adapter as plain LoRA: its configuration, and its weights under peft's names, dead ranks dropped.
+
+        What was trained whole, `modules_to_save`, comes along.
 
         Raises:
             InputError: every gate is 0, so there is nothing left to save.
@@ -221,11 +224,16 @@ class SoRAModel(Tuner):
                 weights[f"base_model.model.{name}.lora_B.weight"] = folded.detach()[:, alive].contiguous()
         if not ranks:
             raise InputError("sora: every gate is 0, so no rank is left; lower sparsity or set target_ranks.")
+        for name, module in self.model.named_modules():
+            if isinstance(module, ModulesToSaveWrapper):
+                own_weights = module.adapter_state_dict(adapter_name, module.state_dict())
+                weights |= {f"base_model.model.{name}.{key}": w.contiguous() for key, w in own_weights.items()}
         most = max(ranks.values())
-        own = self.peft_config[adapter_name]
+        own = cast(SoRAConfig, self.peft_config[adapter_name])
         config = LoraConfig(
             task_type=own.task_type, base_model_name_or_path=own.base_model_name_or_path, target_modules=sorted(ranks),
             r=most, lora_alpha=most, rank_pattern=ranks, alpha_pattern=ranks, inference_mode=True,
+            modules_to_save=sorted(own.modules_to_save or []) or None,
         )  # fmt: skip
         return config, weights
 

@@ -1,0 +1,27 @@
+"""SoRA's proximal step in any Trainer of transformers.
+
+It is imported only when it is asked for: transformers imports peft, and with it the tuners, before its callbacks.
+"""
+
+from typing import Any
+
+from transformers import TrainerCallback
+
+
+class ProximalStep(TrainerCallback):
+    """SoRA's proximal step after each optimiser step of a transformers Trainer, whose model is a PeftModel.
+
+    Example:
+        >>> Trainer(model=get_peft_model(model, SoRAConfig()), callbacks=[ProximalStep()], …)
+    """
+
+    def __init__(self, adapter_name: str = "default") -> None:
+        self.adapter_name = adapter_name
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **context: Any) -> None:
+        """The optimiser has stepped and the schedule has not: the gates' rate is the one just used."""
+        tuner = context["model"].base_model
+        gates = {id(adapter.gate) for adapter in tuner.gated(self.adapter_name).values()}
+        groups = context["optimizer"].param_groups
+        [rate] = {group["lr"] for group in groups if gates & {id(parameter) for parameter in group["params"]}}
+        tuner.proximal_step(state.global_step + 1, state.max_steps, rate, self.adapter_name)
