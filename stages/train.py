@@ -7,6 +7,7 @@ writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
+import shutil
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -54,6 +55,7 @@ def train(name: str, seed: int) -> None:
         resumed_from=result.resumed_from,
     )
     files.write_json(run.cost, about)
+    shutil.rmtree(folder, ignore_errors=True)  # last: until all is written, a killed run goes on from its checkpoints
     loss = f"last loss {result.curve[-1].loss:.3f}" if result.curve else "nothing to train"
     print(f"{run.key}: {result.parameters.trainable:,} parameters, {loss}, {result.cost.wall_seconds:.0f} s")
 

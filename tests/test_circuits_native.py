@@ -108,6 +108,11 @@ def test_without_a_kernel_torch_does_the_work_and_that_is_said(
     assert torch.equal(z, expectations(x, angles, circuit, "torch", mode="eager"))
 
 
+def test_a_callers_autocast_does_not_switch_the_kernel_off(elsewhere: Path) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert native.obstacle(torch.float32) is None
+
+
 def test_a_kernel_that_disagrees_is_not_used(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "values", lambda x, phase, send: edges.values(x, phase, send) + 1e-3)
     assert native.obstacle(torch.float32) == "the compiled kernel disagrees with torch's operations"

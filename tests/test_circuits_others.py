@@ -129,7 +129,8 @@ def test_drawings_show_every_wire_and_gate() -> None:
 def test_gradient_variance_shrinks_with_width_and_vanishes_at_zero() -> None:
     assert gradient_variance(Circuit(2)) > 4 * gradient_variance(Circuit(8)) > 0
     assert gradient_variance(Circuit(4), spread=0.0, samples=4) < 1e-30
-    assert gradient_variance(Circuit(4)) == gradient_variance(Circuit(4))
+    assert gradient_variance(Circuit(4)) == gradient_variance(Circuit(4)) == card(Circuit(4))["gradient_variance"]
+    assert "gradient_variance" not in card(Circuit(4), spread=None)
 
 
 def test_shots_for_a_precision() -> None:

@@ -24,6 +24,7 @@ import yaml
 from conftest import ROOT, Project, environment
 from ketune.ground import faults, files, process
 from ketune.ground.errors import InputError
+from ketune.records.training import TrainingRecord
 
 KILLS = int(os.environ.get("KETUNE_KILLS", "2"))
 STAGES = ["train@qaa-0", "generate@qaa-0", "report", "score@qaa-0"]
@@ -162,6 +163,18 @@ def test_a_kill_at_a_write_leaves_nothing_torn(project: Project, command: str) -
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         again = stage_alone(project, stage, *arguments)
         assert again.returncode == 0 and content(project) == before, f"write {write}: {again.stderr}"
+
+
+def test_a_run_that_is_killed_while_it_is_saved_trains_nothing_again(project: Project) -> None:
+    stage, before = ["stages/train.py", "qaa", "0"], content(project)
+    dying = str(ROOT / "tests/dying.py")
+    writes = stage_alone(project, dying, "-1", *stage).stdout.split()[-1]  # the last puts the run's cost in place
+    assert stage_alone(project, dying, writes, *stage).returncode == -signal.SIGKILL
+    again = stage_alone(project, *stage)
+    assert again.returncode == 0 and content(project) == before, again.stderr
+    record = files.read_json(project.folder / "data/costs/qaa-0.json", TrainingRecord)
+    assert record.resumed_from == project.params()["train"]["steps"] and record.cost.tokens_per_second is None
+    assert not any((project.folder / ".cache/checkpoints").iterdir())
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from torch import nn
 from transformers import TrainerCallback
 
 from conftest import byte_tokenizer, environment, records, tiny_params
-from ketune import adapters, generation, language_model, likelihood, methods, tokens, weights
+from ketune import adapters, generation, language_model, likelihood, methods, movement, tokens, weights
 from ketune.ground import files
 from ketune.ground.errors import InputError
 from ketune.ground.params import Generate, LanguageModel, Train
 from ketune.records.examples import Example
 from ketune.records.training import Machine
-from ketune.training import checkpoints, cost, distribution, loop
+from ketune.training import checkpoints, cost, distribution, loop, order, travel
 
 TOKENIZER = byte_tokenizer()
 EXAMPLES = [Example(id=f"{i:02d}", **record) for i, record in enumerate(records(24))]
@@ -69,7 +69,6 @@ def test_a_run_lowers_its_loss(tiny_folder: Path, tmp_path: Path) -> None:
     losses = [point.loss for point in result.curve]
     assert [point.step for point in result.curve] == list(range(1, 31))
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
-    assert not (tmp_path / "c").exists(), "checkpoints go when a run ends well"
 
 
 def test_the_base_stays_untouched_and_every_adapter_weight_gets_a_gradient(tiny_folder: Path, tmp_path: Path) -> None:
@@ -119,6 +118,29 @@ def test_a_stopped_run_ends_with_the_same_bytes(
     assert all(torch.equal(a, b) for a, b in zip(trained(undisturbed).values(), trained(model).values(), strict=True))
 
 
+@pytest.mark.parametrize("steps", [5, 12])  # twelve steps are all records once
+def test_a_run_that_ended_and_was_not_saved_ends_with_the_same_bytes(
+    tiny_folder: Path, tmp_path: Path, steps: int
+) -> None:
+    ended, expected = run(tiny_folder, tmp_path / "c", steps=steps)
+    torch.rand(3)
+    model, result = run(tiny_folder, tmp_path / "c", steps=steps)
+    assert (expected.resumed_from, result.resumed_from) == (0, steps)
+    assert (result.curve, result.moved, result.parameters) == (expected.curve, expected.moved, expected.parameters)
+    assert all(torch.equal(a, b) for a, b in zip(trained(ended).values(), trained(model).values(), strict=True))
+    assert expected.cost.tokens_per_second > 0 and result.cost.tokens_per_second is None
+
+
+def test_only_the_main_process_deletes_a_torn_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torn = tmp_path / "checkpoint-9"
+    torn.mkdir()
+    monkeypatch.setenv("RANK", "1")
+    checkpoints.last_whole(tmp_path)
+    assert torn.exists()
+    monkeypatch.setenv("RANK", "0")
+    assert checkpoints.last_whole(tmp_path) is None and not torn.exists()
+
+
 def test_a_checkpoint_without_a_file_is_not_trusted(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint-3"
     folder.mkdir()
@@ -130,6 +152,33 @@ def test_a_diverged_run_names_step_and_records(tiny_folder: Path, tmp_path: Path
     section = LORA | {"learning_rates": {"weights": 1e30}}
     with pytest.raises(InputError, match=r"loss of step \d+ is nan, on records \d\d, \d\d; lower"):
         run(tiny_folder, tmp_path / "c", section=section, steps=10)
+
+
+@pytest.mark.parametrize("name", ["qaa", "qtha"])
+def test_a_circuit_that_reads_nan_is_a_diverged_run(tiny_folder: Path, tmp_path: Path, name: str) -> None:
+    section = methods.defaults(name)
+    section |= {"learning_rates": dict.fromkeys(section["learning_rates"], 1e38)}
+    with pytest.raises(loop.Diverged, match=r"loss of step \d+ is nan, on records \d\d, \d\d; lower"):
+        run(tiny_folder, tmp_path / "c", name, section, steps=10)
+
+
+@pytest.mark.parametrize(
+    ("parameterization", "unit"), [("pauli", "radians"), ("random", "radians"), ("taylor", "relative")]
+)
+def test_the_angles_of_quantum_peft_are_judged_by_what_they_are(parameterization: str, unit: str) -> None:
+    section = methods.defaults("quantum_peft") | {"parameterization": parameterization}
+    section = {key: value for key, value in section.items() if key != "train_columns"}
+    method = methods.load("quantum_peft", section)
+    torch.manual_seed(0)
+    columns = method.adapter.columns(576)
+    start = travel.Start([{"rate": "angles", "params": [columns.angles]}], method.adapter)
+    before = columns().detach()
+    with torch.no_grad():
+        columns.angles.add_(0.5 * torch.randn_like(columns.angles) / 24)
+    (moved,) = start.movements()
+    assert moved.unit == unit
+    if unit == "relative":  # 0.014 "radians" a weight, and yet half of every column has turned elsewhere
+        assert not movement.stood_still(moved) and (columns() - before).norm(dim=0).min() > 0.3
 
 
 def test_base_trains_nothing_and_full_everything(tiny_folder: Path, tmp_path: Path) -> None:
@@ -200,7 +249,8 @@ from ketune.training import distribution
 section = t.LORA | {{"dropout": 0.0}}
 _, result = t.run(Path({folder!r}), Path({scratch!r}), section=section, batch_size=4, processes=2, steps=6)
 if distribution.is_main():
-    Path({out!r}).write_text(json.dumps([point.loss for point in result.curve]))
+    tokens = result.cost.tokens_per_second * result.cost.wall_seconds
+    Path({out!r}).write_text(json.dumps([[point.loss for point in result.curve], tokens]))
 """
 
 
@@ -209,13 +259,16 @@ def test_two_processes_equal_one_at_the_same_batch(tiny_folder: Path, tmp_path: 
     _, alone = run(tiny_folder, tmp_path / "a", section=section, batch_size=4, steps=6)
     places = {"folder": tiny_folder, "scratch": tmp_path / "c", "out": tmp_path / "curve.json"}
     places |= {"tests": Path(__file__).parent}
+    torn = tmp_path / "c/checkpoint-99"  # found by both
+    torn.mkdir(parents=True)
     script = tmp_path / "distributed.py"
     script.write_text(DISTRIBUTED.format(**{key: str(value) for key, value in places.items()}))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     subprocess.run(command, check=True, timeout=300, env=environment(cold=True) | {"OMP_NUM_THREADS": "1"})
-    together = json.loads((tmp_path / "curve.json").read_text())
-    assert len(together) == 6
+    together, read = json.loads((tmp_path / "curve.json").read_text())
+    assert len(together) == 6 and not torn.exists()
     assert all(abs(a.loss - b) <= 1e-5 * a.loss for a, b in zip(alone.curve, together, strict=True))
+    assert read == pytest.approx(alone.cost.tokens_per_second * alone.cost.wall_seconds)
 
 
 @pytest.mark.parametrize(("batch", "asked"), [(3, 2), (4, 3)])
@@ -226,9 +279,9 @@ def test_a_batch_that_cannot_be_shared_is_refused(tiny_folder: Path, batch: int,
 
 def test_every_method_sees_the_same_order_whoever_shares_the_step() -> None:
     lengths = [len(row.ids) for row in ROWS]
-    first, second = loop._ByLength(lengths, 4, 7), loop._ByLength(lengths, 4, 7)
+    first, second = order.ByLength(lengths, 4, 7), order.ByLength(lengths, 4, 7)
     torch.rand(3)
-    assert list(first) == list(second) != list(loop._ByLength(lengths, 4, 8))
+    assert list(first) == list(second) != list(order.ByLength(lengths, 4, 8))
     second.set_epoch(1)
     assert sorted(second) == list(range(len(ROWS))) and list(first) != list(second)
 

@@ -105,9 +105,48 @@ def test_trials_do_not_see_each_other(settings: Parameters, monkeypatch: pytest.
 def test_a_trial_that_diverges_is_recorded_and_leaves_the_next_alone(
     settings: Parameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shared = bench("lora", settings, [], monkeypatch)
-    assert shared.trial({"weights": 1e30}, 7) == Trial(rates={"weights": 1e30}, seed=7, loss=None, moved=())
-    assert shared.trial({"weights": 0.01}, 7).loss < shared.untrained()
+    for name in ("lora", "qaa"):  # whose circuits refuse to read NaN
+        shared = bench(name, settings, [], monkeypatch)
+        wild, tame = (dict.fromkeys(shared.method.learning_rates, rate) for rate in (1e38, 0.01))
+        assert shared.trial(wild, 7) == Trial(rates=wild, seed=7, loss=None, moved=())
+        assert shared.trial(tame, 7).loss < shared.untrained()
+        assert sorted(file.suffix for file in shared.folder.iterdir()) == [".json", ".json"]
+
+
+def test_a_trial_whose_model_gives_no_number_on_validation_diverged(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = bench("qaa", settings, [], monkeypatch)
+    train = loop.train
+
+    def poisoned(method: methods.ConfiguredMethod, model: torch.nn.Module, *rest: Any, **named: Any) -> Any:
+        trained = train(method, model, *rest, **named)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if name.endswith("up.weight"):
+                    weight.fill_(torch.nan)  # the first block's output, which the second block's circuit reads
+        return trained
+
+    monkeypatch.setattr(loop, "train", poisoned)
+    trial = shared.trial({"projection": 0.01, "angles": 0.1}, 7)
+    assert trial == Trial(rates=trial.rates, seed=7, loss=None, moved=())
+
+
+def test_a_trial_that_is_killed_when_it_is_judged_goes_on_from_its_last_step(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, rates = bench("qaa", settings, [], monkeypatch), {"projection": 0.01, "angles": 0.1}
+    undisturbed = shared.trial(rates, 7)
+    shutil.rmtree(shared.folder)
+
+    def killed(*_: Any) -> float:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trials.Bench, "_loss", killed)
+        shared.trial(rates, 7)
+    monkeypatch.setattr(loop._ResponseTrainer, "compute_loss", None)  # nothing is trained again
+    assert shared.trial(rates, 7) == undisturbed
 
 
 def test_a_given_rate_stays_and_the_other_is_found(settings: Parameters) -> None:

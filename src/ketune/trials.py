@@ -18,6 +18,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ketune import language_model, likelihood, methods, tokens, tuning
+from ketune.circuits.embedding import NotFinite
 from ketune.ground import files, layout
 from ketune.ground.checks import Range
 from ketune.ground.params import Params, Train
@@ -59,6 +60,7 @@ class Bench:
         if not file.exists():
             trial = self._train(rates, seed, self.folder / name)
             files.write_json(file, trial)
+            shutil.rmtree(self.folder / name, ignore_errors=True)
             loss = "training diverged" if trial.loss is None else f"validation loss {trial.loss:.4f}"
             print(f"seed {seed}, {tuning.shown(rates)}: {loss}", flush=True)
         return files.read_json(file, Trial)
@@ -75,20 +77,23 @@ class Bench:
                 method, model, self.training, self.settings, seed=seed, padding=self.padding, folder=folder
             ).moved
         except loop.Diverged:
-            shutil.rmtree(folder, ignore_errors=True)
             return Trial(rates=rates, seed=seed, loss=None, moved=())
         loss = self._loss(model)
-        return Trial(rates=rates, seed=seed, loss=loss if math.isfinite(loss) else None, moved=moved)
+        finite = math.isfinite(loss)  # weights that are not have not moved by a number either
+        return Trial(rates=rates, seed=seed, loss=loss if finite else None, moved=moved if finite else ())
 
     def _copy(self) -> PreTrainedModel:
         device = language_model.device(self.settings)
         return copy.deepcopy(self.base).to(device)  # type: ignore[arg-type]  # its wrapper hides self
 
     def _loss(self, model: nn.Module) -> float:
-        """Mean negative log-likelihood of a validation token, in nats, at the precision of training."""
+        """Mean negative log-likelihood of a validation token, in nats, at the precision of training; NaN for none."""
         device = next(model.parameters()).device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            found = likelihood.likelihoods(model.eval(), self.validation, self.padding)
+            try:
+                found = likelihood.likelihoods(model.eval(), self.validation, self.padding)
+            except NotFinite:  # a circuit refuses what any other part of a model turns into NaN
+                return math.nan
         return sum(row.negative_log_likelihood for row in found) / sum(row.tokens for row in found)
 
 

@@ -44,8 +44,18 @@ def shots_for(precision: float, *, expectation: float = 0.0) -> int:
     return max(1, math.ceil((1 - expectation**2) / precision**2 * (1 - 1e-12)))
 
 
-def card(circuit: Circuit, *, precision: float = 0.01, samples: int = 64) -> dict[str, Any]:
-    """Facts about a circuit for the report; JSON types only."""
+def card(
+    circuit: Circuit, *, precision: float = 0.01, samples: int = 64, spread: float | None = math.pi
+) -> dict[str, Any]:
+    """Facts about a circuit for the report; JSON types only.
+
+    Args:
+        spread: half-width, in radians, of what trained angles are drawn from; None where angles are not trained, and no
+            gradient is then reported.
+    """
+    variance = (
+        {} if spread is None else {"gradient_variance": gradient_variance(circuit, samples=samples, spread=spread)}
+    )
     return {
         "qubits": circuit.qubits,
         "layers": circuit.layers,
@@ -55,7 +65,7 @@ def card(circuit: Circuit, *, precision: float = 0.01, samples: int = 64) -> dic
         "depth": circuit.depth,
         "gates": circuit.gate_counts,
         "two_qubit_gates": circuit.two_qubit_gates,
-        "gradient_variance": gradient_variance(circuit, samples=samples),
+        **variance,
         "shots_for_precision": {"precision": precision, "shots": shots_for(precision)},
         "drawing": drawing(circuit),
     }

@@ -12,11 +12,15 @@ from torch import Tensor
 from ketune.ground.errors import InputError
 
 
+class NotFinite(InputError):
+    """What a circuit is to read holds NaN or infinity; in training that is a run that diverged."""
+
+
 def scales(features: Tensor) -> Tensor:
     """1 / |x| (B,) of features (B, d), 0 for rows of zeros; exact for entries of 1e-30 and 1e30 in fp32 too.
 
     Raises:
-        InputError: NaN or infinity (checked on the CPU; on a GPU the check would stop the queue at every call, and the
+        NotFinite: NaN or infinity (checked on the CPU; on a GPU the check would stop the queue at every call, and the
             features of such a row are NaN instead).
     """
     norm = torch.linalg.vector_norm(features, dim=1)
@@ -25,9 +29,7 @@ def scales(features: Tensor) -> Tensor:
         if 1e-15 < least.item() and most.item() < 1e15:  # squares neither vanished nor overflowed
             return norm.reciprocal_()
         if not bool(torch.isfinite(features).all()):
-            raise InputError(
-                "features: NaN or infinity among them; only finite numbers have a state, so look upstream."
-            )
+            raise NotFinite("features: NaN or infinity among them; only finite numbers have a state, so look upstream.")
     largest = features.abs().amax(1)
     zero = largest < torch.finfo(features.dtype).tiny
     norm = torch.linalg.vector_norm(features / torch.where(zero, 1, largest)[:, None], dim=1)

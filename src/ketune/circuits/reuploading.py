@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ketune.circuits.ansatz import Reuploading
+from ketune.circuits.embedding import NotFinite
 from ketune.circuits.layout import constant, signs
 from ketune.ground.errors import InputError
 
@@ -41,8 +42,8 @@ def reuploading_expectations(inputs: Tensor, angles: Tensor) -> Tensor:
         (B, n) in the inputs' dtype and device; computed in fp32 or, for float64 inputs, float64.
 
     Raises:
-        InputError: shapes that do not fit each other, an empty batch, or inputs that are not finite (on
-            the CPU, where nothing is compiled).
+        InputError: shapes that do not fit each other, or an empty batch.
+        NotFinite: inputs that are not finite (on the CPU, where nothing is compiled).
     """
     if inputs.ndim != 2 or inputs.shape[0] == 0 or inputs.shape[1] == 0:
         raise InputError(f"inputs: shape {tuple(inputs.shape)}; (B, n) with B and n at least 1 is needed, so reshape.")
@@ -55,7 +56,7 @@ def reuploading_expectations(inputs: Tensor, angles: Tensor) -> Tensor:
     with torch.autocast(inputs.device.type, enabled=False):
         seen = inputs.device.type == "cpu" and not torch.compiler.is_compiling()  # a check that reads values
         if seen and not bool(torch.isfinite(inputs).all()):
-            raise InputError("inputs: NaN or infinity among them; rotations need finite angles, so look upstream.")
+            raise NotFinite("inputs: NaN or infinity among them; rotations need finite angles, so look upstream.")
         dtype = torch.promote_types(inputs.dtype, torch.float32)
         z = _evolve(inputs.to(dtype), angles.to(dtype))
         return z.to(inputs.dtype)

@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import TrainerCallback
 
 from ketune.ground import files
 from ketune.ground.errors import InputError
+from ketune.training import distribution
 
 SEAL = "seal.json"
 
@@ -39,13 +39,20 @@ def key(files: Iterable[Path], *values: Any) -> str:
 
 
 def last_whole(folder: Path) -> Path | None:
-    """The latest checkpoint in `folder` whose seal holds, or None; torn ones are deleted on the way."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for checkpoint in found:
-        if _holds(checkpoint):
-            return checkpoint
-        shutil.rmtree(checkpoint)
-    return None
+    """The latest checkpoint in `folder` whose seal holds, or None; torn ones are deleted on the way.
+
+    Of several processes the main one reads and deletes, and the others take what it left.
+    """
+    if distribution.is_main():
+        while (latest := _latest(folder)) and not _holds(latest):
+            shutil.rmtree(latest)
+    distribution.wait()
+    return _latest(folder)
+
+
+def _latest(folder: Path) -> Path | None:
+    found = folder.glob("checkpoint-*")
+    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 def _digest(file: Path) -> str:
@@ -70,8 +77,7 @@ class Sealer(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write the digests of all files, flushed to disk, as the checkpoint's last file."""
-        if torch.distributed.is_initialized():
-            torch.distributed.barrier()  # every process has written its own random state
+        distribution.wait()  # every process has written its own random state
         if state.is_world_process_zero:
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             files.write_json(checkpoint / SEAL, _digests(checkpoint))

@@ -60,13 +60,13 @@ class Meter:
         self.energy_end = _energy_microjoules()
 
     def reading(self, tokens: int) -> TrainingCost:
-        """What the stretch of work took, in which `tokens` tokens were trained on."""
+        """What the stretch of work took, in which `tokens` tokens were trained on: none after a run's last step."""
         joules = None
         if self.energy_start is not None and self.energy_end is not None and self.energy_end >= self.energy_start:
             joules = (self.energy_end - self.energy_start) / 1e6
         return TrainingCost(
             wall_seconds=self.wall_seconds,
-            tokens_per_second=tokens / self.wall_seconds,
+            tokens_per_second=tokens / self.wall_seconds if tokens else None,
             peak_memory_bytes=peak_memory_bytes(self.device),
             energy_joules=joules,
         )

@@ -1,10 +1,12 @@
 """Several processes that share one run, as torchrun starts them: data parallel, one batch divided among them.
 
-It knows torchrun's environment variables. It does not know what the processes compute.
+It knows torchrun's environment variables and how torch lets processes meet. It does not know what they compute.
 """
 
 import os
 import sys
+
+import torch
 
 from ketune.ground.errors import InputError
 from ketune.ground.params import Train
@@ -18,6 +20,21 @@ def processes() -> int:
 def is_main() -> bool:
     """True in the process that writes files."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def wait() -> None:
+    """Wait until every process that shares the run is here."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+
+
+def total(count: int, device: str) -> int:
+    """The sum of a count over the processes that share the run; each must ask for it."""
+    if not torch.distributed.is_initialized():
+        return count
+    found = torch.tensor(count, device=device)
+    torch.distributed.all_reduce(found)
+    return int(found)
 
 
 def spread(settings: Train) -> None:

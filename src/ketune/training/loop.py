@@ -5,8 +5,7 @@ same order. A run that is killed goes on from its last whole checkpoint and ends
 """
 
 import math
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,15 +15,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from ketune import language_model
+from ketune.circuits.embedding import NotFinite
 from ketune.ground.errors import InputError
 from ketune.ground.params import Train
 from ketune.methods import ConfiguredMethod
 from ketune.records.training import CurvePoint, Movement, ParameterCounts, TrainingCost
 from ketune.tokens import Tokens
 from ketune.training import checkpoints, cost, distribution
+from ketune.training.order import ByLength, Collator, Rows
 from ketune.training.travel import Start
 
 PREPARED_ON = 32  # records that a method may look at before training
@@ -62,7 +62,9 @@ def train(
     padding: int,
     folder: Path,
 ) -> Trained:
-    """Train what `method` attached to `model`, in place; checkpoints go to `folder` and are removed at the end.
+    """Train what `method` attached to `model`, in place; checkpoints go to `folder`.
+
+    They stay there, so that the run goes on until its results are saved: the caller then removes them.
 
     Raises:
         Diverged: a loss that is not finite (the step and the records are named).
@@ -78,21 +80,19 @@ def train(
     trainer = _ResponseTrainer(
         model=model,
         args=_arguments(settings, seed, folder, device),
-        train_dataset=_Rows(rows),
-        data_collator=_Collator(padding),
+        train_dataset=Rows(rows),
+        data_collator=Collator(padding),
         optimizers=(torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True), None),
         callbacks=[_MethodStep(method), _Progress(), checkpoints.Sealer()],
     )
     trainer.remove_callback(PrinterCallback)
-    start, before = checkpoints.last_whole(folder), Start(groups)
+    start, before = checkpoints.last_whole(folder), Start(groups, method.adapter)
     with cost.Meter(device) as meter:
         trainer.train(resume_from_checkpoint=str(start) if start else None)
-    if distribution.is_main():
-        shutil.rmtree(folder, ignore_errors=True)
     return Trained(
         curve=_curve(trainer.state.log_history),
         parameters=cost.count(model, trainer.optimizer),
-        cost=meter.reading(trainer.tokens),
+        cost=meter.reading(distribution.total(trainer.tokens, device)),
         moved=before.movements(),
         resumed_from=int(start.name.rpartition("-")[2]) if start else 0,
     )
@@ -139,55 +139,6 @@ def _curve(history: list[dict[str, Any]]) -> list[CurvePoint]:
     ]
 
 
-class _ByLength(torch.utils.data.Sampler):
-    """An order of the records for each epoch, like lengths together, from the seed and the epoch alone.
-
-    So every method sees the same order, a resumed run finds its place, and the order does not depend on how many
-    processes share a step.
-    """
-
-    def __init__(self, lengths: list[int], records_a_step: int, seed: int) -> None:
-        self.lengths = lengths
-        self.records_a_step = records_a_step
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the data loader."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return iter(get_length_grouped_indices(self.lengths, self.records_a_step, generator=generator))
-
-
-class _Rows(torch.utils.data.Dataset):
-    """Tokenized records as the Trainer's sampler wants them: mappings with "input_ids"."""
-
-    def __init__(self, rows: Sequence[Tokens]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self.rows[index].ids, "row": self.rows[index]}
-
-
-class _Collator:
-    """Pads a batch and keeps the records' ids, for messages."""
-
-    def __init__(self, padding: int) -> None:
-        self.padding = padding
-
-    def __call__(self, items: list[dict[str, Any]]) -> dict[str, Any]:
-        rows = [item["row"] for item in items]
-        return {**language_model.batch(rows, self.padding), "ids": [row.id for row in rows]}
-
-
 class _ResponseTrainer(Trainer):
     """The Trainer with a loss over response tokens only, which refuses a loss that is not finite."""
 
@@ -196,24 +147,35 @@ class _ResponseTrainer(Trainer):
         self.model_accepts_loss_kwargs = True  # the loss below is scaled by the tokens of the whole step
         self.tokens = 0
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> _ByLength:
-        lengths = [len(row.ids) for row in cast(_Rows, self.train_dataset).rows]
+    def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
+        lengths = [len(row.ids) for row in cast(Rows, self.train_dataset).rows]
         world = self.args.world_size * self.args.gradient_accumulation_steps
-        return _ByLength(lengths, self.args.train_batch_size * world, self.args.seed)
+        return ByLength(lengths, self.args.train_batch_size * world, self.args.seed)
+
+    def _run_epoch(self, *given: Any, **named: Any) -> None:
+        """One pass over the records; none after the last step, where the Trainer would take one step more."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(*given, **named)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
         """Sum of token losses over the number of response tokens in the whole step."""
-        losses = language_model.token_losses(model, inputs)
+        try:
+            losses = language_model.token_losses(model, inputs)
+        except NotFinite as error:  # a circuit refuses what any other part of a model turns into NaN
+            raise self._diverged(math.nan, inputs) from error
         self.tokens += int(inputs["attention_mask"].sum())
         loss = losses.sum() / (num_items_in_batch if num_items_in_batch is not None else losses.numel())
         if not math.isfinite(loss.item()):
-            raise Diverged(
-                f"training diverged: the loss of step {self.state.global_step + 1} is {loss.item()}, on records "
-                f"{', '.join(inputs['ids'])}; lower the method's learning_rates or train.gradient_clip."
-            )
-        return loss * self.accelerator.num_processes  # DDP averages gradients; the tokens above count all processes
+            raise self._diverged(loss.item(), inputs)
+        return loss * self.accelerator.num_processes  # DDP averages gradients; the loss is over all processes' tokens
+
+    def _diverged(self, loss: float, inputs: dict[str, Any]) -> Diverged:
+        return Diverged(
+            f"training diverged: the loss of step {self.state.global_step + 1} is {loss}, on records "
+            f"{', '.join(inputs['ids'])}; lower the method's learning_rates or train.gradient_clip."
+        )
 
 
 class _MethodStep(TrainerCallback):

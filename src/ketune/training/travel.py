@@ -11,20 +11,27 @@ from ketune.records.training import Movement
 SAMPLED = (
     1_000_000  # of a larger part, evenly spaced weights are remembered: full fine-tuning would need a second model
 )
-ANGLES = "angles"  # the rate of parameters that are rotation angles, in radians
+ANGLES = "angles"  # the rate of parameters that are rotation angles, in radians, unless the adapter says otherwise
 
 
 class Start:
-    """The parts of a method before training, by the optimiser's groups; `movements` afterwards."""
+    """The parts of a method before training, by the optimiser's groups; `movements` afterwards.
 
-    def __init__(self, groups: Sequence[dict[str, Any]]) -> None:
+    An adapter whose `angles_in_radians` is False calls other weights so, which travel relative to their norm.
+    """
+
+    def __init__(self, groups: Sequence[dict[str, Any]], adapter: object = None) -> None:
         self.groups = groups
+        self.angles = ANGLES if getattr(adapter, "angles_in_radians", True) else None
         self.values = [_sample(group["params"]) for group in groups]
 
     def movements(self) -> tuple[Movement, ...]:
         """The distance between what the parts were and what they are now."""
         pairs = zip(self.groups, self.values, strict=True)
-        return tuple(_movement(group["rate"], start, _sample(group["params"])) for group, start in pairs)
+        return tuple(
+            _movement(group["rate"], start, _sample(group["params"]), radians=group["rate"] == self.angles)
+            for group, start in pairs
+        )
 
 
 def _sample(parameters: Iterable[nn.Parameter]) -> Tensor:
@@ -34,9 +41,9 @@ def _sample(parameters: Iterable[nn.Parameter]) -> Tensor:
     return torch.cat([p.detach().flatten()[::stride].float().cpu() for p in parameters])
 
 
-def _movement(part: str, start: Tensor, end: Tensor) -> Movement:
+def _movement(part: str, start: Tensor, end: Tensor, *, radians: bool) -> Movement:
     change, norm = (end - start).abs(), float(start.norm())
-    if part == ANGLES:
+    if radians:
         median, largest = float(change.median()), float(change.max())
         return Movement(part=part, unit="radians", distance=median, largest=largest)
     distance = float(change.norm())
