@@ -10,6 +10,7 @@ writes: .cache/planted/<study>, where all that the pipeline makes lies, its repo
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 import contextlib
 import datetime
+import functools
 import multiprocessing
 import os
 import shutil
@@ -34,7 +35,7 @@ from ketune import adapters, language_model, likelihood, methods, planted, repor
 from ketune.ground import checks, files, layout, params
 from ketune.ground.errors import InputError, nearest
 from ketune.records.examples import Example
-from ketune.report import calibration
+from ketune.report import calibration, publishing
 from ketune.report.calibration import PlantedStudy
 from ketune.training import cost
 
@@ -67,9 +68,10 @@ class Study:
 def run(*names: str) -> None:
     """Run the named studies, all of them by default, side by side; end with status 1 where a verdict is wrong."""
     names = names or tuple(params.read(SETTINGS)["studies"])
+    study = functools.partial(run_one, commit=revision())  # of the code as it was loaded, whenever a study's turn comes
     fork = multiprocessing.get_context("fork")  # torch is loaded, and no thread of it runs yet
     with fork.Pool(min(len(names), os.cpu_count() or 1), process.die_with_parent, maxtasksperchild=1) as pool:
-        records = pool.map(run_one, names, chunksize=1)
+        records = pool.map(study, names, chunksize=1)
     verdicts = [(record.name, verdict) for record in records for verdict in record.verdicts]
     for name, verdict in verdicts:
         print(f"{name}, {'right' if verdict.right else 'WRONG'}: {verdict.sentence}")
@@ -77,8 +79,8 @@ def run(*names: str) -> None:
         sys.exit(f"planted: a verdict is wrong; what led to it lies in {FOLDER}")
 
 
-def run_one(name: str) -> PlantedStudy:
-    """Make the records, run every stage on them, judge, and write down what was said."""
+def run_one(name: str, commit: str) -> PlantedStudy:
+    """Make the records, run every stage on them, judge, and write down what was said by the code of that commit."""
     start = time.perf_counter()
     settings, project = params.read(SETTINGS), params.read(PROJECT)
     study = chosen(name, settings["studies"])
@@ -92,7 +94,7 @@ def run_one(name: str) -> PlantedStudy:
     with contextlib.chdir(folder):
         with PROJECT.open("w", encoding="utf-8") as file:
             YAML().dump(changed(project, settings["params"], study), file)
-        record = recorded(name, study, pipeline(), start)
+        record = recorded(name, study, pipeline(), start, commit)
     files.write_json(outcome, record)
     return record
 
@@ -134,7 +136,16 @@ def pipeline() -> report.results.Results:
     return report.write(settings)
 
 
-def recorded(name: str, study: Study, results: report.results.Results, start: float) -> PlantedStudy:
+def revision() -> str:
+    """The commit that made the code what it is, with a mark where it was changed since; empty where git tells none."""
+    try:
+        told = publishing.revision()
+    except (InputError, FileNotFoundError):  # no repository; no git
+        return ""
+    return "" if told.startswith(" ") else told  # a mark alone: the code was never committed
+
+
+def recorded(name: str, study: Study, results: report.results.Results, start: float, commit: str) -> PlantedStudy:
     """What was said of each judged method, and what it was said about."""
     settings, teacher = results.settings, Path("teacher")
     verdicts = [calibration.judge(results, method, must, recovery(method, settings.seeds, teacher))
@@ -152,6 +163,8 @@ def recorded(name: str, study: Study, results: report.results.Results, start: fl
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         wall_seconds=round(time.perf_counter() - start),
         packages=cost.machine("cpu").packages,
+        revision=commit,
+        search=calibration.searched(settings.tune),
     )
 
 

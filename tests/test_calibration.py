@@ -1,12 +1,14 @@
 """The report tells planted verdicts as they were recorded, and judges planted studies by its own rule."""
 
-from dataclasses import replace
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from ketune.ground import files, layout, params
-from ketune.report import calibration, results
+from ketune.report import calibration, comparisons, opening, results
 from ketune.report.calibration import Lead, PlantedStudy, PlantedVerdict
 from report_project import Study, write
 
@@ -23,7 +25,13 @@ WRONG = replace(FOUND, method="qaa_frozen", expected=False, angle_errors=None)
 STUDY = PlantedStudy(
     name="circuit", teacher="qaa", teacher_loss=1.92, base_loss=2.85, verdicts=(FOUND,), seeds=(0, 1, 2), steps=100,
     training_records=600, test_records=100, date="2026-01-02", wall_seconds=9.0, packages={"torch": "2.13.0"},
+    revision="0123456789abcdef0123456789abcdef01234567",
+    search={"trials": 8, "refined": 4, "confirmed": 4, "horizon": 1.0},
 )  # fmt: skip
+OLD = replace(STUDY, name="faint", revision="", search={})
+TUNE = params.Tune(
+    all=False, trials=8, refined=4, confirmed=4, horizon=1.0, validation_records=64, seed=1000
+)  # that of the planted study
 
 
 def test_no_study_is_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +45,44 @@ def test_a_recorded_study_is_read_as_it_was_written(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     files.write_json(layout.planted(STUDY.name), STUDY)
     assert calibration.read() == [STUDY]
+    assert isinstance(calibration.read()[0].search["trials"], int)
+    assert calibration.sentence(calibration.read()) == calibration.sentence([STUDY])
+
+
+def test_a_record_from_before_code_and_search_were_kept_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fields = {key: value for key, value in asdict(OLD).items() if key not in ("revision", "search")}
+    files.write_text(layout.planted(OLD.name), json.dumps(fields))
+    assert calibration.read() == [OLD]
+
+
+def caption(*studies: PlantedStudy, tune: params.Tune | None = None) -> str:
+    found = calibration.table(studies, tune)
+    assert found is not None
+    return found.caption
+
+
+@pytest.mark.parametrize("told", [lambda *s, tune=None: calibration.sentence(s, tune), caption], ids=["text", "table"])
+def test_code_and_search_are_told_and_where_the_pages_search_is_another(told: Callable[..., str]) -> None:
+    search, other = "trials 8, refined 4, confirmed 4, horizon 1", replace(TUNE, refined=2, confirmed=2, horizon=0.5)
+    assert f"Code: commit 0123456. Search for learning rates: {search}. Vetoes" in told(STUDY)
+    assert f"{search}, as in this page's study." in told(STUDY, tune=TUNE)
+    differs = "where this page's study asks for refined 2, confirmed 2, horizon 0.5."
+    assert f"{search}, {differs}" in told(STUDY, tune=other)
+    assert "commit 0123456 with changes." in told(replace(STUDY, revision=f"{STUDY.revision} with changes"))
+    assert "did not learn: counted." in told(STUDY)
+
+
+@pytest.mark.parametrize("told", [lambda *s, tune=None: calibration.sentence(s, tune), caption], ids=["text", "table"])
+def test_what_an_old_record_does_not_hold_is_said_to_be_unknown(told: Callable[..., str]) -> None:
+    assert "Code: commit not recorded. Search for learning rates: not recorded. Vetoes" in told(OLD)
+    assert "not recorded, where this page's study asks for trials 8, refined 4," in told(OLD, tune=TUNE)
+    assert "did not learn: not asked for." in told(OLD)
+    both = told(STUDY, OLD)
+    assert "commit 0123456 (circuit); commit not recorded (faint)." in both
+    assert "did not learn: counted (circuit); not asked for (faint)." in both
 
 
 def test_right_and_wrong_verdicts_are_counted() -> None:
@@ -65,16 +111,76 @@ def test_a_control_in_the_place_of_its_method_must_beat_the_others() -> None:
     assert set(calibration.controls("qaa_frozen")) == controls - {"qaa_frozen"}
 
 
+def made_up(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lead: float = -0.5,
+    method: str = "qaa",
+    unlearnt: str = "",
+    still: tuple[str, str] = ("", ""),
+) -> results.Results:
+    """A study in which a method leads controls that learnt alike, but for one that did not learn or stood still."""
+    arms = ["qaa", *calibration.controls("qaa")]
+    effects = dict.fromkeys(arms, -0.05) | {"base": 0.0, unlearnt: 0.0, method: -0.05 + lead}
+    write(folder, Study(arms, list(range(8)), prompts=3, likelihoods=20, steps=6, effects=effects, still={still}))
+    monkeypatch.chdir(folder)
+    return results.read(params.load())
+
+
 @pytest.mark.parametrize(("lead", "contributes"), [(-0.5, True), (0.0, False)])
 def test_the_rule_judges_a_made_up_study(
     lead: float, contributes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arms = ["qaa", *calibration.controls("qaa")]
-    effects = dict.fromkeys(arms, -0.1) | {"qaa": -0.1 + lead}
-    write(tmp_path, Study(arms, list(range(8)), prompts=3, likelihoods=20, steps=6, effects=effects))
-    monkeypatch.chdir(tmp_path)
-    found = calibration.judge(results.read(params.load()), "qaa", True, None)
+    found = calibration.judge(made_up(tmp_path, monkeypatch, lead), "qaa", True, None)
     assert (found.contributes, found.right) == (contributes, contributes)
     assert ("the circuit contributes" in found.sentence and "not shown" not in found.sentence) == contributes
-    assert {one.control for one in found.differences} == set(arms) - {"qaa"}
+    assert {one.control for one in found.differences} == set(calibration.controls("qaa"))
     assert all(one.difference == pytest.approx(lead, abs=0.1) for one in found.differences)
+
+
+def test_a_method_that_leads_controls_that_did_not_learn_is_not_said_to_contribute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = made_up(tmp_path, monkeypatch, unlearnt="bias_only")
+    found = calibration.judge(study, "qaa", True, None)
+    assert {one.word for one in found.differences} == {"better"}
+    assert not found.contributes and not found.right
+    assert "nothing is said about its circuit" in found.sentence
+    assert "Bias only may not have learnt: not better than the untuned model." in found.sentence
+    assert found.sentence == opening.statements(study, comparisons.judge(study))[-1].text
+
+
+@pytest.mark.parametrize(
+    ("still", "reason"),
+    [
+        (("qaa", "angles"), "QAA: no verdict, because a part that was to learn stood still (angles moved"),
+        (("lora_matched", "weights"), "nothing is said about its circuit, as parts of LoRA (matched) stood still."),
+    ],
+)
+def test_a_part_that_stood_still_leaves_nothing_to_say(
+    still: tuple[str, str], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = made_up(tmp_path, monkeypatch, still=still)
+    found = calibration.judge(study, "qaa", True, None)
+    assert {one.word for one in found.differences} == {"better"}
+    assert not found.contributes and reason in found.sentence
+    assert found.sentence == opening.statements(study, comparisons.judge(study))[-1].text
+
+
+@pytest.mark.parametrize(
+    ("changes", "contributes", "reason"),
+    [
+        ({}, True, "QAA, frozen angles: the circuit contributes."),
+        ({"lead": 0.0}, False, "it does not beat Bias only, LoRA (matched)"),
+        ({"unlearnt": "bias_only"}, False, "but Bias only may not have learnt"),
+        ({"still": ("lora_matched", "weights")}, False, "LoRA, matched: no verdict, because a part"),
+        ({"still": ("qaa_frozen", "projection")}, False, "QAA, frozen angles: no verdict, because a part"),
+    ],
+)
+def test_the_vetoes_count_for_a_control_in_the_place_of_its_method(
+    changes: dict, contributes: bool, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = calibration.judge(made_up(tmp_path, monkeypatch, method="qaa_frozen", **changes), "qaa_frozen", False, None)
+    assert (found.contributes, found.right) == (contributes, not contributes)
+    assert reason in found.sentence
+    assert {one.control for one in found.differences} == set(calibration.controls("qaa_frozen"))

@@ -10,6 +10,7 @@ from conftest import ROOT
 from ketune import adapters, corpus, generation, language_model, methods, tokens, weights
 from ketune.ground.params import Generate, LanguageModel, Train
 from ketune.records.predictions import Answer
+from ketune.report import caveats
 from ketune.training import loop
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -43,3 +44,10 @@ def test_the_packaged_model_learns_with_a_circuit_and_answers(folder: Path, tmp_
     decoding = Generate(**PARAMS["generate"] | {"max_new_tokens": 8})
     [answer] = generation.answers(restored, tokenizer, examples[:1], decoding, 128)
     assert isinstance(answer, Answer) and answer.prediction and answer.new_tokens <= 8
+
+
+def test_the_page_says_what_each_packaged_model_is() -> None:
+    assert caveats.PACKAGED.keys() == weights.PACKAGED.keys()
+    for name, package in weights.PACKAGED.items():
+        model, scheme = package.file.split(".")[:2]
+        assert model in caveats.PACKAGED[name] and scheme in caveats.PACKAGED[name]

@@ -47,7 +47,8 @@ def test_make_plan_writes_what_the_study_will_find(tmp_path: Path) -> None:
 def test_planned_comparisons_share_the_error_and_controls_do_not(tmp_path: Path) -> None:
     made = plan.make(pilot(tmp_path), "2026-01-01")
     levels = {promise.role: promise.level for promise in made.promises}
-    assert levels == {"planned": pytest.approx(0.05 / 2), "control": pytest.approx(0.05)}
+    assert levels == {"planned": pytest.approx(0.05 / 4), "control": pytest.approx(0.05)}
+    assert made.without_pilot == ("quantum_peft against lora_r1 on loss", "qtha against lora on loss")
     for promise in made.promises:
         assert dict(zip(made.differences, promise.power, strict=True))[0.1] >= promise.power[0] >= 0
         assert all(0 <= share <= 1 for share in promise.power + promise.confirmed)

@@ -23,7 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("planted") / "project"
     for name in ("src", "stages"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("dvc.yaml", "params.yaml"):
+    for name in ("dvc.yaml", "params.yaml", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     for file in (folder / "src/ketune/methods").glob("[a-z]*.py"):
         if file.stem not in ARMS:
@@ -36,11 +36,26 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings["params"]["generate"] |= {"prompts": 1, "likelihood_records": 40}
     settings["params"]["seeds"] = list(range(6))  # the fewest that can confirm a word
     YAML().dump(settings, folder / "stages/planted.yaml")
+    commit(folder)
     return folder
 
 
+def commit(folder: Path, path: str = ".") -> None:
+    author = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (("init", "-q"), ("add", path), (*author, "commit", "-q", "-m", "start")):
+        git(folder, *command)
+
+
+def git(folder: Path, *command: str) -> str:
+    return subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def run(project: Path, *studies: str) -> subprocess.CompletedProcess[str]:
-    command, variables = ["python", "stages/planted.py", *studies], environment() | {"PYTHONPATH": "src"}
+    return python(project, "stages/planted.py", *studies)
+
+
+def python(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command, variables = ["python", *arguments], environment() | {"PYTHONPATH": "src"}
     return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=600, check=False)
 
 
@@ -56,6 +71,8 @@ def test_the_pipeline_finds_a_planted_circuit_and_says_where_it_is_wrong(project
     assert trained.loss < frozen.loss - 0.2 and trained.loss < study.teacher_loss + 0.2 < study.base_loss
     assert max(trained.angle_errors) < 0.2 < min(frozen.angle_errors)
     assert {lead.control for lead in trained.differences} == ARMS - {"qaa"}
+    assert study.revision == git(project, "rev-parse", "HEAD")
+    assert study.search == {"trials": 2, "refined": 0, "confirmed": 2, "horizon": 1.0}
     assert (project / ".cache/planted/circuit/reports/index.html").is_file()
     assert not (project / "data").exists(), "the project's own outputs are untouched"
 
@@ -64,3 +81,31 @@ def test_an_unknown_study_is_refused(project: Path) -> None:
     done = run(project, "cirucit")
     assert done.returncode == 1
     assert "'cirucit' is no study; stages/planted.yaml has circuit. Did you mean 'circuit'?" in done.stderr
+
+
+REVISIONS = """
+import os, sys
+sys.path.insert(0, "stages")
+import planted
+for folder in sys.argv[1:]:
+    os.chdir(folder)
+    print(f"{planted.revision()}|")
+"""
+
+
+def test_the_commit_of_the_code_is_told_where_git_knows_one(project: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("committed", "changed", "new", "untracked", "alone")]
+    for folder in folders:
+        files.write_text(folder / "src/code.py", "1")
+        files.write_text(folder / "stages/stage.py", "1")
+        files.write_text(folder / "dvc.yaml", "stages: {}")
+    committed, changed, new, untracked, _ = folders
+    commit(committed)
+    commit(changed)
+    files.write_text(changed / "src/code.py", "2")
+    git(new, "init", "-q")
+    files.write_text(untracked / "README.md", "a repository of something else")
+    commit(untracked, "README.md")
+    done = python(project, "-c", REVISIONS, *map(str, folders))
+    heads = [git(folder, "rev-parse", "HEAD") for folder in (committed, changed)]
+    assert done.stdout.split("|\n") == [heads[0], f"{heads[1]} with changes", "", "", "", ""], done.stderr

@@ -24,6 +24,7 @@ from ketune.records.training import Trial, Tuning
 from ketune.report import (
     caveats,
     comparisons,
+    effects,
     exports,
     gates,
     ledger,
@@ -211,7 +212,7 @@ def test_a_circuit_that_beats_every_control_contributes(tmp_path: Path, monkeypa
     assert judgement.attributions["qaa"].contributes
     assert {judgement.verdict("qaa", control).word for control in methods.controls("qaa")} == {"better"}
     texts = [statement.text for statement in opening.statements(found, judgement)]
-    assert texts[0] == "QAA is better than LoRA on held-out loss (confirmed)."
+    assert texts[0] == "QAA is better than LoRA on held-out loss (unconfirmed: 8 seeds could)."
     assert "the circuit contributes" in texts[1] and "not shown" not in texts[1]
 
 
@@ -229,7 +230,7 @@ def test_three_seeds_call_it_better_and_prove_no_contribution(tmp_path: Path, mo
     found, judgement = judged(tmp_path, made, monkeypatch)
     assert {judgement.verdict("qaa", control).word for control in methods.controls("qaa")} == {"better"}
     texts = [statement.text for statement in opening.statements(found, judgement)]
-    assert texts[0] == "QAA is better than LoRA on held-out loss (unconfirmed: 6 seeds could)."
+    assert texts[0] == "QAA is better than LoRA on held-out loss (unconfirmed: 8 seeds could)."
     assert texts[1].endswith("not shown: 3 of the 6 seeds that could confirm it.")
 
 
@@ -288,7 +289,7 @@ def test_every_table_and_sentence_tells_the_one_verdict_of_a_pair(
 
 def test_gates_stand_above_the_verdict_and_are_not_passed_by_default(study: Path) -> None:
     states = {row["Gate"]: (row["State"], row["Why"]) for row in table(study, "gates")}
-    assert states["Planned before the run"] == (
+    assert states["In the plan"] == (
         "not recorded",
         "no plan in reports/plan/plan.json; make plan writes one from a pilot",
     )
@@ -297,9 +298,9 @@ def test_gates_stand_above_the_verdict_and_are_not_passed_by_default(study: Path
     assert states["Every part moved"][0] == "passed"
     assert states["Controls learnt"][0] == "passed"
     state, why = states["Seeds enough to confirm"]
-    assert state == "failed" and why.startswith("3 of the 6 seeds")
+    assert state == "failed" and why == "3 seeds; to confirm the strictest planned comparison takes 8 or more"
     text = (study / "reports/index.html").read_text()
-    assert text.index("Planned before the run") < text.index("QAA is ")
+    assert text.index("In the plan") < text.index("QAA is ")
 
 
 def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,13 +317,19 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
         assert row["Power"].note == f"seeds: {promise.confirmed[0]:.2f}"
         gaps = judgement.panels["loss"].by_seed[one.method] - judgement.panels["loss"].by_seed[one.other]
         assert row["Seeds won"].value == np.mean(gaps < 0)
-    evidence = gates.Evidence(found, judgement, plan.read(), [])
+    evidence = gates.Evidence(found, judgement, replace(plan.read(), references=120), [])
     gate = {one.name: one for one in gates.gates(evidence)}
-    assert gate["Planned before the run"].passed
+    assert gate["In the plan"].passed
     assert gate["Seeds enough to confirm"].passed
     moved_on = replace(plan.read(), setting=replace(plan.read().setting, steps=7))
     late = replace(plan.read(), promises=plan.read().promises[:-1])
-    for other, reason in ((moved_on, "another setting"), (late, "not in the plan of 2026-01-02")):
+    bare = replace(plan.read(), promises=tuple(p for p in plan.read().promises if "qaa_frozen" not in p.contrast))
+    for other, reason in (
+        (moved_on, "another setting"),
+        (late, "not in the plan of 2026-01-02"),
+        (bare, "not in the plan of 2026-01-02: qaa against qaa_frozen on loss"),
+        (plan.read(), "has 8 seeds and 400 references, of which 8 and 120 ran"),
+    ):
         failed = gates.gates(replace(evidence, plan=other))[0]
         assert failed.passed is False and reason in failed.sentence
 
@@ -340,6 +347,20 @@ def test_no_table_has_a_word_where_a_part_stood_still(tmp_path: Path, monkeypatc
     coloured = verdicts.pairwise(found, judgement).cells
     marks = {cell.mark for cell in coloured[found.title("qaa")]} | {cell.mark for cell in coloured.iloc[2]}
     assert marks == {""}
+    alone, judged_alone = judged(tmp_path, replace(made, still=set()), monkeypatch)
+    assert comparisons.separated_best(alone, judged_alone)["loss"] == "qaa"
+    assert "qaa" not in comparisons.separated_best(found, judgement).values()
+    others = verdicts.other_verdicts(found, judgement).cells
+    assert not {cell.mark for column in others for cell in others[column]} & {"better", "worse"}
+    assert effects.against_controls(found, style.looks(found), judgement) is None
+
+
+def test_too_few_seeds_pass_no_gate_that_needs_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, judgement = judged(tmp_path, Study(["base", "lora", "qaa", "qaa_frozen"], [0, 1]), monkeypatch)
+    gate = {one.name: one for one in gates.gates(gates.Evidence(found, judgement, None, []))}
+    assert gate["Controls learnt"].passed is None
+    assert gate["Seeds and references enough to find"].passed is False
+    assert {cell.text for cell in verdicts.verdict(found, judgement).cells["Detectable"]} == {"–"}
 
 
 def test_each_seed_is_shown(study: Path) -> None:
@@ -548,7 +569,7 @@ def test_costs_of_different_machines_are_not_drawn(tmp_path: Path) -> None:
 def searched(found: dict[str, float], settings: Params, **changes: object) -> Tuning:
     """A search of one rate, whose winner is the smallest that was tried."""
     (name, rate), *_ = found.items()
-    tried = ((rate, 1.8, 0), (10 * rate, None, 0), (3 * rate, 1.7, 0), (rate, 1.9, 1), (3 * rate, 2.1, 1))
+    tried = ((rate, 1.8, 0), (2 * rate, 1.85, 0), (4 * rate, 1.7, 0), (rate, 1.9, 1), (4 * rate, None, 1))
     trials = [Trial(rates=found | {name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
     span = {name: Range(rate / 100, rate * 100)}
     return tuning.result("lora", trials, 2.0, span, tuning.described(settings) | changes)
@@ -564,7 +585,10 @@ def test_a_winner_beside_divergence_fails_the_gate(tmp_path: Path, monkeypatch: 
     found = tuning.result("lora", trials, 2.0, {name: Range(rate / 100, rate * 100)}, tuning.described(plain.settings))
     assert found.rates == used and not found.search.edges
     files.write_json(tmp_path / layout.recorded_tuning("lora"), found)
-    assert rates.gate(read(tmp_path, monkeypatch)) == (False, "something speaks against every rate tried: LoRA")
+    assert rates.gate(read(tmp_path, monkeypatch)) == (
+        False,
+        f"something speaks against the rates: LoRA, as at weights {2 * rate:g} training diverged",
+    )
 
 
 def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -578,7 +602,7 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     told = read(tmp_path, monkeypatch)
     row = rates.table(told).cells.loc[0]
     assert [row[name].text for name in ("Trials", "Validation loss", "Untrained")] == ["5", "1.8500", "2.0000"]
-    assert f"Each recorded search ran 5 trials of {plain.settings.train.steps} steps" in rates.table(told).caption
+    assert f"ran 5 different trials of {plain.settings.train.steps} steps over 2 seeds" in rates.table(told).caption
     assert rates.gate(told) == (False, "at the edge of a range: LoRA")
     assert rate_figure.validation_loss(plain, style.looks(plain)) is None
     drawn = rate_figure.validation_loss(told, style.looks(told))
@@ -591,6 +615,57 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     assert "searched for another setting (data data/other.jsonl, steps 7): LoRA." in said
     files.write_json(recorded, searched({"weights": 0.5}, plain.settings))
     assert read(tmp_path, monkeypatch).tunings["lora"].search is None, "another rate's search proves nothing"
+
+
+def with_tunings(found: results.Results, **tunings: Tuning) -> results.Results:
+    return replace(found, tunings=found.tunings | tunings)
+
+
+def test_a_winner_beside_failure_that_no_remark_tells_of_fails_the_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = read(write(tmp_path, Study(["base", "qaa_frozen"], [0])), monkeypatch)
+    kept = ROOT / "reports/studies/alpaca/tuned/qaa_frozen.json"
+    told = with_tunings(plain, qaa_frozen=files.read_json(kept, Tuning))
+    passed, why = rates.gate(told)
+    assert not passed and "as at projection 0.00562 the model was no better than untrained" in why
+
+
+def test_a_search_without_noise_says_so_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = read(write(tmp_path, Study(["base", "lora", "prefix"], [0])), monkeypatch)
+    kept = {method: files.read_json(ROOT / layout.recorded_tuning(method), Tuning) for method in ("lora", "prefix")}
+    known = with_tunings(plain, **kept)
+    assert rates.gate(known) == (True, "2 methods")
+    assert "unknown" not in " ".join(rates.sentences(known)) + rates.table(known).caption
+    unknown = {m: replace(found, search=replace(found.search, noise=None)) for m, found in kept.items()}
+    told = with_tunings(plain, **unknown)
+    assert rates.gate(told) == (True, "2 methods; noise unknown: LoRA, Prefix")
+    (sentence,) = [sentence for sentence in rates.sentences(told) if "noise is unknown" in sentence]
+    assert sentence.startswith("Searches that confirmed no second candidate: LoRA, Prefix.")
+    assert "It is unknown where no second candidate was confirmed" in rates.table(told).caption
+
+
+def test_without_learning_rates_there_is_nothing_to_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(write(tmp_path, Study(["base"], [0])), monkeypatch)
+    assert rates.gate(found) == (None, "no method has a learning rate")
+    assert moved.gate(found) == (None, "no run recorded what moved")
+
+
+def test_repeated_trials_are_counted_once_wherever_they_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = read(write(tmp_path, Study(["base", "lora"], [0])), monkeypatch)
+    found = searched(plain.tunings["lora"].rates, plain.settings)
+    repeated = replace(found.search, trials=(*found.search.trials, *found.search.trials[:2]))
+    told = rates.table(with_tunings(plain, lora=replace(found, search=repeated)))
+    cell = told.cells.loc[0]["Trials"]
+    assert (cell.text, cell.note) == ("5", "and 2 repeated") and "ran 5 different trials of" in told.caption
+
+
+def test_the_ledger_shows_the_rates_that_were_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = read(write(tmp_path, Study(["base", "lora"], [0])), monkeypatch)
+    told = ledger.differing(with_tunings(plain, lora=Tuning(rates={"weights": 0.0123}, search=None)))
+    assert [cell.text for cell in told.cells["learning rates"]] == ["–", "weights 0.0123"]
 
 
 def test_searches_are_called_equal_only_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -627,6 +702,9 @@ def test_a_part_that_stood_still_voids_the_verdict(tmp_path: Path, monkeypatch: 
     assert {cell.text for cell in verdicts.verdict(found, judgement).cells["Verdict"]} == {"void"}
     quiet = read(write(tmp_path, replace(study, still=set())), monkeypatch)
     assert moved.void(quiet) == {} and moved.gate(quiet) == (True, "3 parts")
+    untold = quiet.runs["qaa", 1]
+    quiet.runs["qaa", 1] = replace(untold, training=replace(untold.training, moved=untold.training.moved[:1]))
+    assert moved.gate(quiet) == (None, "what moved is not recorded in every run: QAA")
 
 
 def test_a_study_that_finds_too_little_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ EIGHT = list(range(8))
 
 
 def found(folder: Path, monkeypatch: pytest.MonkeyPatch, study: Study) -> Found:
+    folder.mkdir(exist_ok=True)
     monkeypatch.chdir(write(folder, study))
     runs = results.read(params.load())
     return claims.evidence(runs, comparisons.judge(runs))
@@ -90,10 +91,12 @@ def test_a_statement_of_several_comparisons_needs_all(tmp_path: Path, monkeypatc
 
 def test_many_comparisons_contradict_no_more_easily_than_one() -> None:
     worse, open_ = "worse", "not distinguishable"
-    assert readings._word("better", [worse], [worse]) == "contradicted"
-    assert readings._word("better", [worse, *["better"] * 19], [open_] * 20) == open_
-    assert readings._word("better", ["better"] * 20, [open_] * 20) == "confirmed"
-    assert readings._word("better", ["comparable", "better"], ["comparable", open_]) == "contradicted"
+    assert readings._word("better", [worse], [worse], whole=True) == "contradicted"
+    assert readings._word("better", [worse, *["better"] * 19], [open_] * 20, whole=True) == open_
+    assert readings._word("better", ["better"] * 20, [open_] * 20, whole=True) == "confirmed"
+    assert readings._word("better", ["comparable", "better"], ["comparable", open_], whole=True) == open_
+    assert readings._word("better", [worse], [worse], whole=False) == "contradicted"
+    assert readings._word("better", ["better"], ["better"], whole=False) == "not testable here"
     random = np.random.default_rng(2)
     panel = statistics.Panel({arm: statistics.mean(random.normal(size=(8, 30))) for arm in ("a", "b", "c")})
     p = panel.estimate("a", "b").p_value()
@@ -125,6 +128,19 @@ def test_reasons_are_given_where_nothing_can_be_tested(tmp_path: Path, monkeypat
     for one in (claim("better than prefix", "loss"), claim("closely follows"), claim("steadier")):
         assert "2 of the three seeds" in one.reading(few).sentence
     assert claim("steadier").reading(here).sentence.count("did not run") == 1, "SoRA is named as missing"
+
+
+def test_a_statement_is_not_confirmed_by_a_part_of_its_opponents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study(["base", "full", "lora", "prefix", "sora", "qaa"], EIGHT, prompts=4)
+    assert claim("Full tuning is best", "loss").reading(found(tmp_path / "all", monkeypatch, study)).word == "confirmed"
+    still = replace(study, still={("sora", "weights")})
+    said = claim("Full tuning is best", "loss").reading(found(tmp_path / "still", monkeypatch, still))
+    assert said.word == "not testable here" and said.sentence.endswith("(a part of SoRA stood still).")
+    fewer = replace(study, methods=["base", "lora", "qaa"])
+    said = claim("budget").reading(found(tmp_path / "fewer", monkeypatch, fewer))
+    assert said.word == "not testable here" and "(SoRA, Prefix did not run)" in said.sentence
 
 
 def test_uncut_answers_are_compared_on_all_published_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

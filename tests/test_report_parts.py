@@ -104,6 +104,17 @@ def test_cards_show_any_value_in_words() -> None:
     assert cards.lines({"a": 1, "b": [2, 3]}) == ["a: 1", "b: 2, 3"]
 
 
+def test_a_fact_that_differs_between_seeds_is_given_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["base", "sora"], [0, 1, 2])))
+    found = results.read(params.load())
+    for seed, ranks in enumerate((7, 9, 7)):
+        run = found.runs["sora", seed]
+        card = {"ranks": ranks, "adapters": 30}
+        found.runs["sora", seed] = replace(run, training=replace(run.training, card=card))
+    facts = dict(cards.card(found, "sora").facts)
+    assert (facts["ranks"], facts["adapted blocks"]) == ("7; 9; 7", "30")
+
+
 @pytest.mark.parametrize(
     ("instruction", "kind"),
     [("What is a tide?", "question"), ("Please rewrite this.", "rewrite"), ("Summarize: the text", "summarise"),

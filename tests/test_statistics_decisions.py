@@ -87,6 +87,24 @@ def test_roles_set_the_level():
         assert (verdict.role, verdict.level, verdict.adjusted_p) == (role, 0.05, verdict.p)
 
 
+def test_what_did_not_run_counts_in_its_family():
+    panels, arm = near(), loss("arm", "ref")
+    absent = [loss("arm", f"absent{i}") for i in range(9)]
+    assert decide(panels, [arm]).verdicts[arm].word == "better"
+    found = decide(panels, [arm, *absent]).verdicts
+    assert list(found) == [arm] and found[arm].level == 0.05 / 10 and found[arm].word == "not distinguishable"
+
+
+def test_worse_than_a_control_is_a_claim_that_many_controls_make_harder():
+    panels, behind, ahead = near(), loss("ref", "arm"), loss("arm", "ref")
+    others = [loss("ref", f"plain{i}") for i in range(9)] + [loss("arm", f"plain{i}") for i in range(9)]
+    assert decide(panels, [], [behind]).verdicts[behind].word == "worse"
+    crowd = decide(panels, [], [behind, ahead, *others]).verdicts
+    assert crowd[behind].word not in ("better", "worse")
+    assert crowd[behind].adjusted_p == pytest.approx(10 * crowd[behind].p)
+    assert (crowd[ahead].word, crowd[ahead].level) == ("better", 0.05)  # all must be beaten: no correction
+
+
 def test_more_planned_comparisons_make_each_harder_and_leave_controls_alone():
     panels, arm, control = near(), loss("arm", "ref"), loss("arm", "plain9")
     few, many = ([arm, *(loss(f"plain{i}", f"plain{i + 1}") for i in range(n))] for n in (0, 9))

@@ -158,6 +158,22 @@ def test_the_margin_is_what_two_runs_of_one_arm_differ_by():
     assert panel(rng, [0.0125] * 2).margin is None
 
 
+def test_where_all_arms_share_their_draws_the_margin_is_how_pairs_scatter():
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(40):
+        batches = 0.15 * rng.standard_normal((5, 50))  # how hard they are, which is no difference between arms
+        runs = {str(i): batches + table(rng, 5, 50, 0.01, 0.0, 0.001) for i in range(8)}
+        rows = {arm: statistics.mean(values, lower_is_better=True) for arm, values in runs.items()}
+        found.append(Panel(rows, sampled=False).margin)
+    assert np.mean(found) == pytest.approx(np.sqrt(2) * 0.01, rel=0.1)
+
+
+def test_fewer_than_three_seeds_find_nothing():
+    rng = np.random.default_rng(3)
+    assert panel(rng, [0.01] * 3, seeds=2).estimate("0", "1").detectable(0.05) == np.inf
+
+
 def test_an_arm_that_runs_once_is_compared_with_each_seed():
     rng = np.random.default_rng(4)
     runs = {name: statistics.mean(table(rng, 5, 60, 0.02, 0.0)) for name in "abcd"}

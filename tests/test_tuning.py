@@ -99,7 +99,12 @@ def test_without_repeats_noise_is_unknown_and_not_zero(shape: tuple[int, int]) -
         ),
         ([*on_two_seeds((0.1, 1.5, 1.5), (0.3, 1.2, 1.2)), trial(0.5, None)], 0.1, "because at weights 0.5 training"),
         ([*on_two_seeds((0.1, 1.5, 1.5), (0.3, 1.2, 1.2)), trial(0.5, 2.1)], 0.1, "the model was no better than"),
-        ([*on_two_seeds((0.1, 1.5, 1.5), (0.3, 1.2, 1.2)), trial(0.9, None)], 0.3, None),  # a factor of 3 away
+        ([*on_two_seeds((0.1, 1.5, 1.5), (0.3, 1.2, 1.2)), trial(0.9, None)], 0.1, "because at weights 0.9 training"),
+        (
+            [*on_two_seeds((0.1, 1.5, 1.5), (0.2, 1.4, 1.4), (0.3, 1.2, 1.2)), trial(0.5, 1.4), trial(0.9, None)],
+            0.3,
+            None,  # more than a step away
+        ),
         ([*on_two_seeds((0.1, 1.5, 1.5), (0.3, 1.2, 1.2)), trial(0.01, 2.1)], 0.3, None),  # too little is no divergence
         (on_two_seeds((0.3, 1.2, 1.2)), 0.3, None),
         (on_two_seeds((0.3, 2.2, 2.2), (0.1, 2.1, 2.1)), 0.1, "Every trial has an objection"),
@@ -116,7 +121,25 @@ def test_a_smaller_second_rate_does_not_hide_that_the_first_is_near_divergence()
     near = trial(0.1, 1.5, angles=0.1)
     assert choice.objection(near, [trial(0.2, None, angles=0.01)], UNTRAINED).severity == choice.BESIDE_FAILURE
     assert choice.objection(near, [trial(0.05, None, angles=0.01)], UNTRAINED).severity == choice.FREE
-    assert choice.objection(near, [trial(0.2, None, angles=9.0)], UNTRAINED).severity == choice.FREE
+    far = [trial(0.2, None, angles=9.0), trial(0.1, 1.6, angles=1.0)]
+    assert choice.objection(near, far, UNTRAINED).severity == choice.FREE
+
+
+@pytest.mark.parametrize("refined", [0, 4])
+@pytest.mark.parametrize("decades", [1, 2, 3, 4, 5])
+def test_the_next_larger_rate_that_was_tried_did_not_fail(decades: int, refined: int) -> None:
+    span = {"weights": Range(1e-5, 1e-5 * 10**decades)}
+
+    def run(rates: dict[str, float], seed: int) -> Trial:
+        place = math.log10(rates["weights"] / 1e-5) / decades
+        return Trial(rates=rates, seed=seed, loss=UNTRAINED + (1.0 if place > 0.6 else -0.1 * place), moved=())
+
+    found = search(run, span, {}, UNTRAINED, trials=8, refined=refined, confirmed=3, seeds=(0, 1))
+    won = choice.choose(found, UNTRAINED).winner
+    assert choice.objection(won, found, UNTRAINED).severity == choice.FREE
+    larger = [t for t in found if t.rates["weights"] > won.rates["weights"]]
+    assert min(larger, key=lambda t: t.rates["weights"]).loss < UNTRAINED
+    assert won.rates["weights"] > 1e-5 * 10 ** (0.4 * decades), "a failure two steps away is none of its business"
 
 
 def test_a_trial_in_which_a_part_stood_still_gives_way() -> None:

@@ -12,6 +12,7 @@ from transformers.pytorch_utils import Conv1D
 
 from ketune import methods
 from ketune.ground.errors import InputError
+from ketune.tuners.residual import residual_adapters
 from ketune.tuners.sites import Backbone
 
 PUBLISHED: dict[str, tuple[dict[str, Any], int | None]] = {
@@ -84,7 +85,7 @@ def trainable(model: nn.Module) -> int:
 
 def without_gradient(model: nn.Module) -> int:
     """Trainable weights that can never receive a gradient: the rows of a padded up projection."""
-    return sum(getattr(module, "dead_parameters", 0) for module in model.modules())
+    return sum(adapter.dead_parameters for adapter in residual_adapters(model))
 
 
 def count(name: str, changes: dict[str, Any], config: PretrainedConfig) -> tuple[int, int]:

@@ -21,7 +21,6 @@ from ketune.ground.errors import InputError
 
 TASK = re.compile(r"^(?P<commit>[0-9a-f]{7,}) +(?P<name>\S+) .* Running *$", re.MULTILINE)
 MISSING = object()
-CODE = ("src", "stages", "dvc.yaml")
 
 
 def requeue() -> None:
@@ -37,7 +36,7 @@ def requeue() -> None:
             "says '0 active', or stop the workers with `dvc queue stop`."
         )
     for task in tasks:
-        if changed := said("git", "diff", "--name-only", task["commit"], "--", *CODE).split():
+        if changed := said("git", "diff", "--name-only", task["commit"], "--", *process.CODE).split():
             raise InputError(
                 f"{task['name']}: it was queued with another {changed[0]} than the workspace has; nothing was changed. "
                 f"Check out the code it was queued with (commit {task['commit']}), or queue it by hand."

@@ -17,6 +17,9 @@ from types import TracebackType
 from ketune.ground import faults
 from ketune.ground.errors import InputError
 
+CODE = ("src", "stages", "dvc.yaml")
+"""What a run's code is, as git knows it: two commits that do not differ in these run alike."""
+
 # A waiting OpenMP thread sleeps: spinning costs a factor of 2.6 where cores are shared.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")

@@ -1,20 +1,26 @@
 """What the pipeline says of records whose maker is known: its calibration.
 
-A planted study leaves a record of what was said and of what had to be said. Whoever reads a verdict can see there
-whether the same rule finds a circuit that is there, and none that is not.
+A planted study leaves a record of what was said and of what had to be said, by which code and with which search for
+learning rates. Whoever reads a verdict can see there whether the same rule finds a circuit that is there, and none that
+is not.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ketune import methods, statistics
 from ketune.ground import files, layout
-from ketune.report import cells, opening, panels
+from ketune.ground.params import Tune
+from ketune.report import cells, comparisons, opening
 from ketune.report.cells import Cell, Table, interval, numeral
+from ketune.report.comparisons import Judgement
+from ketune.report.opening import Statement
 from ketune.report.results import Results
-from ketune.statistics import Contrast
+from ketune.statistics import Contrast, Verdict
+
+SEARCH = ("trials", "refined", "confirmed", "horizon")  # of the section `tune`: how far rates were searched for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,9 @@ class PlantedStudy:
         teacher: the method that made the records.
         teacher_loss, base_loss: held-out loss of the teacher and of the untuned model, in nats per token.
         date: of the run, ISO 8601.
+        revision: commit that made the code what it was, marked where it was changed since; empty where none is known.
+        search: setting → value of the search for learning rates. Empty in records that were made before it was kept;
+            their verdicts asked for none of the page's vetoes.
     """
 
     name: str
@@ -77,6 +86,8 @@ class PlantedStudy:
     date: str
     wall_seconds: float
     packages: dict[str, str]
+    revision: str = ""
+    search: dict[str, int | float] = field(default_factory=dict)
 
 
 def controls(method: str) -> tuple[str, ...]:
@@ -87,12 +98,10 @@ def controls(method: str) -> tuple[str, ...]:
 
 
 def judge(results: Results, method: str, expected: bool, angle_errors: tuple[float, ...] | None) -> PlantedVerdict:
-    """What is said of a method of a planted study, by the rule and in the words of every report."""
-    required, alpha = controls(method), results.settings.report.alpha
-    asked = [Contrast("loss", method, other) for other in required]
-    found = statistics.decide({"loss": panels.panel(results, "loss")}, [], asked, alpha=alpha).verdicts
-    against = {one.other: verdict for one, verdict in found.items()}
-    attribution = statistics.attribution(against, required, alpha)
+    """What the page of a planted study says of a method's circuit, its vetoes included."""
+    judgement = comparisons.judge(results)
+    against = _against(results, judgement, method)
+    said = _said(results, judgement, method, against)
     differences = (
         Lead(control=other, difference=one.difference, low=one.low, high=one.high, word=one.word)
         for other, one in against.items()
@@ -100,12 +109,37 @@ def judge(results: Results, method: str, expected: bool, angle_errors: tuple[flo
     return PlantedVerdict(
         method=method,
         expected=expected,
-        contributes=attribution.contributes,
-        sentence=opening.contribution(results, method, attribution).text,
+        contributes=said.mark == "better",  # a statement on a circuit is marked so where that contributes, only there
+        sentence=said.text,
         loss=results.mean(method, "loss"),
         differences=tuple(differences),
         angle_errors=angle_errors,
     )
+
+
+def _against(results: Results, judgement: Judgement, method: str) -> dict[str, Verdict]:
+    """Control → the page's verdict; of a control in the place of its method, which no page judges, one alike."""
+    required, decisions = controls(method), judgement.decisions
+    if judgement.attributions.get(method) is None:
+        asked, alpha = [Contrast("loss", method, other) for other in required], results.settings.report.alpha
+        decisions = statistics.decide(judgement.panels, results.settings.contrasts, asked, alpha=alpha)
+    return {other: decisions.between("loss", method, other) for other in required if other in results.methods}
+
+
+def _said(results: Results, judgement: Judgement, method: str, against: Mapping[str, Verdict]) -> Statement:
+    """The page's statement on a circuit; of a control in the place of its method, which no page judges, one alike."""
+    if own := judgement.attributions.get(method):
+        return opening.statements(results, replace(judgement, attributions={method: own}))[-1]
+    required = controls(method)
+    if still := [judgement.void[one] for one in (method, *required) if one in judgement.void]:
+        return Statement(" ".join(still), "open")
+    attribution = statistics.attribution(against, required, results.settings.report.alpha)
+    return opening.contribution(results, method, attribution, comparisons.unlearnt(results, judgement, required))
+
+
+def searched(tune: Tune) -> dict[str, int | float]:
+    """What a record keeps of a search for learning rates."""
+    return {key: getattr(tune, key) for key in SEARCH}
 
 
 def read() -> list[PlantedStudy]:
@@ -113,27 +147,67 @@ def read() -> list[PlantedStudy]:
     return [files.read_json(path, PlantedStudy) for path in sorted(layout.PLANTED.glob("*.json"))]
 
 
-def sentence(studies: Sequence[PlantedStudy]) -> str:
-    """How many of the planted verdicts are right, and of which day and software they are."""
+def sentence(studies: Sequence[PlantedStudy], tune: Tune | None = None) -> str:
+    """How many of the planted verdicts are right, and of which day, software, code and search they are.
+
+    Args:
+        tune: the search of the page's study, to be told where the planted ones had another.
+    """
     if not studies:
         return "No planted study is recorded; make planted runs them."
     verdicts = [verdict for study in studies for verdict in study.verdicts]
     right = sum(verdict.right for verdict in verdicts)
     oldest = min(studies, key=lambda study: study.date)
     software = ", ".join(f"{name} {version}" for name, version in sorted(oldest.packages.items()))
-    return f"{right} of {len(verdicts)} planted verdicts are right (run on {oldest.date} with {software})."
+    counted = f"{right} of {len(verdicts)} planted verdicts are right (run on {oldest.date} with {software})."
+    return f"{counted} {_made(studies, tune)}"
 
 
-def table(studies: Sequence[PlantedStudy]) -> Table | None:
-    """A row for each planted verdict: what had to be said, what was said, and by how much."""
+def table(studies: Sequence[PlantedStudy], tune: Tune | None = None) -> Table | None:
+    """A row for each planted verdict: what had to be said, what was said, and by how much; `tune` as in `sentence`."""
     rows = [_row(study, verdict) for study in studies for verdict in study.verdicts]
     caption = (
-        "The pipeline of this page, its search for learning rates and its rule of decision included, on a tiny model "
-        "and records that a known teacher made. Held-out loss in nats per token; the hardest control is the one that "
-        "comes closest to the method, or beats it. Angles: median distance from the teacher's, for each seed, up to "
-        "half turns and a common sign, which change no prediction; angles at random are about 0.79 rad off."
+        "This project's pipeline, from preparing records to the words of a page, on a tiny model and records that a "
+        f"known teacher made. {_made(studies, tune)} Held-out loss in nats per token; the hardest control is the one "
+        "that comes closest to the method, or beats it. Angles: median distance from the teacher's, for each seed, up "
+        "to half turns and a common sign, which change no prediction; angles at random are about 0.79 rad off."
     )
     return cells.table("calibration", caption, rows)
+
+
+def _made(studies: Sequence[PlantedStudy], tune: Tune | None) -> str:
+    """What made the verdicts: the code, the search, and whether the page's vetoes counted."""
+    return (
+        f"Code: {_told(studies, _commit)}. "
+        f"Search for learning rates: {_told(studies, lambda study: _search(study, tune))}. "
+        "Vetoes for parts that stood still and controls that did not learn: "
+        f"{_told(studies, lambda study: 'counted' if study.search else 'not asked for')}."
+    )
+
+
+def _told(studies: Sequence[PlantedStudy], fact: Callable[[PlantedStudy], str]) -> str:
+    """A fact of all studies once; facts that differ each with the studies that they hold of."""
+    found: dict[str, list[str]] = {}
+    for study in studies:
+        found.setdefault(fact(study), []).append(study.name)
+    return "; ".join(text if len(found) == 1 else f"{text} ({', '.join(names)})" for text, names in found.items())
+
+
+def _commit(study: PlantedStudy) -> str:
+    commit, *changes = study.revision.split(" ")
+    return " ".join(["commit", commit[:7], *changes]) if commit else "commit not recorded"
+
+
+def _search(study: PlantedStudy, tune: Tune | None) -> str:
+    text = _listed(study.search) if study.search else "not recorded"
+    if tune is None:
+        return text
+    other = {key: value for key, value in searched(tune).items() if study.search.get(key) != value}
+    return f"{text}, where this page's study asks for {_listed(other)}" if other else f"{text}, as in this page's study"
+
+
+def _listed(search: Mapping[str, int | float]) -> str:
+    return ", ".join(f"{key} {search[key]:g}" for key in SEARCH if key in search)
 
 
 def _row(study: PlantedStudy, verdict: PlantedVerdict) -> dict[str, Cell]:

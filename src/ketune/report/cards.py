@@ -58,8 +58,8 @@ def card(results: Results, method: str) -> Card:
         if isinstance(value, (dict, list)) and len(value) > LONGEST:
             lists.append((name(key), tuple(lines(value))))
             continue
-        shown = list(dict.fromkeys(text(facts_of.get(key)) for facts_of in by_seed))
-        facts.append((name(key), "; ".join(shown)))
+        shown = [text(facts_of.get(key)) for facts_of in by_seed]
+        facts.append((name(key), "; ".join(shown if len(set(shown)) > 1 else shown[:1])))
     declared = methods.declared(method)
     return Card(
         method, declared.title, declared.source, "qubits" in by_seed[0], tuple(facts),

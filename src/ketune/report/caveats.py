@@ -12,6 +12,11 @@ from ketune.report.comparisons import Judgement, shown
 from ketune.report.results import Results
 from ketune.statistics import seeds_to_confirm
 
+PACKAGED = {
+    "smollm2-135m": "The backbone smollm2-135m is SmolLM2-135M-Instruct from 4-bit weights (Q4_1), taken to floating "
+    "point: it has been tuned to instructions before, so less is left to gain than on a model that has not."
+}
+
 
 def caveats(results: Results, judgement: Judgement) -> list[str]:
     """All sentences, the gravest kind first."""
@@ -31,6 +36,12 @@ def _seeds(results: Results, judgement: Judgement) -> list[str]:
             "alone can confirm them."
         ]
     return []
+
+
+def _backbone(results: Results, judgement: Judgement) -> list[str]:
+    """What a packaged model is, which its name alone does not say."""
+    found = PACKAGED.get(results.settings.language_model.name)
+    return [found] if found else []
 
 
 def _untuned(results: Results, judgement: Judgement) -> list[str]:
@@ -63,7 +74,7 @@ def _arms(results: Results, judgement: Judgement) -> list[str]:
         if missing:
             found.append(
                 f"{title}: {len(missing)} of its {len(required)} controls did not run ({results.named(missing)}), so "
-                "nothing can be said about what its circuit contributes."
+                "that its circuit contributes cannot be shown here, whatever the others say."
             )
         if not required:
             found.append(
@@ -160,6 +171,7 @@ def _paper(results: Results, judgement: Judgement) -> list[str]:
 Check = Callable[[Results, Judgement], list[str]]
 CHECKS: tuple[Check, ...] = (
     _seeds,
+    _backbone,
     _untuned,
     _arms,
     _sizes,

@@ -85,8 +85,7 @@ CLAIMS = (
 def evidence(results: Results, judgement: Judgement) -> Found:
     """What statements are read on, with verdicts on the training curves of all those whose methods ran."""
     panels = curves.panels(results)
-    ran = next(iter(panels.values())).measures if panels else {}
-    asked = [one for claim in CLAIMS for one in claim.curves if {one.method, one.other} <= set(ran)]
+    asked = [one for claim in CLAIMS for one in claim.curves]
     decided = statistics.decide(panels, asked, alpha=results.settings.report.alpha)
     return Found(results, judgement, panels, decided)
 
@@ -104,8 +103,8 @@ def table(results: Results, judgement: Judgement) -> Table | None:
     caption = (
         "What the papers of these methods state, in our words, and what these runs say of it. A statement of several "
         "comparisons is confirmed where all of them say so, and contradicted where one says the opposite, at its level "
-        "divided by their number; that one is better is contradicted where the two are comparable, too. Differences "
-        "have the interval of their verdict; comparisons of training curves share one error (Holm), and so do the "
-        "planned ones of metrics."
+        "divided by their number. Where an opponent did not run or stood still, the others can contradict a statement, "
+        "and not confirm it. Differences have the interval of their verdict; comparisons of training curves share one "
+        "error (Holm), and so do the planned ones of metrics."
     )
     return cells.table("claims", caption, rows)

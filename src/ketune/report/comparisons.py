@@ -51,9 +51,10 @@ def judge(results: Results) -> Judgement:
     found = {metric.key: panels.panel(results, metric.key) for metric in metrics.every()}
     planned, controls = declared(results), plan.controls(results.settings)
     asked = {*planned, *controls}
+    families = results.settings.contrasts, plan.required(results.settings)  # those that did not run count in them
     every = [Contrast(key, a, b) for key in found for a, b in combinations(results.methods, 2)]
     free = [one for one in every if not asked & {one, Contrast(one.metric, one.other, one.method)}]
-    decisions = statistics.decide(found, planned, controls, free, results.settings.report.alpha)
+    decisions = statistics.decide(found, *families, free, results.settings.report.alpha)
     attributions = {method: attribute(results, decisions, method) for method in results.in_family("quantum")}
     return Judgement(found, decisions, tuple(planned), tuple(controls), attributions, moved.void(results))
 
@@ -111,6 +112,8 @@ def separated_best(results: Results, judgement: Judgement) -> dict[str, str]:
         if cuts.touch(results, metric, *results.methods):
             continue
         for method in results.methods:
+            if method in judgement.void:
+                continue
             others = [judgement.verdict(method, other, metric.key) for other in results.methods if other != method]
             if others and all(verdict.word == "better" for verdict in others):
                 found[metric.key] = method

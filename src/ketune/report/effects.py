@@ -36,7 +36,7 @@ def _less(
         {"quantum": method, "method": other, "title": results.title(other), "value": found.difference,
          "low": found.low, "high": found.high}
         for method, listed in others.items()
-        for other in listed if other in results.methods
+        for other in listed if other in results.methods and not judgement.void.keys() & {method, other}
         for found in [judgement.verdict(method, other)]
     ])  # fmt: skip
     if frame.empty:

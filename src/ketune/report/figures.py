@@ -85,18 +85,16 @@ def shown(one_machine: bool) -> list[str]:
     return [cost for cost in COSTS if one_machine or cost == "parameters"]
 
 
-def tradeoff(
-    results: Results, looks: Looks, intervals: pd.DataFrame, cost: str, metric: str = "loss"
-) -> Drawing | None:
-    """Quality against one cost on a log axis; what costs nothing is a level line; None where nothing was measured."""
+def tradeoff(results: Results, looks: Looks, intervals: pd.DataFrame, cost: str) -> Drawing | None:
+    """Held-out loss against one cost on a log axis; what costs nothing is a level line. None where no cost is known."""
     title, column, unit = COSTS[cost]
     spent = results.frame.groupby("method", sort=False)[column].median() / unit
-    frame = intervals.xs(metric, level="metric").assign(spent=spent, value=results.means[metric]).reset_index()
+    frame = intervals.xs("loss", level="metric").assign(spent=spent, value=results.means["loss"]).reset_index()
     frame["title"] = frame["method"].map(results.title)
     placed = frame[frame["spent"] > 0]
     if placed.empty:
         return None
-    spec = metrics.named(metric)
+    spec = metrics.named("loss")
     with drawing.canvas(7.0, max(4.2, 0.75 + 0.19 * len(placed))) as (figure, (axes,)):
         drawing.cost_axis(axes, placed["spent"])
         colours = [looks[method].colour for method in placed["method"]]
@@ -120,7 +118,7 @@ def tradeoff(
             f"{spec.title} against {title}; up and to the left is better. Bars are intervals. The dotted frontier "
             "joins methods whose interval lies clear of every cheaper one's."
         )
-        return drawing.finish(figure, f"{metric}_against_{cost}", caption)
+        return drawing.finish(figure, f"loss_against_{cost}", caption)
 
 
 def frontier(frame: pd.DataFrame, lower_is_better: bool) -> pd.DataFrame:

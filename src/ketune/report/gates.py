@@ -3,6 +3,7 @@
 A gate whose evidence does not exist is not recorded; it is never passed by default.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -60,18 +61,32 @@ def _planned(found: Evidence) -> Look:
     if made.setting != plan.setting(found.results.settings):
         there = f"{made.setting.language_model} on {made.setting.data}, {made.setting.steps:,} steps"
         return False, f"the plan of {made.date} is for another setting: {there}"
-    promised = {one.contrast for one in made.promises if one.role == "planned"}
-    if added := run - promised:
+    settings, promised = found.results.settings, {role: _promised(made, role) for role in ("planned", "control")}
+    controls = {str(one) for one in found.judgement.controls}
+    if added := (run - promised["planned"]) | (controls - promised["control"] - promised["planned"]):
         return False, f"not in the plan of {made.date}: {', '.join(sorted(added))}"
-    if dropped := promised - run:
+    if dropped := promised["planned"] - run:
         return False, f"planned on {made.date} and not compared: {', '.join(sorted(dropped))}"
-    return True, f"declared on {made.date}: {', '.join(sorted(promised))}"
+    sizes = (len(settings.seeds), len(found.results.references))
+    if sizes[0] < made.seeds or sizes[1] < made.references:
+        return False, (
+            f"the plan of {made.date} has {made.seeds} seeds and {made.references} references, "
+            f"of which {sizes[0]} and {sizes[1]} ran"
+        )
+    told = ", ".join(sorted(promised["planned"]))
+    return True, f"declared on {made.date}: {told}; that it was before the runs, the history of {layout.PLAN} can tell"
+
+
+def _promised(made: Plan, role: str) -> set[str]:
+    return {one.contrast for one in made.promises if one.role == role}
 
 
 def _healthy(found: Evidence) -> Look:
     controls = {one.other for one in found.judgement.controls} - {"base"}
     if not controls or "base" not in found.results.methods:
         return None, "needs the untuned model and a control among the methods"
+    if len(found.results.settings.seeds) < statistics.SEEDS_NEEDED:
+        return None, f"{len(found.results.settings.seeds)} of the {statistics.SEEDS_NEEDED} seeds that any word needs"
     if weak := unlearnt(found.results, found.judgement, sorted(controls)):
         return False, f"not better than the untuned model: {found.results.named(weak)}"
     return True, f"better than the untuned model: {found.results.named(sorted(controls))}"
@@ -80,7 +95,7 @@ def _healthy(found: Evidence) -> Look:
 def _calibrated(found: Evidence) -> Look:
     verdicts = [verdict for study in found.planted for verdict in study.verdicts]
     right = all(verdict.right for verdict in verdicts) if verdicts else None
-    return right, calibration.sentence(found.planted)
+    return right, calibration.sentence(found.planted, found.results.settings.tune)
 
 
 def _uncut(found: Evidence) -> Look:
@@ -94,8 +109,8 @@ def _uncut(found: Evidence) -> Look:
 
 def _seeds(found: Evidence) -> Look:
     seeds, alpha = len(found.results.settings.seeds), found.results.settings.report.alpha
-    needed = statistics.seeds_to_confirm(alpha / max(1, len(found.judgement.planned)))
-    return seeds >= needed, f"{seeds} of the {needed} seeds that can confirm the strictest planned comparison"
+    needed = statistics.seeds_to_confirm(alpha / max(1, len(found.results.settings.contrasts)))
+    return seeds >= needed, f"{seeds} seeds; to confirm the strictest planned comparison takes {needed} or more"
 
 
 def _sure(found: Evidence) -> Look:
@@ -107,11 +122,13 @@ def _sure(found: Evidence) -> Look:
     worst = max(detectable, key=detectable.__getitem__)
     size = number(detectable[worst], 3)
     names = f"{found.results.named([worst.method])} against {found.results.named([worst.other])}"
+    if not math.isfinite(detectable[worst]):
+        return False, f"fewer than {statistics.SEEDS_NEEDED} seeds find no difference, however large"
     return detectable[worst] <= wanted, f"{wanted:g} nats per token were to be found; {names} finds {size}"
 
 
 GATES: dict[str, Callable[[Evidence], Look]] = {
-    "Planned before the run": _planned,
+    "In the plan": _planned,
     "Rates tuned inside their ranges": lambda found: rates.gate(found.results),
     "Every part moved": lambda found: moved.gate(found.results),
     "Controls learnt": _healthy,

@@ -30,8 +30,11 @@ def equal(results: Results) -> Table | None:
 
 
 def differing(results: Results) -> Table | None:
-    """Each method's own parameters, one column a parameter."""
-    sections = results.settings.sections
+    """Each method's own parameters, one column a parameter; learning rates are those that were used."""
+    sections = {}
+    for method in results.methods:
+        used = {"learning_rates": rates} if (rates := results.tunings[method].rates) else {}
+        sections[method] = results.settings.sections[method] | used
     keys = list(dict.fromkeys(key for method in results.methods for key in sections[method]))
     keys.sort(key=lambda key: key != "learning_rates")
     rows = []

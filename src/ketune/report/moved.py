@@ -20,10 +20,24 @@ def void(results: Results) -> dict[str, str]:
     return {method: sentence for method, sentence in found.items() if sentence is not None}
 
 
-def gate(results: Results) -> tuple[bool, str]:
-    """Whether every part of every method moved, and the sentences on those that did not."""
-    still = void(results)
-    return not still, " ".join(still.values()) or f"{sum(len(rows) for rows in _parts(results).values())} parts"
+def gate(results: Results) -> tuple[bool | None, str]:
+    """Whether every part of every method moved, and the sentences on those that did not; None where that is not told.
+
+    A part is what has a learning rate; its movement is to be recorded in every run.
+    """
+    if still := void(results):
+        return False, " ".join(still.values())
+    parts = sum(map(len, _parts(results).values()))
+    if not parts:
+        return None, "no run recorded what moved"
+    if untold := [method for method in results.methods if _untold(results, method)]:
+        return None, f"what moved is not recorded in every run: {results.named(untold)}"
+    return True, f"{parts} parts"
+
+
+def _untold(results: Results, method: str) -> bool:
+    parts = results.tunings[method].rates.keys()
+    return any(parts - {moved.part for moved in run.training.moved} for run in results.of(method))
 
 
 def table(results: Results) -> Table | None:

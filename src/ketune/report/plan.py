@@ -57,6 +57,7 @@ class Plan:
 
     Attributes:
         pilot_seeds, pilot_references: how large the pilot was that it is made from.
+        without_pilot: declared comparisons of methods that the pilot lacks; they count in the correction.
         differences: true differences in nats per token; the first is the one that the study must find.
         margin: within which methods will count as comparable, if the pilot is typical.
         alternatives: (seeds, references, the largest detectable difference in loss of any of the comparisons).
@@ -75,6 +76,7 @@ class Plan:
     promises: tuple[Promise, ...]
     alternatives: tuple[tuple[int, int, float], ...]
     training_hours: float
+    without_pilot: tuple[str, ...] = ()
 
 
 def read(path: Path = layout.PLAN) -> Plan | None:
@@ -93,10 +95,15 @@ def planned(settings: Params) -> list[Contrast]:
     return [one for one in settings.contrasts if {one.method, one.other} <= set(settings.methods)]
 
 
+def required(settings: Params) -> list[Contrast]:
+    """Each quantum method that is listed against all of its controls."""
+    quantum = [name for name in settings.methods if methods.declared(name).family == "quantum"]
+    return [Contrast("loss", method, control) for method in quantum for control in methods.controls(method)]
+
+
 def controls(settings: Params) -> list[Contrast]:
     """Each quantum method against those of its controls that are listed."""
-    quantum = [name for name in settings.methods if methods.declared(name).family == "quantum"]
-    return [Contrast("loss", m, c) for m in quantum for c in methods.controls(m) if c in settings.methods]
+    return [one for one in required(settings) if one.other in settings.methods]
 
 
 def make(pilot: Results, date: str) -> Plan:
@@ -115,7 +122,7 @@ def make(pilot: Results, date: str) -> Plan:
         raise InputError("methods: none of plan.contrasts can be compared; list both methods of one and run the pilot.")
     found = {metric: panels.panel(pilot, metric) for metric in {"loss", *(one.metric for one in family)}}
     shown = {one: sources(found[one.metric], one.method, one.other) for one in [*others, *family]}
-    strictest = settings.report.alpha / max(1, len(family))
+    strictest = settings.report.alpha / max(1, len(settings.contrasts))
     levels = dict.fromkeys(others, settings.report.alpha) | dict.fromkeys(family, strictest)
     roles: dict[Contrast, Role] = {one: "planned" if one in family else "control" for one in levels}
     return Plan(
@@ -133,6 +140,7 @@ def make(pilot: Results, date: str) -> Plan:
             for one, level in levels.items()
         ),
         alternatives=tuple((*other, _widest(shown, levels, *other)) for other in ALTERNATIVES),
+        without_pilot=tuple(str(one) for one in settings.contrasts if one not in family),
         training_hours=float(pilot.means["wall_seconds"].sum() * wanted.seeds / 3600),
     )
 

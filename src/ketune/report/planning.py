@@ -25,6 +25,7 @@ def text(plan: Plan) -> str:
         "because an attribution needs all of them. Power: how often a true difference of that size, in nats per token, "
         "is found; in brackets, how often the sign-flip test over seeds says so as well.",
         _promises(plan),
+        *_without_pilot(plan),
         "## Other sizes",
         "The difference in loss that the least sure of these comparisons finds four times in five.",
         _sizes(plan),
@@ -36,6 +37,13 @@ def _comparable(margin: float | None) -> str:
     if margin is None:
         return "No difference will be called comparable: fewer than three methods do not tell what two runs differ by."
     return f"Comparable will mean: within {margin:.4f} nats per token, what two runs of one method differ by."
+
+
+def _without_pilot(plan: Plan) -> list[str]:
+    if not plan.without_pilot:
+        return []
+    told = ", ".join(plan.without_pilot)
+    return [f"Declared without a pilot, and counted in the correction all the same: {told}."]
 
 
 def _promises(plan: Plan) -> str:

@@ -24,7 +24,6 @@ from ketune.report import answer, archive, background, exports, joining, results
 from ketune.report.drawing import Drawing
 
 STUDIES, PAGES = layout.REPORTS / "studies", layout.REPORTS / "published"
-CODE = ("src", "stages", "dvc.yaml")
 SHORTEST = 24  # letters of a text that are looked for; shorter ones stand in other places by chance
 LONGEST = 80
 
@@ -97,9 +96,9 @@ def revision() -> str:
 
     Later commits, of params or results, may lie in this folder alone; that one is where the code is.
     """
-    if changed := _git("status", "--porcelain", "--", *CODE):
+    if changed := _git("status", "--porcelain", "--", *process.CODE):
         changed = " with changes"
-    return f"{_git('log', '-1', '--format=%H', '--', *CODE)}{changed}"
+    return f"{_git('log', '-1', '--format=%H', '--', *process.CODE)}{changed}"
 
 
 def _git(*arguments: str) -> str:

@@ -29,8 +29,13 @@ def lies(search: Search) -> str:
     return ", ".join(f"{rate} at the {edge} edge" for rate, edge in search.edges.items()) or "inside"
 
 
-def gate(results: Results) -> tuple[bool, str]:
-    """Whether every arm was tuned, inside its range and beside no failure; the methods for which that is not so."""
+def gate(results: Results) -> tuple[bool | None, str]:
+    """Whether every arm was tuned, inside its range and beside no failure; the methods for which that is not so.
+
+    None where no method has a learning rate.
+    """
+    if not having_rates(results):
+        return None, "no method has a learning rate"
     found = searches(results)
     without = [method for method in having_rates(results) if method not in found]
     at_edge = [method for method, search in found.items() if search.edges]
@@ -39,15 +44,25 @@ def gate(results: Results) -> tuple[bool, str]:
         faults.append(f"no recorded search: {results.named(without)}")
     if at_edge:
         faults.append(f"at the edge of a range: {results.named(at_edge)}")
-    if doubted := [method for method, search in found.items() if _doubted(search, results.tunings[method].rates)]:
-        faults.append(f"something speaks against every rate tried: {results.named(doubted)}")
-    return not faults, "; ".join(faults) or f"{len(found)} methods"
+    doubts = {method: _doubt(search, results.tunings[method].rates) for method, search in found.items()}
+    if said := [f"{results.named([method])}, as {words}" for method, words in doubts.items() if words]:
+        faults.append(f"something speaks against the rates: {' and '.join(said)}")
+    if faults:
+        return False, "; ".join(faults)
+    unknown = without_noise(results)
+    return True, f"{len(found)} methods" + (f"; noise unknown: {results.named(unknown)}" if unknown else "")
 
 
-def _doubted(search: Search, rates: Mapping[str, float]) -> bool:
-    """Whether the trials at the winning rates have an objection."""
+def without_noise(results: Results) -> list[str]:
+    """The methods whose search tells no noise, so that smaller rates could not win within it."""
+    return [method for method, search in searches(results).items() if search.noise is None]
+
+
+def _doubt(search: Search, rates: Mapping[str, float]) -> str:
+    """What speaks against the rates, judged on the trials as today's rule would; "" where nothing does."""
     at_rates = (trial for trial in search.trials if trial.rates == rates)
-    return any(objection(trial, search.trials, search.untrained).severity != FREE for trial in at_rates)
+    against = (objection(trial, search.trials, search.untrained) for trial in at_rates)
+    return next((one.words for one in against if one.severity != FREE), "")
 
 
 def elsewhere(results: Results) -> dict[str, list[str]]:
@@ -68,6 +83,11 @@ def sentences(results: Results) -> list[str]:
         found.append(f"Learning rates that no recorded search found: {results.named(without)}.")
     for place, methods in elsewhere(results).items():
         found.append(f"Learning rates that were searched for another setting ({place}): {results.named(methods)}.")
+    if unknown := without_noise(results):
+        found.append(
+            f"Searches that confirmed no second candidate: {results.named(unknown)}. Their noise is unknown, so that "
+            "smaller rates could not win within it."
+        )
     for method, search in searches(results).items():
         found += [f"{results.title(method)}: {remark}" for remark in search.remarks]
     return found
@@ -85,17 +105,20 @@ def table(results: Results) -> Table | None:
         f"Learning rates, judged on validation records. {_budget(searches(results))} Noise: standard error of the "
         "difference between two candidates; within it the smaller rates win."
     )
+    if without_noise(results):
+        caption += " It is unknown where no second candidate was confirmed, and there they could not."
     return cells.table("learning_rates", caption, rows)
+
+
+def _different(search: Search) -> int:
+    """The number of trials that differ in rates or seed: a repeat tells nothing."""
+    return len({(*sorted(trial.rates.items()), trial.seed) for trial in search.trials})
 
 
 def _budget(found: Mapping[str, Search]) -> str:
     """Whether the recorded searches were equal in trials, seeds and steps, read off their records."""
     budgets = {
-        (
-            len({(*sorted(trial.rates.items()), trial.seed) for trial in search.trials}),  # repeats tell nothing
-            len({trial.seed for trial in search.trials}),
-            search.setting["steps"],
-        )
+        (_different(search), len({trial.seed for trial in search.trials}), search.setting["steps"])
         for search in found.values()
     }
     if not budgets:
@@ -103,14 +126,15 @@ def _budget(found: Mapping[str, Search]) -> str:
     if len(budgets) > 1:
         return "The searches were not equal in trials, seeds or steps."
     [(trials, seeds, steps)] = budgets
-    return f"Each recorded search ran {trials} trials of {steps} steps over {seeds} seed{'s' if seeds > 1 else ''}."
+    over = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    return f"Each recorded search ran {trials} different trials of {steps} steps over {over}."
 
 
 def _search(search: Search, rates: dict[str, float]) -> dict[str, Cell]:
     losses = [trial.loss for trial in search.trials if trial.rates == rates and trial.loss is not None]
-    mark = "worse" if search.edges else ""
+    mark, repeats = "worse" if search.edges else "", len(search.trials) - _different(search)
     return {
-        "Trials": numeral(len(search.trials), 0),
+        "Trials": numeral(_different(search), 0, note=f"and {repeats} repeated" if repeats else ""),
         "Validation loss": numeral(sum(losses) / len(losses), 4),
         "Untrained": numeral(search.untrained, 4),
         "Noise": numeral(search.noise, 4),

@@ -21,7 +21,7 @@ from ketune.statistics import Decisions, Panel, Spread
 Word = Literal["confirmed", "contradicted", "not distinguishable", "not testable here"]
 Wanted = Literal["better", "comparable", "not worse"]
 HOLDS = {"better": ("better",), "comparable": ("comparable",), "not worse": ("better", "comparable")}
-FAILS = {"better": ("worse", "comparable"), "comparable": ("better", "worse"), "not worse": ("worse",)}
+FAILS = {"better": ("worse",), "comparable": ("better", "worse"), "not worse": ("worse",)}
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def steadier(method: str, others: Sequence[str]) -> Reading:
             for other, r in known.items()
         )
         sentence = f"{found.results.title(method)}'s deviation over seeds is {parts}{_absent(found, others)}."
-        return Finding(_word("better", words, strictly), sentence)
+        return Finding(_word("better", words, strictly, whole=len(known) == len(others)), sentence)
 
     return read
 
@@ -125,6 +125,7 @@ def smaller(method: str, others: Sequence[str]) -> Reading:
 
     def read(found: Found) -> Finding:
         ran = [other for other in others if other in found.results.methods]
+        whole = len(ran) == len(others)
         if method not in found.results.methods or not ran:
             return untestable(_not_run(found, [method, *others]))
         ours = found.results.trainable(method)
@@ -134,7 +135,9 @@ def smaller(method: str, others: Sequence[str]) -> Reading:
             for other, count in theirs.items()
         )
         sentence = f"{found.results.title(method)} trains {ours:,} parameters, {parts}{_absent(found, others)}."
-        return Finding("confirmed" if ours < min(theirs.values()) else "contradicted", sentence)
+        if ours >= min(theirs.values()):
+            return Finding("contradicted", sentence)
+        return Finding("confirmed" if whole else "not testable here", sentence)
 
     return read
 
@@ -143,7 +146,8 @@ def _together(found: Found, wanted: Wanted, method: str, others: Sequence[str], 
     seeds = len(found.results.settings.seeds)
     if any(verdict.word == "too few seeds" for verdict in (one.verdict for one in asked)):
         return untestable(f"{seeds} of the three seeds that any word needs")
-    word = _word(wanted, [one.verdict.word for one in asked], [one.strictly for one in asked])
+    whole = {one.other for one in asked} == set(others)
+    word = _word(wanted, [one.verdict.word for one in asked], [one.strictly for one in asked], whole=whole)
     tell = told if len(asked) <= LISTED else counted
     sentence = f"{tell(found.results.named, method, asked)}{_absent(found, others)}."
     if word == "not distinguishable":
@@ -151,9 +155,10 @@ def _together(found: Found, wanted: Wanted, method: str, others: Sequence[str], 
     return Finding(word, sentence)
 
 
-def _word(wanted: Wanted, words: Sequence[str], strictly: Sequence[str]) -> Word:
+def _word(wanted: Wanted, words: Sequence[str], strictly: Sequence[str], *, whole: bool) -> Word:
+    """`whole`: all comparisons that the statement names were made; a part of them can contradict it, not confirm it."""
     if all(word in HOLDS[wanted] for word in words):
-        return "confirmed"
+        return "confirmed" if whole else "not testable here"
     return "contradicted" if any(word in FAILS[wanted] for word in strictly) else "not distinguishable"
 
 
@@ -184,5 +189,9 @@ def _not_run(found: Found, names: Sequence[str]) -> str:
 
 
 def _absent(found: Found, others: Sequence[str]) -> str:
+    """Which opponents were left out, and why."""
     missing = [other for other in others if other not in found.results.methods]
-    return f" ({found.results.named(missing)} did not run)" if missing else ""
+    still = [other for other in others if other in found.judgement.void]
+    reasons = [f"{found.results.named(missing)} did not run"] if missing else []
+    reasons += [f"a part of {found.results.named(still)} stood still"] if still else []
+    return f" ({'; '.join(reasons)})" if reasons else ""

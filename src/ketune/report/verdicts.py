@@ -72,7 +72,8 @@ def _caption(results: Results, judgement: Judgement) -> str:
     return (
         "Method less opponent, paired by seed and reference, with the interval at the level of the word; where a "
         "comparison is given one, it excludes 0 exactly if that is better or worse. Planned comparisons share an error "
-        f"of {alpha:.3g} (Holm; p is adjusted); controls and exploratory ones stand at {alpha:.3g} each. Confirmed: "
+        f"of {alpha:.3g} (Holm; p is adjusted), those that did not run included; so do the controls that a method is "
+        f"not ahead of. Controls that it is ahead of, and exploratory ones, stand at {alpha:.3g} each. Confirmed: "
         f"the sign-flip test over seeds says so too. Comparable: {alike}. Detectable: the true difference that such a "
         "study finds four times in five."
     )
@@ -91,7 +92,8 @@ def other_verdicts(results: Results, judgement: Judgement) -> Table | None:
         row = {column: Cell(results.title(m), method=m) for column, m in (("Method", method), ("Against", other))}
         for metric in (metric for metric in metrics.every() if metric.key != "loss"):
             cut = cuts.touch(results, metric, method, other)
-            judged = _judged(judgement.verdict(method, other, metric.key), metric.digits, silent=cut)
+            silent = cut or bool(judgement.void.keys() & {method, other})
+            judged = _judged(judgement.verdict(method, other, metric.key), metric.digits, silent=silent)
             row[metric.heading] = cuts.marked(results, judged, metric, method, other)
         rows.append(row)
     caption = (

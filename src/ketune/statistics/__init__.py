@@ -8,13 +8,14 @@ place. Same input, same output.
 from ketune.ground.contrasts import Contrast
 from ketune.statistics.attribution import Attribution, attribution
 from ketune.statistics.decisions import Decisions, Verdict, Word, decide, word
-from ketune.statistics.estimates import Estimate, Interval, seeds_to_confirm
+from ketune.statistics.estimates import SEEDS_NEEDED, Estimate, Interval, seeds_to_confirm
 from ketune.statistics.measures import Measure, mean, ratio
 from ketune.statistics.pairs import agreement, probability_of_improvement, seeds_won
 from ketune.statistics.panel import Panel
 from ketune.statistics.spread import Spread, spread
 
 __all__ = [
+    "SEEDS_NEEDED",
     "Attribution",
     "Contrast",
     "Decisions",

@@ -46,7 +46,7 @@ def attribution(against_controls: Mapping[str, Verdict], required: Iterable[str]
     unjudged = tuple(name for name, found in against_controls.items() if found.word == "too few seeds")
     not_beaten = tuple(n for n, found in against_controls.items() if found.word != "better" and n not in unjudged)
     unconfirmed = tuple(n for n, found in against_controls.items() if found.word == "better" and not found.confirmed)
-    levels = [found.level for found in against_controls.values()]
+    levels = [found.level for found in against_controls.values() if found.word == "better"]
     return Attribution(
         contributes=not (unjudged or not_beaten or unconfirmed or missing),
         unjudged=unjudged,

@@ -3,8 +3,14 @@
 A comparison plays one of three roles, and its role sets the level at which its word is given:
 - *planned*: declared before the run. Together the planned ones are wrong with probability `alpha` at most (Holm 1979).
 - *control*: one of those that a claim of attribution needs. The claim is made only where all of them are beaten, an
-  intersection-union test (Berger 1982), so each stands at `alpha` without correction, and more of them make it harder.
+  intersection-union test (Berger 1982), so one that the method is ahead of stands at `alpha` without correction, and
+  more of them make it harder. That a method is worse than one of its controls is a claim of another kind, which many
+  controls make easier: where it is not ahead, a control stands at the level that Holm's procedure gives it among all
+  controls of that method.
 - *exploratory*: everything else, at `alpha` without correction. It suggests what to plan next and is no claim.
+
+Families are those that were declared: a comparison whose arms did not run has no verdict and counts all the same, so
+that no word depends on which of them ran, or on which come later.
 
 The interval, "detectable" and the word of a comparison are all at that one level, so an interval excludes 0 exactly
 where the word is better or worse. "Comparable" is equivalence within the margin, two one-sided tests (Schuirmann 1987)
@@ -40,7 +46,7 @@ class Verdict:
         confirmed: better or worse, and the seeds say so on their own.
         difference, low, high: method - other with its interval at `level`, in the metric's own units and sign.
         level: the error at which this word is given.
-        p, adjusted_p: two-sided, of no difference; adjusted over the planned comparisons, if it is one.
+        p, adjusted_p: two-sided, of no difference; adjusted over the family in which it stands, if it stands in one.
         p_seeds: of the sign-flip test over seeds.
         margin: within which methods count as comparable; None where the study cannot tell one.
         detectable: the true difference that such a study finds four times in five, at `level`.
@@ -98,31 +104,49 @@ def decide(
     exploratory: Collection[Contrast] = (),
     alpha: float = 0.05,
 ) -> Decisions:
-    """Verdicts on all contrasts; one that is named twice keeps its stricter role, planned before control.
+    """Verdicts on all contrasts whose arms ran; one named twice keeps its stricter role, planned before control.
 
     Args:
         panels: metric → its panel.
-        planned: what was declared before the run.
-        controls: what attributions need.
+        planned: what was declared before the run, whether it ran or not.
+        controls: what attributions need, whether it ran or not.
         exploratory: what else the reader may look at.
     """
     roles: dict[Contrast, Role] = dict.fromkeys(exploratory, "exploratory")
     roles |= dict.fromkeys(controls, "control")
     roles |= dict.fromkeys(planned, "planned")
-    estimates = {one: panels[one.metric].estimate(one.method, one.other) for one in roles}
-    family = list(dict.fromkeys(planned))
-    p_values = [estimates[one].p_value() for one in family]
-    levels = dict(zip(family, holm_levels(p_values, alpha), strict=True))
-    adjusted = dict(zip(family, holm(p_values), strict=True))
+    estimates = {
+        one: panels[one.metric].estimate(one.method, one.other)
+        for one in roles
+        if one.metric in panels and {one.method, one.other} <= panels[one.metric].measures.keys()
+    }
+    levels, adjusted = dict.fromkeys(roles, alpha), {one: found.p_value() for one, found in estimates.items()}
+    for family in _families(roles):
+        p_values = [adjusted.get(one, 1.0) for one in family]
+        for one, level, p in zip(family, holm_levels(p_values, alpha), holm(p_values), strict=True):
+            if roles[one] == "planned" or (one in estimates and not _ahead(estimates[one], panels[one.metric])):
+                levels[one], adjusted[one] = level, p
     return Decisions({
-        one: _verdict(estimate, panels[one.metric], roles[one], levels.get(one, alpha), adjusted.get(one))
+        one: _verdict(estimate, panels[one.metric], roles[one], levels[one], adjusted[one])
         for one, estimate in estimates.items()
     })  # fmt: skip
 
 
-def _verdict(estimate: Estimate, panel: Panel, role: Role, level: float, adjusted_p: float | None) -> Verdict:
+def _families(roles: Mapping[Contrast, Role]) -> list[list[Contrast]]:
+    """What shares an error: all planned comparisons, and the controls of each method."""
+    families: dict[tuple[str, str], list[Contrast]] = {}
+    for one, role in roles.items():
+        if role != "exploratory":
+            families.setdefault((role, one.method if role == "control" else ""), []).append(one)
+    return list(families.values())
+
+
+def _ahead(estimate: Estimate, panel: Panel) -> bool:
+    return (estimate.value < 0) == panel.lower_is_better
+
+
+def _verdict(estimate: Estimate, panel: Panel, role: Role, level: float, adjusted_p: float) -> Verdict:
     found = estimate.interval(1.0 - level)
-    p = estimate.p_value()
     told = word(estimate, panel, level)
     return Verdict(
         word=told,
@@ -132,8 +156,8 @@ def _verdict(estimate: Estimate, panel: Panel, role: Role, level: float, adjuste
         low=found.low,
         high=found.high,
         level=level,
-        p=p,
-        adjusted_p=p if adjusted_p is None else adjusted_p,
+        p=estimate.p_value(),
+        adjusted_p=adjusted_p,
         p_seeds=estimate.p_seeds,
         margin=panel.margin,
         detectable=estimate.detectable(level),
@@ -149,7 +173,7 @@ def word(estimate: Estimate, panel: Panel, level: float) -> Word:
     if estimate.seeds_missing:
         return "too few seeds"
     if estimate.p_value() <= level:
-        return "better" if (estimate.value < 0) == panel.lower_is_better else "worse"
+        return "better" if _ahead(estimate, panel) else "worse"
     if panel.margin is not None and estimate.within(panel.margin, level):
         return "comparable"
     return "not distinguishable"

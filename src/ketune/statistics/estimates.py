@@ -94,9 +94,13 @@ class Estimate:
             (k - t) c = z √(1 + (k² + t²)(1 - c²))
         with z the normal quantile of `power`. For many degrees of freedom that is k = t + z.
 
+        With fewer than three seeds no difference is ever found, so it is infinite.
+
         Raises:
             InputError: `power` is not above 0.5 and below 1.
         """
+        if self.seeds_missing:
+            return np.inf
         if not 0.5 < power < 1:
             raise InputError(f"power: {power} is given, it must lie above 0.5 and below 1; 0.8 is usual.")
         return self.standard_error * standard_errors_needed(self.degrees, self.scatter, alpha, power)

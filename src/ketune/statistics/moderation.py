@@ -16,11 +16,13 @@ on the careful side:
   factor of its own.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import digamma, polygamma
+from scipy.optimize import brentq
+from scipy.special import digamma, polygamma, zeta
 
 FEWEST = 3  # variances; from fewer no scatter can be estimated
 
@@ -91,12 +93,6 @@ def _mean_log(degrees: float) -> float:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """x with trigamma(x) = value, by Newton's method on 1/trigamma, which is nearly straight (Smyth 2004, appendix)."""
-    x = 0.5 + 1.0 / value
-    for _ in range(50):
-        trigamma = polygamma(1, x)
-        step = trigamma * (1 - trigamma / value) / polygamma(2, x)
-        x += step
-        if abs(step) < 1e-10 * x:
-            break
-    return float(x)
+    """x with trigamma(x) = ζ(2, x) = value; it lies where 1/x and 1/x + 1/x² bound it."""
+    low, high = 1 / value, 1 / value + 1 / math.sqrt(value)
+    return float(brentq(lambda x: zeta(2, x) - value, 0.9 * low, 1.1 * high, xtol=1e-14 * low))

@@ -76,9 +76,12 @@ class Panel:
         matters as much. A share of what tuning gains would need a number that nobody measured, and would be nothing
         where nothing is gained. The typical arm is that of `ketune.statistics.moderation`, not the two compared; the
         repeatability limit of ISO 5725 is twice as wide (1.96 √2). None where fewer than three arms tell it.
+
+        Training losses are another matter: how they scatter over seeds is how hard the drawn batches are, which all
+        arms of a seed share. Where rows are all there are, the margin is how the difference of a typical pair scatters.
         """
-        found = self._priors.get(1)
-        return float(np.sqrt(2.0 * found.variance)) if found else None
+        found = self._priors.get(1 if self.sampled else 2)
+        return float(np.sqrt((2.0 if self.sampled else 1.0) * found.variance)) if found else None
 
     def between_seeds(self, table: Crossed, arm: str, other: str | None) -> Moderated:
         """The variance over seeds of a comparison whose values are `table`, moderated by the study's others."""

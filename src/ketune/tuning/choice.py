@@ -6,6 +6,7 @@ follows the noise: the standard error of the difference between two candidates' 
 standard error of the best, the one with the smallest rates wins (the 1 SE rule of Breiman et al., 1984).
 """
 
+import itertools
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from ketune import movement
 from ketune.records.training import Trial
 
-MARGIN = 2.5  # about the step between eight trials of a range of three decades: the next larger rate must not fail
+ROUNDED = 1.02  # rates have three digits, so that those one step apart may be apart by so much more
 FREE, BESIDE_FAILURE, STANDING_STILL, WORSE, DIVERGED = range(5)
 
 
@@ -56,7 +57,7 @@ def objection(trial: Trial, trials: Collection[Trial], untrained: float) -> Obje
     """What speaks most against a trial among all trials of its method; severity FREE where nothing does.
 
     What a trial shows on one seed holds for its rates on every seed. A failed trial speaks against another where one of
-    its rates is larger and none is more than MARGIN times larger.
+    its rates is larger and none is larger by more than a step of the search.
     """
     repeats = [trial, *(other for other in trials if other.rates == trial.rates)]
     if failures := [other for other in repeats if _failed(other, untrained)]:
@@ -64,10 +65,23 @@ def objection(trial: Trial, trials: Collection[Trial], untrained: float) -> Obje
         return Objection(DIVERGED if worst.loss is None else WORSE, f"{_failure(worst)} on seed {worst.seed}")
     if still := [m for other in repeats for m in other.moved if movement.stood_still(m)]:
         return Objection(STANDING_STILL, f"{still[0].part} moved {movement.described(still[0])} and so stood still")
+    step = steps([trial, *trials])
     for other in trials:
-        if _failed(other, untrained) and 1 < _largest_ratio(other.rates, trial.rates) <= MARGIN:
+        if _failed(other, untrained) and _beside(other.rates, trial.rates, step):
             return Objection(BESIDE_FAILURE, f"at {shown(other.rates)} {_failure(other)}")
     return Objection(FREE, "")
+
+
+def steps(trials: Collection[Trial]) -> dict[str, float]:
+    """Rate → the largest factor between two neighbouring levels at which it was tried; 1 where it was not searched.
+
+    In a search that is the step of its trials over the whole range: those around the best only lie closer.
+    """
+    found = {}
+    for name in next(iter(trials)).rates:
+        levels = sorted({trial.rates[name] for trial in trials})
+        found[name] = max((high / low for low, high in itertools.pairwise(levels)), default=1.0)
+    return found
 
 
 def candidates(trials: Collection[Trial], untrained: float, count: int) -> list[Trial]:
@@ -135,5 +149,7 @@ def _failure(trial: Trial) -> str:
     return "training diverged" if trial.loss is None else "the model was no better than untrained"
 
 
-def _largest_ratio(rates: Mapping[str, float], over: Mapping[str, float]) -> float:
-    return max(rates[name] / over[name] for name in over)
+def _beside(rates: Mapping[str, float], over: Mapping[str, float], step: Mapping[str, float]) -> bool:
+    """Whether `rates` are larger than `over`, and none of them by more than a step."""
+    ratios = {name: rates[name] / over[name] for name in over}
+    return max(ratios.values()) > 1 and all(ratio <= ROUNDED * step[name] for name, ratio in ratios.items())
