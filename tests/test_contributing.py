@@ -17,7 +17,7 @@ def test_words_and_paths_rerun_nothing_and_a_method_only_its_own_branch() -> Non
     assert reruns.reruns("src/ketune/ground/errors.py") == []
     assert reruns.reruns("src/ketune/report/page.css") == ["report"]
     assert reruns.reruns("src/ketune/methods/qaa.py") == [
-        "tune@<method>", "train@<method>", "generate@<method>", "report"
+        "tune@<method>", "train@<method>", "generate@<method>", "measure@<method>", "report"
     ]  # fmt: skip
 
 
