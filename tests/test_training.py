@@ -222,6 +222,7 @@ def test_a_model_that_brings_code_or_pickles_is_refused(tiny_folder: Path, tmp_p
 def test_a_pickle_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
     model, _ = run(tiny_folder, tmp_path / "c")
     adapters.save(model, tmp_path / "out", "lora", LORA)
+    (tmp_path / "out" / "adapter_model.safetensors").unlink()
     (tmp_path / "out" / "adapter_model.bin").write_bytes(b"cos\nsystem\n(S'touch x'\ntR.")
     with pytest.raises(InputError, match="is a pickle"):
         adapters.restore(tmp_path / "out", fresh(tiny_folder))
