@@ -617,6 +617,14 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     assert read(tmp_path, monkeypatch).tunings["lora"].search is None, "another rate's search proves nothing"
 
 
+def sound(found: dict[str, float], settings: Params) -> Tuning:
+    """A search of one rate that nothing speaks against, with its noise."""
+    ((name, rate),) = found.items()
+    tried = ((rate / 2, 1.85, 0), (rate, 1.8, 0), (2 * rate, 1.9, 0), (rate, 1.8, 1), (rate / 2, 1.86, 1))
+    trials = [Trial(rates={name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
+    return tuning.result("lora", trials, 2.0, {name: Range(rate / 100, rate * 100)}, tuning.described(settings))
+
+
 def with_tunings(found: results.Results, **tunings: Tuning) -> results.Results:
     return replace(found, tunings=found.tunings | tunings)
 
@@ -625,15 +633,17 @@ def test_a_winner_beside_failure_that_no_remark_tells_of_fails_the_gate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = read(write(tmp_path, Study(["base", "qaa_frozen"], [0])), monkeypatch)
-    kept = ROOT / "reports/studies/alpaca/tuned/qaa_frozen.json"
-    told = with_tunings(plain, qaa_frozen=files.read_json(kept, Tuning))
+    found = sound({"projection": 0.00178}, plain.settings)
+    failed = Trial(rates={"projection": 0.00562}, seed=0, loss=2.1, moved=())  # a rule of before let it stand
+    trials = [trial for trial in found.search.trials if trial.rates["projection"] <= 0.00178]
+    told = with_tunings(plain, qaa_frozen=replace(found, search=replace(found.search, trials=(*trials, failed))))
     passed, why = rates.gate(told)
     assert not passed and "as at projection 0.00562 the model was no better than untrained" in why
 
 
 def test_a_search_without_noise_says_so_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read(write(tmp_path, Study(["base", "lora", "prefix"], [0])), monkeypatch)
-    kept = {method: files.read_json(ROOT / layout.recorded_tuning(method), Tuning) for method in ("lora", "prefix")}
+    kept = {method: sound(plain.tunings[method].rates, plain.settings) for method in ("lora", "prefix")}
     known = with_tunings(plain, **kept)
     assert rates.gate(known) == (True, "2 methods")
     assert "unknown" not in " ".join(rates.sentences(known)) + rates.table(known).caption
