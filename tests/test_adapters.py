@@ -150,7 +150,8 @@ base, folder = Path(sys.argv[1]), Path(sys.argv[2])
 gc.freeze()  # every training ends with a collection, which need not walk the imported libraries
 for name in methods.names():
     section = methods.defaults(name)
-    model, _ = test_training.run(base, folder / "checkpoints", name, section, steps=2)
+    scratch = folder.parent / f"checkpoints-{folder.name}" / name
+    model, _ = test_training.run(base, scratch, name, section, steps=2)
     adapters.save(model, folder / name, name, section)
 """
 

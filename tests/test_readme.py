@@ -29,7 +29,8 @@ def test_every_snippet_runs_in_its_order(text: str, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(
         AutoModelForCausalLM, "from_pretrained", lambda name, **options: load("base", **options)
     )  # whatever the hub has
-    names: dict[str, object] = {"inputs": {"input_ids": architectures.ids()}}
+    ids = architectures.ids()
+    names: dict[str, object] = {"inputs": {"input_ids": ids, "attention_mask": ids.new_ones(ids.shape)}}
     snippets = re.findall(r"```python\n(.*?)```", text, re.S)
     assert snippets
     for snippet in snippets:
