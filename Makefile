@@ -128,7 +128,7 @@ paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 s
 plan: $(VENV)/.ready  ## what a study will find: from the runs in the workspace as a pilot, into reports/plan
 	PYTHONPATH=src python -m ketune.report.planning
 
-study: $(VENV)/.ready  ## every method and every control, eight seeds, on the records in DATA
+study: $(VENV)/.ready  ## the methods of the papers and all their controls, eight seeds, on the records in DATA
 	dvc exp run $(STUDIED) $(ARGS)
 
 # Add device and model settings of a large study by ARGS, as in ARGS="-S train.steps=1000 -S train.batch_size=16".
