@@ -1,5 +1,6 @@
 """What the README says is what the project does."""
 
+import csv
 import importlib.metadata
 import json
 import re
@@ -122,6 +123,17 @@ def test_the_answer_that_it_gives_is_computed_from_the_records_of_the_study() ->
     budget = found.settings.train
     assert f"({budget.steps * budget.batch_size} records each, in {budget.precision})" in said
     assert beside.plan is not None and (beside.plan.pilot_seeds, "made from seeds 1 and 2" in said) == (2, True)
+
+
+def test_what_shots_leave_is_what_was_measured() -> None:
+    with (ROOT / "reports/benchmarks/shots.csv").open() as file:
+        kept = {row["Circuits read"]: float(row["Gain kept"]) for row in csv.DictReader(file)}
+    said = " ".join(TEXT.split())
+    assert (
+        f"10,000 shots for each circuit and token keep {100 * kept['10,000 shots']:.0f} %, "
+        f"1,000 keep {100 * kept['1,000 shots']:.0f} %, and with 100 the model is far worse than untuned" in said
+    )
+    assert kept["100 shots"] < -1 and kept["depolarizing 0.001, read-out 0.01"] > 0.99
 
 
 def test_every_default_method_ships() -> None:

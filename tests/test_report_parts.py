@@ -32,6 +32,7 @@ from ketune.report import (
     hardware,
     panels,
     results,
+    shots,
     style,
     tables,
     texts,
@@ -208,6 +209,11 @@ def test_no_strip_is_drawn_where_no_margin_can_be_told(tmp_path: Path, monkeypat
     judgement = comparisons.judge(found)
     drawn = effects.against_controls(found, style.looks(found), judgement)
     assert judgement.margin is None and drawn is not None and "±" not in drawn.caption
+
+
+def test_nothing_is_kept_of_a_gain_that_was_none() -> None:
+    assert shots._kept(0.1, 0.2).text == "50 %" and shots._kept(0.1, 0.2).value == 0.5
+    assert shots._kept(0.1, -0.2).text == shots._kept(0.0, 0.0).text == cells.ABSENT
 
 
 def test_a_bill_is_shown_for_the_circuit_that_ran_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

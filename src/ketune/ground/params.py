@@ -240,7 +240,7 @@ def _check_together(params: Params) -> None:
     if params.train.warmup_steps >= params.train.steps:
         told, most = params.train.warmup_steps, params.train.steps
         raise InputError(f"train.warmup_steps: {told} is out of range; allowed is a number below train.steps, {most}.")
-    for method in set(params.hardware.methods) - set(params.methods):
+    for method in (name for name in params.hardware.methods if name not in params.methods):
         raise InputError(f"hardware.methods: {method!r} is not among methods, so nothing trains it; list it there too.")
     if clash := set(params.tune.seeds) & set(params.seeds):
         raise InputError(

@@ -64,10 +64,14 @@ def _rows(results: Results, method: str, measured: Mapping[tuple[str, int], Meas
             "Less exact": _spread(loss - exact),
         }
         if untuned is not None:
-            kept = float((untuned - loss).mean() / (untuned - exact).mean())
-            row["Gain kept"] = Cell(f"{number(100 * kept, 0)} %", kept)
+            row["Gain kept"] = _kept(float((untuned - loss).mean()), float((untuned - exact).mean()))
         rows.append(row)
     return rows
+
+
+def _kept(left: float, gain: float) -> Cell:
+    """What is left of a gain; a dash where training gained nothing on these texts."""
+    return Cell(f"{number(100 * left / gain, 0)} %", left / gain) if gain > 0 else Cell(cells.ABSENT)
 
 
 def _spread(values: np.ndarray) -> Cell:
