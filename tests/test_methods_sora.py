@@ -216,6 +216,14 @@ def test_saving_without_a_proximal_step_warns(tmp_path: Path) -> None:
         model.save_pretrained(tmp_path)
 
 
+def test_a_proximal_step_on_a_part_of_the_gates_is_refused() -> None:
+    model = sora(r=4)
+    adapter = next(iter(model.base_model.gated().values()))
+    adapter.gate.data = adapter.gate.data[:2]  # as FSDP leaves them in each process
+    with pytest.raises(InputError, match="spread over processes"):
+        model.base_model.proximal_step(1, 10, 0.1)
+
+
 def test_a_pruned_adapter_that_was_loaded_to_train_on_is_saved_without_a_warning(tmp_path: Path) -> None:
     model = sora(r=4, target_ranks=0.5)
     model.base_model.proximal_step(1, 10, 0.1)

@@ -1,13 +1,17 @@
 """Trainers of others: TRL's, transformers' own, accelerate's loop, with checkpointing and compilation."""
 
-import copy
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sharded
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
+from kinds import ADAPTERS, config
 from peft import AutoPeftModelForCausalLM, PeftModel, get_peft_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
@@ -15,21 +19,11 @@ from trl import SFTConfig, SFTTrainer
 
 import architectures
 import ketune
-from ketune import ProximalStep, QAAConfig, QTHAConfig, QuantumPEFTConfig, SoRAConfig
+from ketune import ProximalStep
 
-ADAPTERS = {
-    "QAA": QAAConfig(task_type="CAUSAL_LM"),
-    "QTHA": QTHAConfig(task_type="CAUSAL_LM"),
-    "Quantum-PEFT": QuantumPEFTConfig(task_type="CAUSAL_LM"),
-    "SoRA": SoRAConfig(task_type="CAUSAL_LM", target_ranks=8),
-}
 every_adapter = pytest.mark.parametrize("name", ADAPTERS)
 COMMON = {"max_steps": 4, "learning_rate": 0.05, "per_device_train_batch_size": 2, "report_to": [], "use_cpu": True,
           "save_strategy": "no", "disable_tqdm": True, "bf16": False}  # fmt: skip
-
-
-def config(name: str):
-    return copy.deepcopy(ADAPTERS[name])
 
 
 @pytest.fixture
@@ -103,6 +97,19 @@ def test_loop_with_accelerate(name: str, base: Path, tmp_path: Path) -> None:
         optimizer.step()
         optimizer.zero_grad()
     check(accelerator.unwrap_model(model), base, tmp_path / "adapter")
+
+
+@pytest.mark.parametrize("kind", ["fsdp1", "fsdp2"])
+def test_weights_sharded_over_two_processes(kind: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", sharded.__file__]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run([*command, kind, str(tmp_path)], check=True, env=environment)
+    for name in ADAPTERS:
+        alone = sharded.fresh(name)
+        sharded.train(alone)
+        again = PeftModel.from_pretrained(architectures.model("llama"), tmp_path / name)
+        assert torch.allclose(logits(again), logits(alone), atol=1e-6), name
+        assert not torch.allclose(logits(again), logits(architectures.model("llama")), atol=1e-6), name
 
 
 @every_adapter

@@ -7,6 +7,22 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+from ketune.ground.errors import InputError
+
+
+def require_whole(gates: Sequence[tuple[Tensor, int]]) -> None:
+    """Whether each vector of gates is all there, as long as it was made.
+
+    Raises:
+        InputError: one is spread over processes.
+    """
+    if any(isinstance(gate, DTensor) or len(gate) != length for gate, length in gates):
+        raise InputError(
+            "sora: the gates are spread over processes (FSDP), and a proximal step compares all of them; train with "
+            "whole weights in each process (DDP), or without ketune.ProximalStep()."
+        )
 
 
 def gathered(vectors: Sequence[Tensor]) -> Tensor:

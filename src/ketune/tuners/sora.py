@@ -27,7 +27,7 @@ from ketune.ground.checks import Count, NonNegative, Positive, Range
 from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
 from ketune.tuners.layers import WeightLayer
-from ketune.tuners.proximal import gathered, largest, soft_threshold
+from ketune.tuners.proximal import gathered, largest, require_whole, soft_threshold
 from ketune.tuners.registration import register
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
@@ -178,6 +178,7 @@ class SoRAModel(Tuner):
         """To be called after optimiser step `step` (from 1) of `steps`; without it no gate ever reaches 0."""
         config = cast(SoRAConfig, self.peft_config[adapter_name])
         adapters = list(self.gated(adapter_name).values())
+        require_whole([(adapter.gate, len(adapter.zeroed_by)) for adapter in adapters])
         before = gathered([adapter.gate for adapter in adapters])
         zeroed_by = gathered([adapter.zeroed_by for adapter in adapters])
         threshold = config.threshold(step, steps, learning_rate)
@@ -197,14 +198,14 @@ class SoRAModel(Tuner):
     def _get_adapter_state_dict(  # type: ignore[override]  # peft passes everything by name
         cls, model: nn.Module, **others: Any
     ) -> dict[str, Tensor]:
+        state = super()._get_adapter_state_dict(model=model, **others)  # gathered; modules may hold a part only
+        ups, gates = ([weight for name, weight in state.items() if name.endswith(end)] for end in (".B", ".gate"))
         adapters = [module for module in model.modules() if isinstance(module, GatedRanks)]
-        trained = any(adapter.B.requires_grad and adapter.B.detach().any() for adapter in adapters)
-        if trained and all(adapter.proximal_steps == 0 and adapter.gate.all() for adapter in adapters):
-            warnings.warn(
-                "sora: no proximal step was taken, so no gate is 0; give the Trainer ketune.ProximalStep().",
-                stacklevel=2,
-            )
-        return super()._get_adapter_state_dict(model=model, **others)
+        trained = any(adapter.B.requires_grad for adapter in adapters) and any(up.any() for up in ups)
+        if trained and all(gate.all() for gate in gates) and not any(adapter.proximal_steps for adapter in adapters):
+            text = "sora: no proximal step was taken, so no gate is 0; give the Trainer ketune.ProximalStep()."
+            warnings.warn(text, stacklevel=2)
+        return state
 
     def prune(self, adapter_name: str = "default") -> tuple[LoraConfig, dict[str, Tensor]]:
         """The adapter as plain LoRA: its configuration, and its weights under peft's names, dead ranks dropped.
