@@ -181,8 +181,7 @@ def loss(settings: params.Params, adapter: Path | None = None) -> float:
         model = adapters.load(adapter, model)
     test = files.read_rows(layout.split("test"), Example)[: settings.generate.likelihood_records]
     rows = tokens.tokenize(tokenizer, test, settings.train.max_tokens)
-    values = likelihood.likelihoods(model, rows, tokenizer.pad_token_id)
-    return sum(v.negative_log_likelihood for v in values) / sum(v.tokens for v in values)
+    return likelihood.per_token(likelihood.likelihoods(model, rows, tokenizer.pad_token_id))
 
 
 if __name__ == "__main__":

@@ -105,6 +105,11 @@ def test_a_listed_method_without_a_file_proposes_names(tmp_path: Path) -> None:
         load(RAW | {"qaaa": {}, "methods": ["base", "qaaa", "lora"]}, tmp_path)
 
 
+def test_a_number_where_a_word_belongs_proposes_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"train\.precision: 16 is not allowed; choose one of [^.]*\.$"):
+        load(RAW | {"train": RAW["train"] | {"precision": 16}}, tmp_path)
+
+
 @pytest.mark.parametrize(("key", "value"), [("methods", "qaa"), ("methods", ["nosuch"]), ("seeds", [0, 0])])
 def test_what_dvc_tells_in_its_own_words_is_told_by_the_check(
     key: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

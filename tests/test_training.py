@@ -171,7 +171,9 @@ def test_the_angles_of_quantum_peft_are_judged_by_what_they_are(parameterization
     method = methods.load("quantum_peft", section)
     torch.manual_seed(0)
     columns = method.adapter.columns(576)
-    start = travel.Start([{"rate": "angles", "params": [columns.angles]}], method.adapter)
+    start = travel.Start(
+        [{"rate": "angles", "params": [columns.angles]}], angles_in_radians=method.adapter.angles_in_radians
+    )
     before = columns().detach()
     with torch.no_grad():
         columns.angles.add_(0.5 * torch.randn_like(columns.angles) / 24)

@@ -50,6 +50,15 @@ def test_every_architecture_is_measured_at_every_placement(architecture: str, pl
         assert torch.allclose(adapter.mean, z.reshape(-1, adapter.feature_map.features)[mask].mean(0), atol=1e-6)
 
 
+def test_without_a_mask_every_position_counts() -> None:
+    means = []
+    for batch in ({"input_ids": ids()}, {"input_ids": ids(), "attention_mask": torch.ones_like(ids())}):
+        model = adapt()
+        measure_features(model, [batch])
+        means.append([adapter.mean for adapter in residual_adapters(model)])
+    assert all(torch.equal(one, other) and one.any() for one, other in zip(*means, strict=True))
+
+
 def test_the_active_adapter_alone_is_measured() -> None:
     model = adapt()
     measure_features(model, batches())

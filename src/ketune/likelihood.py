@@ -27,3 +27,8 @@ def likelihoods(model: nn.Module, rows: Sequence[Tokens], padding: int) -> list[
         for i, count, values in zip(chosen, counts, losses.double().split(counts), strict=True):
             found[i] = Likelihood(id=rows[i].id, negative_log_likelihood=float(values.sum()), tokens=count)
     return [found[i] for i in range(len(rows))]
+
+
+def per_token(rows: Sequence[Likelihood]) -> float:
+    """Mean negative log-likelihood of a token over all rows, in nats."""
+    return sum(row.negative_log_likelihood for row in rows) / sum(row.tokens for row in rows)

@@ -94,7 +94,7 @@ class Bench:
                 found = likelihood.likelihoods(model.eval(), self.validation, self.padding)
             except NotFinite:  # a circuit refuses what any other part of a model turns into NaN
                 return math.nan
-        return sum(row.negative_log_likelihood for row in found) / sum(row.tokens for row in found)
+        return likelihood.per_token(found)
 
 
 def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[str, Range]) -> Tuning:

@@ -55,7 +55,7 @@ class Circuit(Gates):
         ):
             if chosen not in allowed:
                 raise InputError(
-                    f"{name}: {chosen!r} is none of {', '.join(allowed)}; choose one.{nearest(str(chosen), allowed)}"
+                    f"{name}: {chosen!r} is none of {', '.join(allowed)}; choose one.{nearest(chosen, allowed)}"
                 )
 
     @classmethod

@@ -20,7 +20,7 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def nearest(given: str, allowed: Iterable[str]) -> str:
-    """A hint naming the valid spelling closest to `given`, or an empty string where none is close."""
-    matches = difflib.get_close_matches(str(given), list(allowed), n=1)
+def nearest(given: object, allowed: Iterable[str]) -> str:
+    """A hint naming the valid spelling closest to `given`, or an empty string where none is close or it is no word."""
+    matches = difflib.get_close_matches(given, list(allowed), n=1) if isinstance(given, str) else []
     return f" Did you mean {matches[0]!r}?" if matches else ""

@@ -21,8 +21,8 @@ def table(results: Results, judgement: Judgement, made: Plan | None) -> Table | 
         f"beside what came. Planned: {made.seeds} seeds, {made.references} references; run: "
         f"{len(results.settings.seeds)} and {results.settings.generate.likelihood_records}. Power: how often a true "
         f"difference of {made.differences[0]:g} nats per token is found, and how often the sign-flip test over seeds "
-        "says so as well. Detectable: found four times in five. Seeds won: the share of paired seeds in which the "
-        "first method is the better one."
+        "finds it, with the references as they are. Detectable: found four times in five. Seeds won: the share of "
+        "paired seeds in which the first method is the better one."
     )
     return cells.table("plan", caption, rows)
 

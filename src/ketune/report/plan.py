@@ -40,7 +40,7 @@ class Promise:
         level: the error at which its word is given; the strictest that Holm's procedure may ask for.
         detectable: the true difference that is found four times in five, in nats per token.
         power: how often each of the plan's differences is found; empty for another metric than the loss.
-        confirmed: how often the seeds alone say so as well.
+        confirmed: how often the sign-flip test over seeds finds them, with these references as they are.
     """
 
     contrast: str

@@ -23,7 +23,8 @@ def text(plan: Plan) -> str:
         "## What it will find",
         "Planned comparisons stand under Holm's correction, here at its strictest level; controls outside of it, "
         "because an attribution needs all of them. Power: how often a true difference of that size, in nats per token, "
-        "is found; in brackets, how often the sign-flip test over seeds says so as well.",
+        "is found; in brackets, how often the sign-flip test over seeds finds it, which takes the references as they "
+        "are. Words are confirmed where both do.",
         _promises(plan),
         *_without_pilot(plan),
         "## Other sizes",

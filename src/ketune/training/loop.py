@@ -86,7 +86,7 @@ def train(
         callbacks=[_MethodStep(method), _Progress(), checkpoints.Sealer()],
     )
     trainer.remove_callback(PrinterCallback)
-    start, before = checkpoints.last_whole(folder), Start(groups, method.adapter)
+    start, before = checkpoints.last_whole(folder), Start(groups, angles_in_radians=method.adapter.angles_in_radians)
     with cost.Meter(device) as meter:
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     return Trained(

@@ -15,14 +15,11 @@ ANGLES = "angles"  # the rate of parameters that are rotation angles, in radians
 
 
 class Start:
-    """The parts of a method before training, by the optimiser's groups; `movements` afterwards.
+    """The parts of a method before training, by the optimiser's groups; `movements` afterwards."""
 
-    An adapter whose `angles_in_radians` is False calls other weights so, which travel relative to their norm.
-    """
-
-    def __init__(self, groups: Sequence[dict[str, Any]], adapter: object = None) -> None:
+    def __init__(self, groups: Sequence[dict[str, Any]], *, angles_in_radians: bool = True) -> None:
         self.groups = groups
-        self.angles = ANGLES if getattr(adapter, "angles_in_radians", True) else None
+        self.angles = ANGLES if angles_in_radians else None
         self.values = [_sample(group["params"]) for group in groups]
 
     def movements(self) -> tuple[Movement, ...]:

@@ -19,6 +19,11 @@ Dropout = Annotated[float, Range(low=0, below=1)]
 class Adapter:
     """A dataclass of settings that can put itself into a model."""
 
+    @property
+    def angles_in_radians(self) -> bool:
+        """Whether how far the part called "angles" moves is told in radians; else it is told relative to its norm."""
+        return True
+
     @classmethod
     def settings(cls) -> dict[str, Any]:
         """Name → annotated type of each setting that a method can fix or leave to its section in `params.yaml`."""

@@ -15,9 +15,10 @@ class Moments:
         self.total: Tensor = torch.zeros(())  # (n,) from the first batch on
         self.products: Tensor = torch.zeros(())  # (n, n)
 
-    def add(self, features: Tensor, mask: Tensor) -> None:
-        """Count the features, (B, T, n) or (B T, n), of the positions where `mask` (B, T) is not 0."""
-        chosen = features.flatten(0, -2)[mask.flatten().bool()].double().cpu()
+    def add(self, features: Tensor, mask: Tensor | None) -> None:
+        """Count the features, (B, T, n) or (B T, n), of the positions where `mask` (B, T) is not 0; of all without."""
+        flat = features.flatten(0, -2)
+        chosen = (flat if mask is None else flat[mask.flatten().bool()]).double().cpu()
         self.positions += len(chosen)
         self.total = self.total + chosen.sum(0)
         self.products = self.products + chosen.T @ chosen

@@ -114,7 +114,7 @@ class ResidualAdapter(nn.Module):
         self.up = nn.Linear(features.features, rows, bias=False)
         self.bias = nn.Parameter(torch.zeros(width)) if config.with_bias else None
         self.register_buffer("mean", torch.zeros(features.features) if config.centre == "data" else None)
-        self.moments: tuple[Moments, Tensor] | None = None  # with the mask of the batch, while features are measured
+        self.moments: tuple[Moments, Tensor | None] | None = None  # with the batch's mask, while they are measured
         self.facts: dict[str, float] = {}
         if config.init_weights:
             nn.init.zeros_(self.up.weight)
@@ -149,7 +149,7 @@ def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) 
 
     Args:
         model: with adapters.
-        batches: what the model is called with, `attention_mask` (B, T) among it.
+        batches: what the model is called with, by name; without an `attention_mask` (B, T) every position counts.
 
     Raises:
         InputError: no residual adapter is active, or the batches have no position that is not masked.
@@ -166,7 +166,7 @@ def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) 
         for batch in batches:
             given += 1
             for adapter, moments in zip(adapters, found, strict=True):
-                adapter.moments = moments, batch["attention_mask"]
+                adapter.moments = moments, batch.get("attention_mask")
             model(**batch)
     finally:
         model.train(training)
