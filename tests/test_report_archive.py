@@ -20,7 +20,19 @@ from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
 from ketune.records.predictions import Answer
 from ketune.records.training import Tuning
-from ketune.report import answer, archive, background, comparisons, contents, panels, plan, publishing, results, style
+from ketune.report import (
+    answer,
+    archive,
+    background,
+    cells,
+    comparisons,
+    contents,
+    panels,
+    plan,
+    publishing,
+    results,
+    style,
+)
 from ketune.report.cells import interval, number
 from report_project import PASSAGES, ROOT, Study, write
 from test_report import Page
@@ -91,7 +103,7 @@ def tables(found: results.Results, beside: background.Background) -> dict[str, l
     """Table → what its cells say."""
     parts = contents.compute(found, beside, style.looks(found), panels.intervals(found))
     return {table.name: table.cells.map(lambda cell: [cell.text, cell.note, cell.mark]).values.tolist()
-            for table in parts.tables}  # fmt: skip
+            for table in contents.of_kind(parts, cells.Table)}  # fmt: skip
 
 
 def test_no_text_is_in_the_records_or_on_their_page(project: Path, workspace: Path) -> None:

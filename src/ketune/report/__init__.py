@@ -5,7 +5,7 @@ It reads what the stages left behind and needs no torch. Every word of judgement
 
 from ketune.ground import files, layout
 from ketune.ground.params import Params
-from ketune.report import background, cells, contents, exports, page, panels, results, style
+from ketune.report import background, cells, contents, drawing, exports, page, panels, results, style
 from ketune.report.background import Background
 from ketune.report.browser import samples
 
@@ -25,12 +25,12 @@ def write(settings: Params) -> results.Results:
     exports.write_scores(found, intervals)
     with files.replacing(layout.REPORTS / "tables") as folder:
         folder.mkdir()
-        for table in parts.tables:
+        for table in contents.of_kind(parts, cells.Table):
             cells.write(table, folder)
     with files.replacing(layout.REPORTS / "figures") as folder:
         folder.mkdir()
-        for drawing in parts.drawings:
-            (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
+        for figure in contents.of_kind(parts, drawing.Drawing):
+            (folder / f"{figure.name}.svg").write_text(figure.svg, encoding="utf-8")
     shown = samples(found) if settings.report.show_samples else None
     digest = exports.digest({path: path.read_bytes() for path in exports.paths(settings.methods)})
     files.write_text(layout.REPORTS / "index.html", page.render(found, parts, looks, shown, digest))

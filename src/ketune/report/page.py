@@ -15,7 +15,6 @@ from matplotlib.markers import MarkerStyle
 
 from ketune.report import drawing
 from ketune.report.browser import script_json
-from ketune.report.contents import Contents
 from ketune.report.results import Results
 from ketune.report.style import Look, variables
 
@@ -27,7 +26,11 @@ PLAIN = {"page": ("#ffffff", "#111418"), "line": ("#e3e6ea", "#2a3038"), "edge":
 
 
 def render(
-    results: Results, parts: Contents, looks: Mapping[str, Look], samples: Mapping[str, Any] | None, digest: str
+    results: Results,
+    parts: Mapping[str, Any],
+    looks: Mapping[str, Look],
+    samples: Mapping[str, Any] | None,
+    digest: str,
 ) -> str:
     """The whole page, which names the results that it shows by their digest; without samples it holds no record.
 
@@ -48,7 +51,7 @@ def render(
         script=Markup(script),
         policy=policy(script),
         digest=digest,
-        explorer=script_json(parts.explorer),
+        explorer=script_json(parts["explorer"]),
         samples=None if samples is None else script_json(samples),
     )
 
