@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from ketune.report import paper, scaling
 from ketune.report.cells import number
-from ketune.report.readings import Finding, Found, Reading, untestable
+from ketune.report.readings import Finding, Found, untestable
 
 WIDTH, BLOCKS = 768, 12  # of GPT-Neo-125M
 SAVED = 0.76
@@ -16,46 +16,34 @@ OURS = {
 """What the settings of arXiv:2509.16244 give on GPT-Neo-125M, by closed form."""
 
 
-def published_counts() -> Reading:
+def published_counts(found: Found) -> Finding:
     """Table 1's parameters follow from its settings."""
-
-    def read(found: Found) -> Finding:
-        told = [f"{found.results.title(method)} {count:,}" for method, count in OURS.items()]
-        same = all(paper.ROWS[method].parameters == count for method, count in OURS.items())
-        sentence = f"Its settings give {', '.join(told)}; of QAA's, {BLOCKS * 10 * (2**10 - WIDTH):,} get no gradient."
-        return Finding("confirmed" if same else "contradicted", sentence)
-
-    return read
+    told = [f"{found.results.title(method)} {count:,}" for method, count in OURS.items()]
+    same = all(paper.ROWS[method].parameters == count for method, count in OURS.items())
+    sentence = f"Its settings give {', '.join(told)}; of QAA's, {BLOCKS * 10 * (2**10 - WIDTH):,} get no gradient."
+    return Finding("confirmed" if same else "contradicted", sentence)
 
 
-def published_ranks() -> Reading:
+def published_ranks(found: Found) -> Finding:
     """SoRA's parameters are those of some number of whole ranks."""
-
-    def read(found: Found) -> Finding:
-        each, published = scaling.lora(WIDTH, 1), paper.ROWS["sora"].parameters
-        whole, rest = divmod(published, each)
-        sentence = f"A rank of a map has {each:,} weights: {published:,} are {whole} ranks and {rest:,} weights."
-        return Finding("contradicted" if rest else "confirmed", sentence)
-
-    return read
+    each, published = scaling.lora(WIDTH, 1), paper.ROWS["sora"].parameters
+    whole, rest = divmod(published, each)
+    sentence = f"A rank of a map has {each:,} weights: {published:,} are {whole} ranks and {rest:,} weights."
+    return Finding("contradicted" if rest else "confirmed", sentence)
 
 
-def logarithmic() -> Reading:
+def logarithmic(found: Found) -> Finding:
     """Quantum-PEFT's parameters grow by a constant with each doubling of the width."""
-
-    def read(found: Found) -> Finding:
-        if "quantum_peft" not in found.results.methods:
-            return untestable("Quantum-PEFT did not run, so no setting of it is given")
-        counts = quantum_peft(found.results.settings.sections["quantum_peft"])
-        added = {b - a for a, b in pairwise(counts)}
-        first, last = scaling.WIDTHS[0], scaling.WIDTHS[-1]
-        sentence = (
-            f"In this study's setting a square map of width {first:,} has {counts[0]:,} parameters and one of width "
-            f"{last:,} has {counts[-1]:,}; LoRA of rank 1 has {scaling.lora(first, 1):,} and {scaling.lora(last, 1):,}."
-        )
-        return Finding("confirmed" if len(added) == 1 else "contradicted", sentence)
-
-    return read
+    if "quantum_peft" not in found.results.methods:
+        return untestable("Quantum-PEFT did not run, so no setting of it is given")
+    counts = quantum_peft(found.results.settings.sections["quantum_peft"])
+    added = {b - a for a, b in pairwise(counts)}
+    first, last = scaling.WIDTHS[0], scaling.WIDTHS[-1]
+    sentence = (
+        f"In this study's setting a square map of width {first:,} has {counts[0]:,} parameters and one of width "
+        f"{last:,} has {counts[-1]:,}; LoRA of rank 1 has {scaling.lora(first, 1):,} and {scaling.lora(last, 1):,}."
+    )
+    return Finding("confirmed" if len(added) == 1 else "contradicted", sentence)
 
 
 def quantum_peft(section: dict) -> list[int]:
@@ -66,22 +54,18 @@ def quantum_peft(section: dict) -> list[int]:
     return [scaling.quantum_peft(d, rank, section["layers"]) for d in scaling.WIDTHS]
 
 
-def saving() -> Reading:
+def saving(found: Found) -> Finding:
     """QTHA has 76 % fewer parameters than LoRA: here, and in which settings at all."""
-
-    def read(found: Found) -> Finding:
-        results = found.results
-        if absent := [method for method in ("qtha", "lora") if method not in results.methods]:
-            return untestable(f"{results.named(absent)} did not run")
-        ours, theirs = results.trainable("qtha"), results.trainable("lora")
-        scanned = scaling.savings()
-        enough = [setting for setting, saved in scanned.items() if saved >= SAVED]
-        narrowest, rank, bond, _ = min(enough)
-        sentence = (
-            f"Here QTHA trains {ours:,} parameters and LoRA {theirs:,} "
-            f"({number(100 * (ours / theirs - 1), 0, signed=True)} %). Of the {len(scanned)} settings in the figure "
-            f"{len(enough)} save 76 % or more, the narrowest at width {narrowest:,} with rank {rank} and bond {bond}."
-        )
-        return Finding("confirmed" if 1 - ours / theirs >= SAVED else "contradicted", sentence)
-
-    return read
+    results = found.results
+    if absent := [method for method in ("qtha", "lora") if method not in results.methods]:
+        return untestable(f"{results.named(absent)} did not run")
+    ours, theirs = results.trainable("qtha"), results.trainable("lora")
+    scanned = scaling.savings()
+    enough = [setting for setting, saved in scanned.items() if saved >= SAVED]
+    narrowest, rank, bond, _ = min(enough)
+    sentence = (
+        f"Here QTHA trains {ours:,} parameters and LoRA {theirs:,} "
+        f"({number(100 * (ours / theirs - 1), 0, signed=True)} %). Of the {len(scanned)} settings in the figure "
+        f"{len(enough)} save 76 % or more, the narrowest at width {narrowest:,} with rank {rank} and bond {bond}."
+    )
+    return Finding("confirmed" if 1 - ours / theirs >= SAVED else "contradicted", sentence)
