@@ -37,6 +37,7 @@ def null(made: Study, tally: Tally) -> None:
     found = judge(panel)
     tally["wrong"] += any(found[one].word in ("better", "worse") for one in PLANNED)
     tally["wrongly confirmed"] += any(found[one].confirmed for one in PLANNED)
+    tally["worse than a control"] += any(found[one].word == "worse" for one in ATTRIBUTED)
     for name, pairs in {"plain": PLANNED, "circuit": ATTRIBUTED[2:]}.items():
         for one in pairs:
             interval = panel.estimate(one.method, one.other).interval(1.0 - ALPHA)

@@ -14,6 +14,7 @@ NULL = {
     "covered, circuit": "… of the circuit less a control",
     "wrongly contributes, frozen": "wrongly contributes, like its frozen copy",
     "wrongly contributes, plain4": "… like another control",
+    "worse than a control": "worse than a control",
     "wrongly comparable": "comparable, a margin apart",
 }
 FOUND = {
