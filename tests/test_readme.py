@@ -15,7 +15,7 @@ import architectures
 import ketune
 from conftest import ROOT
 from ketune import counts, methods
-from ketune.report import answer, archive, exports, publishing
+from ketune.report import answer, archive, comparisons, exports, gates, plan, publishing
 from ketune.tuners.sites import SITES
 
 TEXT = (ROOT / "README.md").read_text()
@@ -99,7 +99,6 @@ def test_the_published_page_shows_the_results_that_git_keeps() -> None:
 
 
 def test_the_losses_and_the_distance_that_it_tells_are_those_of_the_default_run() -> None:
-    said = " ".join(TEXT.split())
     losses = {
         name: json.loads(committed(Path(f"reports/metrics/{name}.json")))["loss"]
         for name in ("full", "lora", "qaa", "quantum_peft", "base")
@@ -107,31 +106,49 @@ def test_the_losses_and_the_distance_that_it_tells_are_those_of_the_default_run(
     words = (
         "held-out losses are {full:.3f} (full), {lora:.3f} (LoRA), {qaa:.3f} (QAA), {quantum_peft:.3f} (Quantum-PEFT)"
     )
-    assert f"{words} and {{base:.3f}} without tuning".format(**losses) in said
+    assert f"{words} and {{base:.3f}} without tuning".format(**losses) in said()
     page = " ".join(re.sub("<[^>]+>", " ", committed(Path("reports/published/default.html")).decode()).split())
-    distance = re.search(r"QAA's angles by ([0-9.]+) rad in the median", said)
+    distance = re.search(r"QAA's angles by ([0-9.]+) rad in the median", said())
     assert distance and re.search(rf"QAA angles [0-9.]+ {distance[1]} median", page)
 
 
-def test_the_answer_that_it_gives_is_computed_from_the_records_of_the_study() -> None:
-    said = " ".join(re.sub(r"^> ?", "", TEXT, flags=re.M).split())
+def said() -> str:
+    """The text in one line, quotations included."""
+    return " ".join(re.sub(r"^> ?", "", TEXT, flags=re.M).split())
+
+
+@pytest.mark.parametrize("study", ["alpaca", "starter"])
+def test_the_answer_that_it_gives_is_computed_from_the_records_of_the_study(study: str) -> None:
+    for sentence in answer.answer(archive.read(ROOT / publishing.STUDIES / study)[0]).sentences:
+        assert sentence in said(), f"make page STUDY={study} prints: {sentence}"
+
+
+def test_what_it_says_of_the_study_on_alpaca_stands_in_the_records() -> None:
     found, beside = archive.read(ROOT / publishing.STUDIES / "alpaca")
-    for sentence in answer.answer(found).sentences:
-        assert sentence in said, f"make page STUDY=alpaca prints: {sentence}"
     lora, qaa = (f"{found.trainable(method):,}" for method in ("lora", "qaa"))
-    assert f"LoRA, which trains {lora} numbers where QAA trains {qaa}" in said
+    assert f"LoRA, which trains {lora} numbers where QAA trains {qaa}" in said()
     budget = found.settings.train
-    assert f"({budget.steps * budget.batch_size} records each, in {budget.precision})" in said
-    assert beside.plan is not None and (beside.plan.pilot_seeds, "made from seeds 1 and 2" in said) == (2, True)
+    assert f"({budget.steps * budget.batch_size} records each, in {budget.precision})" in said()
+    assert beside.plan is not None and (beside.plan.pilot_seeds, "made from seeds 1 and 2" in said()) == (2, True)
+
+
+def test_what_it_says_of_the_second_study_stands_in_the_records() -> None:
+    found, beside = archive.read(ROOT / publishing.STUDIES / "starter")
+    assert beside.plan == plan.read(ROOT / "reports/plan/starter.json") and beside.plan.pilot_seeds == 2
+    evidence = gates.Evidence(found, comparisons.judge(found), beside.plan, beside.planted)
+    assert [gate.name for gate in gates.gates(evidence) if not gate.passed] == ["Answers uncut"]
+    by_seed = {method: found.frame["loss"].loc[method] for method in found.methods}
+    assert (by_seed["qaa"] > by_seed["lora"]).all() and len(by_seed["qaa"]) == 8
+    gain, angles = (f"{(by_seed[other] - by_seed['qaa']).mean():.3f}" for other in ("base", "qaa_frozen"))
+    assert f"Of the {gain} nats per token that QAA gains there, training its angles is worth {angles}" in said()
 
 
 def test_what_shots_leave_is_what_was_measured() -> None:
     with (ROOT / "reports/benchmarks/shots.csv").open() as file:
         kept = {row["Circuits read"]: float(row["Gain kept"]) for row in csv.DictReader(file)}
-    said = " ".join(TEXT.split())
     assert (
         f"10,000 shots for each circuit and token keep {100 * kept['10,000 shots']:.0f} %, "
-        f"1,000 keep {100 * kept['1,000 shots']:.0f} %, and with 100 the model is far worse than untuned" in said
+        f"1,000 keep {100 * kept['1,000 shots']:.0f} %, and with 100 the model is far worse than untuned" in said()
     )
     assert kept["100 shots"] < -1 and kept["depolarizing 0.001, read-out 0.01"] > 0.99
 
