@@ -60,7 +60,7 @@ parallel: $(VENV)/.ready  ## as repro, with WORKERS stages at a time on this mac
 	$(MAKE) --no-print-directory --file stages/cluster/local.mk --jobs "$$WORKERS"
 
 test: $(VENV)/.ready-test  ## run the tests
-	pytest --numprocesses 2 --dist loadfile
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Ask uv for a CPU wheel with UV_FIND_LINKS or UV_INDEX_URL; PYTHONS="python3.12 …" says which to try.
 matrix:  ## the library's tests under the oldest and the newest allowed versions, on every Python here (needs uv)

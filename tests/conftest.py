@@ -201,8 +201,8 @@ def environment(*, cold: bool = False) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in drop} | {"PATH": path, "HF_HUB_OFFLINE": "1"}
 
 
-# Long ones, so that no process ends alone.
-FIRST = ("test_faults", "test_planted_study", "test_tuners", "test_pipeline", "test_sharing")
+# Long ones, so that no process ends alone; `make test` tells xdist to keep this order.
+FIRST = ("test_sharing", "test_pipeline", "test_faults", "test_report", "test_planted_study", "test_packaged_weights")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
