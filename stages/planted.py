@@ -159,7 +159,7 @@ def recorded(name: str, study: Study, results: report.results.Results, start: fl
         seeds=settings.seeds,
         steps=settings.train.steps,
         training_records=results.summary.sizes["train"],
-        test_records=settings.generate.likelihood_records,
+        test_records=len(results.references),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         wall_seconds=round(time.perf_counter() - start),
         packages=cost.machine("cpu").packages,

@@ -224,7 +224,9 @@ def test_a_read_only_folder_is_one_sentence_and_results_stay(mounted: Project, c
         (OSError(12, "Cannot allocate memory"), "out of memory"),
         (PermissionError(13, "Permission denied", "a/b"), "a/b"),
         (KeyError("a defect"), None),
-        (FileNotFoundError(2, "No such file"), "No such file"),
+        (FileNotFoundError(2, "No such file", "a/b"), "No such file (a/b)"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ConnectionRefusedError(111, "Connection refused"), None),
     ],
 )
 def test_faults_of_the_machine_are_told_from_defects(error: Exception, words: str | None) -> None:

@@ -30,11 +30,11 @@ FLOORS = [
     {"ketune.metrics"},
     {"ketune.records"},
     {"ketune.ground.params", "ketune.ground.layout", "ketune.ground.files", "ketune.ground.process"},
-    {"ketune.ground", "ketune.waiting"},
+    {"ketune.ground", "ketune.waiting", "ketune.closed_forms", "ketune.published"},
 ]
 WITHOUT_TORCH = (
-    "ketune.ground", "ketune.records", "ketune.metrics", "ketune.methods", "ketune.movement", "ketune.report",
-    "ketune.statistics", "ketune.tuning",
+    "ketune.closed_forms", "ketune.ground", "ketune.records", "ketune.metrics", "ketune.methods", "ketune.movement",
+    "ketune.published", "ketune.report", "ketune.statistics", "ketune.tuning",
 )  # fmt: skip
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py", "core.py"}
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from ketune import closed_forms
 from ketune.tuners import tensor_train
 from ketune.tuners.qtha import HybridAdapter, QTHAConfig
 
@@ -13,13 +14,13 @@ from ketune.tuners.qtha import HybridAdapter, QTHAConfig
 @pytest.mark.parametrize("width, expected", [(768, (8, 6, 4, 4)), (3584, (8, 8, 8, 7)), (18944, (37, 8, 8, 8)),
                                               (256, (4, 4, 4, 4)), (512, (8, 4, 4, 4)), (7, (7, 1, 1, 1))])  # fmt: skip
 def test_factors_of_the_released_code(width: int, expected: tuple[int, ...]) -> None:
-    assert tensor_train.factors(width) == expected
+    assert closed_forms.factors(width) == expected
 
 
 def test_tensor_train_is_the_matrix_that_its_definition_gives() -> None:
     torch.manual_seed(0)
     train = tensor_train.TensorTrain(24, 36, 3).double()
-    ins, outs = tensor_train.factors(24), tensor_train.factors(36)
+    ins, outs = closed_forms.factors(24), closed_forms.factors(36)
     matrix = torch.einsum("aycp,bzyq,dxzr,ewxs->abdepqrsw", *(
         core for core in train.cores
     )).reshape(*outs, *ins).reshape(36, 24)  # fmt: skip
@@ -27,7 +28,7 @@ def test_tensor_train_is_the_matrix_that_its_definition_gives() -> None:
     assert torch.allclose(train(vectors), vectors @ matrix.T)
     back = torch.randn(5, 36, dtype=torch.float64)
     assert torch.allclose(train.transposed(back), back @ matrix)
-    assert sum(p.numel() for p in train.parameters()) == tensor_train.parameters(24, 36, 3)
+    assert sum(p.numel() for p in train.parameters()) == closed_forms.tensor_train(24, 36, 3)
 
 
 QWEN_7B = [(3584, 3584), (3584, 512)]  # query and value maps of a 7-billion-parameter Qwen2.5

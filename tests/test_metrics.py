@@ -41,15 +41,10 @@ def corpus(key: str, rows: list) -> float:
 
 @pytest.mark.parametrize("noise", [0.1, 0.5, 0.8, 0.97])
 def test_bleu_is_sacrebleus(noise: float) -> None:
-    metric = metrics.named("bleu")
     for seed, count in itertools.product(range(5), (1, 2, 20)):
         references, outputs = sentences(seed, count, noise)
         rows = answers(outputs, references)
         assert corpus("bleu", rows) == pytest.approx(BLEU().corpus_score(outputs, [references]).score, abs=1e-9)
-        alone = [
-            BLEU(effective_order=True).sentence_score(o, [r]).score for o, r in zip(outputs, references, strict=True)
-        ]
-        assert metric.alone(metric.sums(rows, SETTINGS)) == pytest.approx(alone, abs=1e-9)
 
 
 @pytest.mark.parametrize("output", ["", "cat", "the cat sat", "log log log log log", "the cat sat on the mat"])
@@ -96,7 +91,7 @@ def test_empty_answers_score_0() -> None:
 # BERTScore needs a model, and its sums are those of any mean
 @pytest.mark.parametrize("metric", [m for m in metrics.every() if m.key != "bertscore"], ids=lambda metric: metric.key)
 def test_sums_add_up_over_any_rows(metric: metrics.Metric) -> None:
-    """The score of rows is the total of their sums, whichever rows they are and however many resamples at once."""
+    """The score of rows is the total of their sums, whichever rows they are and however many totals at once."""
     references, outputs = sentences(1, 6, 0.4)
     texts = [Likelihood(id=str(i), negative_log_likelihood=3.0 + i, tokens=i + 1) for i in range(6)]
     rows = answers(outputs, references) if metric.reads == "answers" else texts

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ketune import check
 from ketune.ground import contrasts, files, layout, params
 from ketune.ground.errors import InputError
 from ketune.report import panels, plan, results
@@ -94,6 +95,26 @@ def test_a_wrong_contrast_is_named(text: str, message: str, tmp_path: Path) -> N
     raw["plan"]["contrasts"] = [text]
     files.write_json(tmp_path / "params.yaml", raw)
     with pytest.raises(InputError, match=message):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_metric_that_there_is_not_is_named_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = params.read(ROOT / "params.yaml")
+    raw["plan"]["contrasts"] = ["qaa against lora on losss"]
+    files.write_json(tmp_path / "params.yaml", raw)
+    monkeypatch.chdir(tmp_path)
+    for look in (check.check, lambda: plan.planned(params.load())):
+        with pytest.raises(InputError, match=r"plan\.contrasts\[0\]: unknown metric 'losss'.* Did you mean 'loss'"):
+            look()
+
+
+def test_a_reference_without_a_section_is_named(tmp_path: Path) -> None:
+    raw = params.read(ROOT / "params.yaml")
+    raw["report"]["reference"] = "lore"
+    files.write_json(tmp_path / "params.yaml", raw)
+    with pytest.raises(InputError, match=r"report\.reference: 'lore' has no section .* Did you mean 'lora'"):
         params.load(tmp_path / "params.yaml")
 
 

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from conftest import Project
 from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
+from ketune.records.measured import Measured
 from ketune.records.predictions import Answer
 from ketune.records.training import Tuning
 from ketune.report import (
@@ -261,6 +262,16 @@ def test_records_of_several_workspaces_are_one_study(project: Path, elsewhere: C
     assert f"f00d ({found.named(['base', 'sora', 'prefix'])})" in page.text
 
 
+def test_readings_of_circuits_are_not_lost(project: Path, elsewhere: Callable[..., Path]) -> None:
+    records = project / "reports/studies/tiny/params.yaml"
+    records.write_text(re.sub(r"(hardware:\n  methods:) *(\[\]|\n  - .*)", r"\1 [qaa]", records.read_text()))
+    for seed in SEEDS:
+        measured = records.parent / "hardware/measured" / layout.Run("qaa", seed).measured.name
+        files.write_json(measured, Measured(ids=(), tokens=(), readings=()))
+    with pytest.raises(InputError, match="hardware.methods lists qaa no longer"):
+        publishing.records("tiny", str(elsewhere(["base", "sora"])))
+
+
 def test_the_same_records_twice_are_the_same_records(project: Path, workspace: Path) -> None:
     before = {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()}
     publishing.records("tiny", str(workspace))
@@ -325,6 +336,12 @@ def test_names_that_are_no_names_are_refused(name: str) -> None:
         publishing.page(name)
 
 
+def test_a_workspace_of_which_git_tells_no_commit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=rf"git log .*, in {tmp_path}: .*not a git repository"):
+        publishing.revision()
+
+
 def test_nothing_is_exported_before_a_method_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write(tmp_path, Study(["lora"], [0, 1], prompts=2, likelihoods=2)))
     (tmp_path / "data/curves/lora-1.csv").unlink()
@@ -337,8 +354,9 @@ def test_every_published_study_is_its_records_rendered_afresh(monkeypatch: pytes
     folders = [file.parent for file in (ROOT / publishing.STUDIES).glob("*/study.json")]
     for folder in folders:
         published = (ROOT / publishing.PAGES / f"{folder.name}.html").read_text()
-        assert publishing.rendered(folder) == published, f"run `make page STUDY={folder.name}`"
-        figure = answer.answer(archive.read(folder)[0]).figure
+        found, beside = archive.read(folder)
+        assert publishing.rendered(folder, found, beside) == published, f"run `make page STUDY={folder.name}`"
+        figure = answer.answer(found).figure
         shown = (ROOT / publishing.PAGES / f"{folder.name}.svg").read_text()
         assert figure is not None and publishing.standing_alone(figure) == shown
     pages = {file.stem for file in (ROOT / publishing.PAGES).glob("*.html")} - {"default"}

@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr
 
-from ketune import counts, methods, metrics, statistics
+from ketune import closed_forms, counts, methods, metrics, published, statistics
 from ketune.ground import files, layout, params
 from ketune.records.predictions import Answer
 from ketune.report import claims, comparisons, counting, curves, readings, results, scaling, scaling_figure
 from ketune.report.claims import CLAIMS, Claim
 from ketune.report.readings import Finding, Found
-from ketune.tuners.qtha import ADAPTER as QTHA
-from ketune.tuners.quantum_peft import ADAPTER as QUANTUM_PEFT
 from report_project import ABOUT, Study, write
 
 ARMS = ["base", "full", "lora", "sora", "prefix", "qaa", "quantum_peft", "qtha"]
 EIGHT = list(range(8))
+GPT_NEO = counts.gpt_neo_125m()
 
 
 def found(folder: Path, monkeypatch: pytest.MonkeyPatch, study: Study) -> Found:
@@ -40,26 +39,16 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Found:
         return found(tmp_path_factory.mktemp("claims"), monkeypatch, Study(ARMS, EIGHT, prompts=6))
 
 
-@pytest.mark.parametrize("width", scaling.WIDTHS)
-def test_closed_forms_are_the_counts_of_the_adapters(width: int) -> None:
-    for rank in scaling.RANKS:
-        assert scaling.lora(width, rank) == rank * 2 * width
-        for layers in (1, 2):
-            pauli = QUANTUM_PEFT(rank=rank, layers=layers)
-            assert scaling.quantum_peft(width, rank, layers) == pauli.parameters(width, width)
-        series = QUANTUM_PEFT(rank=rank, parameterization="taylor", intrinsic_rank=rank)
-        assert scaling.quantum_peft_series(width, rank, rank) == series.parameters(width, width)
-        for bond in scaling.BONDS:
-            for inner in (None, scaling.RELEASED_INNER):
-                ours = scaling.qtha(width, rank, bond, inner or scaling.inner(width))
-                assert ours == QTHA(r=rank, bond=bond, inner=inner).parameters(width, width)
+def test_the_figures_closed_forms_are_those_of_the_table_for_gpt_neo() -> None:
+    assert 24 * scaling.qtha(768, 4, 8, closed_forms.inner_width(768)) == counts.count("qtha", {}, GPT_NEO)[0]
+    assert scaling.lora(768, 4) == counts.count("lora", {"r": 4}, GPT_NEO)[0] / 24
 
 
 def test_published_counts_are_those_of_the_built_model() -> None:
     for method, ours in counting.OURS.items():
-        changes, printed = counts.PUBLISHED[method]
-        assert counts.count(method, changes, counts.gpt_neo_125m())[0] == ours == printed
-    assert counts.pruned(counts.gpt_neo_125m(), 4, 82) == 82 * scaling.lora(counting.WIDTH, 1)
+        row = published.ROWS[method]
+        assert counts.count(method, row.settings, GPT_NEO)[0] == ours == row.parameters
+    assert counts.pruned(GPT_NEO, 4, 82) == 82 * scaling.lora(counting.WIDTH, 1)
 
 
 def test_every_statement_has_a_row_with_one_of_four_words(told: Found) -> None:

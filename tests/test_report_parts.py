@@ -18,6 +18,7 @@ from ketune import metrics
 from ketune.ground import files, layout, params
 from ketune.records import bills
 from ketune.records.examples import Example
+from ketune.records.measured import Measured, Reading
 from ketune.records.predictions import Answer
 from ketune.report import (
     background,
@@ -236,3 +237,43 @@ def test_a_bill_is_shown_for_the_circuit_that_ran_and_no_other(tmp_path: Path, m
     assert table.cells.iloc[0]["Answer, s"].value == tokens * 10.5
     for other in (replace(record, trainable=1), replace(record, circuit=record.circuit | {"qubits": 11})):
         assert hardware.table(found, {"qaa": other}) is None
+
+
+def test_the_caption_of_bills_says_of_whom_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["base", "qaa", "qtha", "quantum_peft"], [0])))
+    found = results.read(params.load())
+    names = ("qubits", "two_qubit_gates", "preparation_two_qubit_gates", "depth", "shots", "success", "noisy_shots",
+             "circuits_a_token", "token_seconds")  # fmt: skip
+    records = {}
+    for method, error, date in (("qaa", 0.05, "2026-01-02"), ("qtha", 0.05, "2026-01-02"), ("quantum_peft", 0.1, "b")):
+        trained = found.of(method)[0].training
+        records[method] = bills.Bills(
+            circuit=bills.circuit(trained.card), trainable=trained.parameters.trainable,
+            bills={"fake": dict.fromkeys(names, 1.0) | {"error": error}}, packages={"qiskit": "2.3.0"}, date=date,
+        )  # fmt: skip
+    caption = hardware.table(found, records).caption
+    assert "(qiskit 2.3.0, 2026-01-02 for QAA, QTHA and qiskit 2.3.0, b for Quantum-PEFT)" in caption
+    assert "a standard error of 0.05 for QAA, QTHA and 0.1 for Quantum-PEFT without noise" in caption
+    del records["quantum_peft"]
+    caption = hardware.table(found, records).caption
+    assert "(qiskit 2.3.0, 2026-01-02). " in caption and "error of 0.05 without noise" in caption
+
+
+def test_the_caption_of_readings_says_on_which_texts_each_method_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["base", "qaa", "qtha"], [0, 1], likelihoods=8)))
+    found = results.read(params.load())
+    asked = replace(found.settings.hardware, methods=("qaa", "qtha"))
+    found = replace(found, settings=replace(found.settings, hardware=asked))
+
+    def read(method: str, seed: int, count: int) -> Measured:
+        nats = dict(list(shots._sums(found, method, seed).items())[:count])
+        exact = Reading(shots=None, noise="", losses=tuple(nats.values()))
+        return Measured(ids=tuple(nats), tokens=(10,) * count, readings=(exact,))
+
+    alike = {(method, seed): read(method, seed, 8) for method in ("qaa", "qtha") for seed in (0, 1)}
+    assert "of 8 references (80 tokens) where" in shots.table(found, alike).caption
+    other = {**alike, ("qtha", 0): read("qtha", 0, 5), ("qtha", 1): read("qtha", 1, 5)}
+    told = "of 8 references (80 tokens) for QAA and 5 references (50 tokens) for QTHA where"
+    assert told in shots.table(found, other).caption

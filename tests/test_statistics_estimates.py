@@ -11,7 +11,7 @@ from sacrebleu.significance import PairedTest
 from ketune import metrics, statistics
 from ketune.ground.errors import InputError
 from ketune.statistics.crossed import crossed, influence, satterthwaite
-from ketune.statistics.estimates import Estimate, seeds_to_confirm, standard_errors_needed
+from ketune.statistics.estimates import Estimate, seeds_to_confirm, sign_flip_p, standard_errors_needed
 from ketune.statistics.moderation import moderated, prior
 from ketune.statistics.panel import Panel
 
@@ -37,7 +37,7 @@ def bleu(outputs, references):
     for output, reference in zip(outputs, references, strict=True):
         alone = BLEU().corpus_score([output], [[reference]])
         rows.append([alone.sys_len, alone.ref_len, *alone.counts, *alone.totals])
-    return statistics.Measure([rows], metric.total, metric.alone, metric.lower_is_better)
+    return statistics.Measure([rows], metric.total, metric.lower_is_better)
 
 
 def table(rng, seeds, references, seed=0.5, reference=1.0, rest=0.3):
@@ -94,7 +94,7 @@ def test_jackknife_values_are_the_scores_of_a_mean_and_the_weighted_ones_of_a_ra
     rng = np.random.default_rng(0)
     values, tokens = rng.standard_normal((3, 50)), np.broadcast_to(rng.integers(1, 60, 50), (3, 50))
     assert influence(statistics.mean(values)) == pytest.approx(values)
-    loss = statistics.ratio(values * tokens, tokens)
+    loss = statistics.Measure(np.stack([values * tokens, tokens], axis=-1), metrics.ratio, lower_is_better=True)
     linear = loss.by_seed()[:, None] + tokens / tokens.mean() * (values - loss.by_seed()[:, None])
     assert influence(loss).mean(axis=1) == pytest.approx(loss.by_seed())
     assert influence(loss) == pytest.approx(linear, abs=0.15)
@@ -242,6 +242,16 @@ def test_the_sign_flip_test_counts_all_patterns():
     assert estimate(many).p_seeds == pytest.approx(np.mean(np.abs(sums) >= abs(many.sum())), abs=0.01)
 
 
+@pytest.mark.parametrize("seeds", [1, 6, 16, 17])
+def test_the_sign_flip_test_of_many_differences_is_that_of_each(seeds):
+    drawn = 0.4 + np.random.default_rng(seeds).standard_normal((2, 40, seeds))
+    drawn[0, :20] = np.round(drawn[0, :20])  # many patterns tie with the observed one
+    found = sign_flip_p(drawn)
+    assert found.shape == (2, 40)
+    assert found == pytest.approx(np.array([[estimate(one).p_seeds for one in row] for row in drawn]), abs=0)
+    assert found.min() >= 2.0 ** (1 - seeds)
+
+
 def test_how_many_seeds_the_sign_flip_test_asks_for():
     assert [seeds_to_confirm(alpha) for alpha in (0.05, 0.05 / 4, 0.25)] == [6, 8, 3]
     for alpha in (0.05, 0.0125, 0.01):
@@ -251,6 +261,4 @@ def test_how_many_seeds_the_sign_flip_test_asks_for():
 
 def test_detectable_of_a_known_variance_is_the_textbooks():
     assert estimate([0.0] * 3, 0.5).detectable(0.05) == pytest.approx(0.5 * (1.959964 + 0.841621), abs=1e-4)
-    assert standard_errors_needed(4, 4, 0.05, 0.8) > standard_errors_needed(20, 20, 0.05, 0.8) > 2.8
-    with pytest.raises(InputError, match="power"):
-        estimate([0.0] * 3).detectable(0.05, power=0.2)
+    assert standard_errors_needed(4, 4, 0.05) > standard_errors_needed(20, 20, 0.05) > 2.8

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import peft
@@ -21,7 +22,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import PreTrainedModel
 
-from ketune.ground import files
+from ketune.ground import faults, files
 from ketune.ground.errors import InputError
 from ketune.tuners import model_card
 from ketune.tuners.tuner import AdapterConfig
@@ -179,12 +180,13 @@ def _one_sentence(folder: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, RuntimeError, KeyError, OSError, TypeError, ValueError) as error:
+        if faults.of_memory(error):
+            raise
         raise InputError(f"{folder}: cannot be loaded on this model ({_short(error)}).") from error
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text if len(text) <= 200 else text[:199] + '…'}"
+    return f"{type(error).__name__}: {shorten(str(error), 200, placeholder=' ...')}"
 
 
 def _compare(folder: Path, model: PeftModel) -> None:

@@ -7,7 +7,7 @@ from ketune.ground import process  # isort: skip  (threads are set before torch 
 
 import torch
 
-from ketune import language_model, methods
+from ketune import language_model, methods, metrics
 from ketune.ground import params
 from ketune.ground.params import Params
 
@@ -18,6 +18,7 @@ def check() -> None:
     for name, section in settings.sections.items():
         methods.adapter(name, section)
         methods.rates(name, section)
+    metrics.check(settings.contrasts)
     print(f"params.yaml: every value is allowed; {len(settings.runs)} runs of {len(settings.methods)} methods")
     if slow := slow_precision(settings):
         print(slow)

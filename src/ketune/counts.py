@@ -10,21 +10,10 @@ from torch import nn
 from transformers import AutoModelForCausalLM, GPTNeoConfig, PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from ketune import methods
+from ketune import methods, published
 from ketune.ground.errors import InputError
 from ketune.tuners.residual import residual_adapters
 from ketune.tuners.sites import Backbone
-
-PUBLISHED: dict[str, tuple[dict[str, Any], int | None]] = {
-    "full": ({}, 125_198_592),
-    "lora": ({"r": 4}, 147_456),
-    "sora": ({"r": 4}, None),
-    "prefix": ({"virtual_tokens": 30}, 552_960),
-    "qaa": ({"layers": 1, "up_projection": "padded"}, 123_000),
-}
-"""Method → its settings in arXiv:2509.16244, Table 1 (GPT-Neo-125M), and the figure printed there."""
-PRUNED = ("SoRA, 82 of 96 ranks", 82, 125_337)
-"""The whole number of ranks nearest to the figure that the paper prints for SoRA, which no number of ranks gives."""
 
 
 def gpt_neo_125m() -> GPTNeoConfig:
@@ -110,18 +99,18 @@ def label(name: str, changes: dict[str, Any]) -> str:
 
 def table(config: PretrainedConfig) -> list[tuple[str, int | None, int, int]]:
     """(label, the paper's figure, ours, how many of ours receive a gradient) of each row, the paper's first."""
-    rows = [(name, *row) for name, row in PUBLISHED.items()]
-    others = [name for name in methods.names() if methods.declared(name).rates and name not in PUBLISHED]
+    sora = published.ROWS["sora"]
+    rows = [(name, row.settings, None if row is sora else row.parameters) for name, row in published.ROWS.items()]
+    others = [name for name in methods.names() if methods.declared(name).rates and name not in published.ROWS]
     rows += [(name, {}, None) for name in ("qaa", *others)]  # QAA again, with no row that lacks a gradient
     found = [(label(name, changes), printed, *count(name, changes, config)) for name, changes, printed in rows]
-    text, ranks, printed = PRUNED
-    left = pruned(config, PUBLISHED["sora"][0]["r"], ranks)
-    return [*found[:3], (text, printed, left, left), *found[3:]]
+    left = pruned(config, sora.settings["r"], published.RANKS_LEFT)  # what is printed of SoRA is what pruning left
+    return [*found[:3], (f"SoRA, {published.RANKS_LEFT} of 96 ranks", sora.parameters, left, left), *found[3:]]
 
 
 def main() -> None:
     """Print the table for GPT-Neo-125M."""
-    print("Trainable parameters on GPT-Neo-125M: arXiv:2509.16244, Table 1, beside ketune")
+    print(f"Trainable parameters on GPT-Neo-125M: {published.SOURCE}, Table 1, beside ketune")
     print(f"{'method':42}{'paper':>14}{'ketune':>14}{'with gradient':>16}")
     for text, printed, ours, receiving in table(gpt_neo_125m()):
         print(f"{text:42}{'' if printed is None else f'{printed:,}':>14}{ours:>14,}{receiving:>16,}")

@@ -9,7 +9,6 @@ from ketune.ground import process  # isort: skip  (an error is one sentence)
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import psutil
 from ruamel.yaml import YAML
 
 from ketune.ground.errors import InputError
+from ketune.ground.process import said
 
 TASK = re.compile(r"^(?P<commit>[0-9a-f]{7,}) +(?P<name>\S+) .* Running *$", re.MULTILINE)
 MISSING = object()
@@ -74,18 +74,6 @@ def changes(before: Any, after: Any, key: str = "") -> Iterator[str]:
             yield from changes(before.get(name, MISSING), after[name], f"{key}.{name}" if key else str(name))
     elif before != after:
         yield f"{key}={json.dumps(after)}"
-
-
-def said(*command: str) -> str:
-    """The output of a command.
-
-    Raises:
-        InputError: it failed.
-    """
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
 
 
 if __name__ == "__main__":

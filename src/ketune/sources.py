@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from ketune.ground.errors import InputError
@@ -93,7 +94,7 @@ def _read_hub(name: str, revision: str | None) -> Iterator[tuple[str, dict[str, 
     try:
         records = load_dataset(name, revision=revision, split="train")
     except Exception as error:  # the hub client raises a dozen kinds; each means: not to be had
-        reason = " ".join(str(error).split())[:200]
+        reason = shorten(str(error), 200, placeholder=" ...")
         raise InputError(
             f"data.hub: {name!r} at revision {revision!r} cannot be loaded ({type(error).__name__}: {reason}); "
             "check the name and the network, or set data.hub to null and data.source to a file."

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ketune.statistics import Contrast, Measure, Panel, ratio
+from ketune import metrics
+from ketune.statistics import Contrast, Measure, Panel
 
 PLAIN = tuple(f"plain{i}" for i in range(10))
 REFERENCE = "reference"
@@ -89,7 +90,7 @@ class Study:
     def _measure(self, arm: str, shift: float) -> Measure:
         losses = self.losses[arm] + shift
         tokens = np.broadcast_to(self.tokens, losses.shape)
-        return ratio(losses * tokens, tokens, lower_is_better=True)
+        return Measure(np.stack([losses * tokens, tokens], axis=-1), metrics.ratio, lower_is_better=True)
 
 
 def study(mix: Mix, seeds: int, references: int, rng: np.random.Generator) -> Study:

@@ -31,12 +31,14 @@ def read(text: str, key: str) -> Contrast:
     return Contrast(metric, method, other)
 
 
-def check(declared: Sequence[Contrast], known: Collection[str]) -> None:
-    """Whether each of plan.contrasts names two known methods, and none stands there twice.
+def check(declared: Sequence[Contrast], reference: str, known: Collection[str]) -> None:
+    """Whether each of plan.contrasts names two known methods, none stands there twice, and the reference is known.
 
     Raises:
         InputError: one does not.
     """
+    if reference not in known:
+        raise InputError(f"report.reference: {reference!r} has no section in the file.{nearest(reference, known)}")
     for i, contrast in enumerate(declared):
         key = f"plan.contrasts[{i}]"
         for name in (contrast.method, contrast.other):

@@ -18,7 +18,7 @@ def of_machine(error: BaseException) -> str | None:
     """
     if of_memory(error):
         return "out of memory; free some, or lower train.batch_size or generate.batch_tokens, and run again"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.filename is not None:
         return _of_disk(error.strerror or str(error), error.filename)
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in REFUSED:

@@ -198,7 +198,8 @@ def load(path: Path = Path("params.yaml")) -> Params:
     blocks = {key: build(kind, raw[key], key) for key, kind in BLOCKS.items()}
     params = Params(**blocks, methods=methods, seeds=seeds, sections={method: raw[method] for method in methods})
     _check_together(params)
-    contrasts.check(params.contrasts, [key for key in raw if key not in (*BLOCKS, "methods", "seeds")])
+    known = [key for key in raw if key not in (*BLOCKS, "methods", "seeds")]
+    contrasts.check(params.contrasts, params.report.reference, known)
     return params
 
 

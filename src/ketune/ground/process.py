@@ -8,6 +8,7 @@ import ctypes
 import mmap
 import os
 import signal
+import subprocess
 import sys
 import threading
 import warnings
@@ -135,6 +136,18 @@ def require_address_space(size: int) -> None:
 if os.name == "posix":
     # Below 0.7 GiB (report) to 1 GiB (generate) libraries abort while they load, or wait for memory without end.
     require_address_space(1 << 30)
+
+
+def said(*command: str) -> str:
+    """What a command prints.
+
+    Raises:
+        InputError: it failed.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{' '.join(command)}, in {os.getcwd()}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
 
 
 def run(stage: Callable[..., None], parse: Callable[[list[str]], tuple] = no_arguments) -> None:

@@ -1,8 +1,9 @@
 """The metrics of a run. Each file of this room is one, or a few that share their computation; none is listed.
 
 A metric reads one kind of predictions and gives, for each row of it, numbers that add up over rows; the score is a
-function of their totals. So scores can be resampled by anyone who adds up the numbers of drawn rows, without knowing
-which metric it is. Importing this room loads neither torch nor the libraries that the numbers come from.
+function of their totals. So the score of any of the rows, such as all but one, follows from adding up their numbers,
+without knowing which metric it is. A file whose name starts with _ holds what metrics share and is none. Importing this
+room loads neither torch nor the libraries that the numbers come from.
 Shapes: P rows, K numbers a row.
 """
 
@@ -16,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ketune.ground.contrasts import Contrast
+from ketune.ground.errors import InputError, nearest
 from ketune.ground.params import Score
 from ketune.records.predictions import PREDICTIONS
 from ketune.records.scores import MetricScore, RunScores
@@ -36,7 +39,6 @@ class Metric:
         reads: the kind of predictions it is computed from, a key of `PREDICTIONS`.
         sums: (rows, settings) → numbers that add up over rows (P, K).
         total: sums of any rows (..., K) → their score (...).
-        alone: the same for a row on its own, where that follows another rule.
         signature: how it was computed. Scores of different signatures do not compare.
     """
 
@@ -48,7 +50,6 @@ class Metric:
     reads: str
     sums: Callable[[Sequence[Any], Score], Array]
     total: Callable[[Array], Array]
-    alone: Callable[[Array], Array] | None = None
     signature: Callable[[Score], str]
 
     @property
@@ -69,7 +70,7 @@ class Metric:
 @functools.cache
 def every() -> tuple[Metric, ...]:
     """All metrics: the losses first, then those of answers, by title."""
-    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    files = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
     found = [metric for file in files for metric in importlib.import_module(f"{__name__}.{file}").METRICS]
     return tuple(sorted(found, key=lambda metric: (metric.reads == "answers", metric.title)))
 
@@ -77,6 +78,21 @@ def every() -> tuple[Metric, ...]:
 def named(key: str) -> Metric:
     """The metric called `key`."""
     return next(metric for metric in every() if metric.key == key)
+
+
+def check(declared: Sequence[Contrast]) -> None:
+    """Whether each of plan.contrasts names a metric.
+
+    Raises:
+        InputError: one does not.
+    """
+    keys = [metric.key for metric in every()]
+    for i, one in enumerate(declared):
+        if one.metric not in keys:
+            raise InputError(
+                f"plan.contrasts[{i}]: unknown metric {one.metric!r}; there are {', '.join(keys)}."
+                f"{nearest(one.metric, keys)}"
+            )
 
 
 def score(predictions: Mapping[str, Sequence[Any]], settings: Score) -> RunScores:

@@ -1,31 +1,23 @@
 """chrF: F-score of character n-grams, corpus-wide, with sacrebleu's defaults: 1- to 6-grams without space, beta 2.
 
-sacrebleu counts; what the counts are worth is computed here, over any number of resamples at once, and the tests hold
-it to sacrebleu's own score. Sources: Popović 2015; Post 2018 (arXiv:1804.08771).
+sacrebleu counts; what the counts are worth is computed here, for any number of totals at once, and the tests hold it to
+sacrebleu's own score. Sources: Popović 2015; Post 2018 (arXiv:1804.08771).
 """
 
-from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from ketune.ground.params import Score
-from ketune.metrics import Array, Metric
-from ketune.records.predictions import Answer
+from ketune.metrics import Array, Metric, _sacrebleu
 
 BETA_SQUARED = 4.0
 
 
-def sums(answers: Sequence[Answer], settings: Score) -> Array:
-    """For each order: n-grams of the prediction, of the reference, and those in common: (P, 18)."""
-    from sacrebleu.metrics import CHRF
-
-    predictions, references = [a.prediction for a in answers], [a.reference for a in answers]
-    # what sacrebleu's own significance tests resample; it has no public name for it
-    return np.array(CHRF()._extract_corpus_statistics(predictions, [references]))
-
-
 def total(sums: Array) -> Array:
-    """chrF from 0 to 100: (..., 18) → (...); orders that are absent on either side do not count."""
+    """chrF from 0 to 100: (..., 18) → (...); orders that are absent on either side do not count.
+
+    The numbers are, for each order, n-grams of the prediction, of the reference, and those in common.
+    """
     ours, theirs, common = sums[..., 0::3], sums[..., 1::3], sums[..., 2::3]
     there = (ours > 0) & (theirs > 0)
     orders = np.maximum(there.sum(axis=-1), 1)
@@ -35,18 +27,9 @@ def total(sums: Array) -> Array:
     return np.where(below > 0, 100 * (1 + BETA_SQUARED) * precision * recall / np.where(below > 0, below, 1.0), 0.0)
 
 
-def signature(settings: Score) -> str:
-    """sacrebleu's own."""
-    from sacrebleu.metrics import CHRF
-
-    scorer = CHRF()
-    scorer.num_refs = 1
-    return str(scorer.get_signature())
-
-
 METRICS = [
     Metric(
-        key="chrf", title="chrF", unit="0 to 100", digits=2, lower_is_better=False, reads="answers", sums=sums,
-        total=total, signature=signature,
+        key="chrf", title="chrF", unit="0 to 100", digits=2, lower_is_better=False, reads="answers",
+        sums=partial(_sacrebleu.counts, "CHRF"), total=total, signature=partial(_sacrebleu.signature, "CHRF"),
     )
 ]  # fmt: skip

@@ -5,7 +5,6 @@ Every sentence is computed, from the verdicts that the page prints.
 
 from dataclasses import dataclass
 
-from ketune import methods
 from ketune.report import comparisons, effects, opening, style, verdicts
 from ketune.report.cells import interval, number
 from ketune.report.comparisons import Judgement
@@ -35,8 +34,7 @@ def answer(results: Results) -> Answer:
 
 def differences(results: Results, judgement: Judgement, method: str) -> str:
     """A method's held-out loss less that of the reference and of each control, with the intervals of the verdicts."""
-    others = dict.fromkeys((results.settings.report.reference, *methods.controls(method)))
-    listed = ", ".join(_difference(results, judgement, method, other) for other in others if other in results.methods)
+    listed = ", ".join(_difference(results, judgement, method, other) for other in effects.others(results, method))
     return f"{results.title(method)}'s held-out loss differs by {listed}, in nats per token." if listed else ""
 
 

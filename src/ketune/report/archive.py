@@ -19,10 +19,9 @@ Not kept: texts of the data (instructions, inputs, references, neutral passages)
 and the samples of a page. Ids are hashes. Numbers of scores and curves have nine significant digits.
 """
 
-import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -124,13 +123,12 @@ def read(folder: Path) -> tuple[Results, Background]:
     settings = params.load(folder / "params.yaml")
     about = files.read_json(folder / "study.json", About)
     trained = files.read_json(folder / "runs.json", dict[str, TrainingRecord])
-    steps, curves = _read_table(folder / "curves.csv")
-    endings = _read_table(folder / "endings.csv")[1]
+    curves, endings = _read_table(folder / "curves.csv"), _read_table(folder / "endings.csv")
     scores = _read_scores(folder, about, settings)
     runs = {
         key: RunResult(
             training=trained[name],
-            curve=_curve(steps, curves.get(name, [])),
+            curve=_curve(curves, name),
             scores=scores[name],
             endings=tuple(map(_ending, endings[name])),
         )
@@ -172,13 +170,13 @@ def _read_scores(folder: Path, about: About, settings: Params) -> dict[str, RunS
     found: dict[str, dict[str, MetricScore]] = {Run(*key).key: {} for key in settings.runs}
     for metric in metrics.every():
         path = folder / f"scores/{metric.key}.csv"
-        rows, columns = _read_table(path)
-        if tuple(rows) != about.ids[metric.reads] or not {SHARED, *found} <= columns.keys():
+        cells = _read_table(path)
+        if tuple(cells.index) != about.ids[metric.reads] or not {SHARED, *found} <= set(cells):
             raise InputError(
                 f"{path}: other rows or runs than study.json and params.yaml name; run `make records` again."
             )
         for name in found:
-            sums = np.array(_unpacked(columns[SHARED], columns[name]), dtype=float)
+            sums = np.array(_unpacked(cells[SHARED], cells[name]), dtype=float)
             found[name][metric.key] = MetricScore(
                 score=float(metric.total(sums.sum(axis=0))),
                 signature=about.signatures[metric.key],
@@ -187,9 +185,9 @@ def _read_scores(folder: Path, about: About, settings: Params) -> dict[str, RunS
     return {name: RunScores(ids=about.ids, metrics=scores) for name, scores in found.items()}
 
 
-def _curve(steps: list[str], losses: list[str]) -> pd.DataFrame:
-    index = pd.Index(steps[: len(losses)], name="step").astype(int)
-    return pd.DataFrame({"loss": losses}, index=index, dtype=float)
+def _curve(curves: pd.DataFrame, run: str) -> pd.DataFrame:
+    losses = list(curves.get(run, []))
+    return pd.DataFrame({"loss": losses}, index=curves.index[: len(losses)].astype(int), dtype=float)
 
 
 def _ending(cell: str) -> Ending:
@@ -210,7 +208,7 @@ def _packed(sums: Mapping[str, Sums]) -> Columns:
     return {SHARED: list(map(" ".join, shared)), **cells}
 
 
-def _unpacked(shared: list[str], cells: list[str]) -> list[list[str]]:
+def _unpacked(shared: Iterable[str], cells: Iterable[str]) -> list[list[str]]:
     """The numbers of each row, those of a cell in the places that are marked as its own."""
     found = []
     for template, cell in zip(shared, cells, strict=True):
@@ -230,11 +228,9 @@ def _write_table(path: Path, heading: str, index: object, columns: Columns) -> N
     files.write_text(path, frame.to_csv(lineterminator="\n"))
 
 
-def _read_table(path: Path) -> tuple[list[str], Columns]:
-    """(names of the rows, column → its cells)."""
+def _read_table(path: Path) -> pd.DataFrame:
+    """What `_write_table` wrote; all cells, and the names of the rows, are text."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=0)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run `make records` again.") from None
-    heading, *rows = list(csv.reader(io.StringIO(text)))
-    return [row[0] for row in rows], {name: [row[i] for row in rows] for i, name in enumerate(heading) if i}

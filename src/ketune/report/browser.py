@@ -45,8 +45,12 @@ def samples(results: Results) -> dict[str, Any]:
             "id": answer.id, "instruction": answer.instruction, "input": answer.input, "reference": answer.reference,
             "disagreement": round(float(spread[i]), 2), "answers": answers,
         })  # fmt: skip
-    titles = [{"title": results.title(method), "family": results.family(method)} for method in methods]
-    return {"methods": titles, "seeds": seeds, "prompts": prompts, "texts": list(texts)}
+    return {"methods": titles(results), "seeds": seeds, "prompts": prompts, "texts": list(texts)}
+
+
+def titles(results: Results) -> list[dict[str, str]]:
+    """Title and family of each method, in their order."""
+    return [{"title": results.title(method), "family": results.family(method)} for method in results.methods]
 
 
 def script_json(value: Any) -> Markup:

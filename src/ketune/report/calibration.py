@@ -109,7 +109,7 @@ def judge(results: Results, method: str, expected: bool, angle_errors: tuple[flo
     return PlantedVerdict(
         method=method,
         expected=expected,
-        contributes=said.mark == "better",  # a statement on a circuit is marked so where that contributes, only there
+        contributes=said.contributes,
         sentence=said.text,
         loss=results.mean(method, "loss"),
         differences=tuple(differences),

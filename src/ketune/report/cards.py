@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ketune import methods
+from ketune.records.bills import CIRCUIT
 from ketune.records.training import Fact
 from ketune.report.cells import number
 from ketune.report.results import Results
@@ -14,7 +15,7 @@ WORDS = {
     "gradient_variance": "gradient variance at the start",
     "two_qubit_gates": "two-qubit gates",
 }
-FIRST = ("qubits", "layers", "rotation", "entangler", "gates", "two_qubit_gates", "depth", "angles")
+FIRST = (*CIRCUIT, "angles")
 LONGEST = 8
 
 

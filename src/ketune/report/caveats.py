@@ -1,5 +1,6 @@
 """What weakens this report, found by looking: each check returns sentences, or none where there is nothing to say."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -8,9 +9,9 @@ from ketune import methods
 from ketune.metrics import bertscore
 from ketune.report import cuts, ledger, moved, paper, rates
 from ketune.report.cells import number
-from ketune.report.comparisons import Judgement, shown
+from ketune.report.comparisons import Judgement, least_sure
 from ketune.report.results import Results
-from ketune.statistics import seeds_to_confirm
+from ketune.statistics import SEEDS_NEEDED, seeds_to_confirm
 
 PACKAGED = {
     "smollm2-135m": "The backbone smollm2-135m is SmolLM2-135M-Instruct from 4-bit weights (Q4_1), taken to floating "
@@ -25,12 +26,8 @@ def caveats(results: Results, judgement: Judgement) -> list[str]:
 
 def _seeds(results: Results, judgement: Judgement) -> list[str]:
     count = len(results.settings.seeds)
-    if count < 3:
-        return [
-            f"{count} of at least three seeds: the spread between training runs is unknown, and no interval covers it."
-        ]
     needed = seeds_to_confirm(results.settings.report.alpha)
-    if count < needed:
+    if SEEDS_NEEDED <= count < needed:  # of fewer the opening speaks
         return [
             f"{count} of {needed} seeds: words lean on the variance that other methods show over seeds, and no seeds "
             "alone can confirm them."
@@ -125,7 +122,8 @@ def _answers(results: Results, judgement: Judgement) -> list[str]:
     for split, count in results.summary.too_long.items():
         if count and split != "validation":  # which no number of the report comes from
             max_tokens = results.settings.train.max_tokens
-            found.append(f"{count:,} {split} records have prompts that fill {max_tokens} tokens and were left out.")
+            where = "held-out loss; their answers are to the end of the prompt alone" if split == "test" else "training"
+            found.append(f"{count:,} {split} records have prompts that fill {max_tokens} tokens: left out of {where}.")
     return found
 
 
@@ -147,12 +145,11 @@ def _costs(results: Results, judgement: Judgement) -> list[str]:
 
 
 def _power(results: Results, judgement: Judgement) -> list[str]:
-    wanted = results.settings.plan.differences[0]
-    asked = [judgement.verdict(one.method, one.other) for one in shown(results, judgement) if one.metric == "loss"]
-    if not asked or (worst := max(found.detectable for found in asked)) <= wanted:
+    wanted, least = results.settings.plan.differences[0], least_sure(results, judgement)
+    if least is None or least[1] <= wanted or math.isinf(least[1]):  # below three seeds all that is said is that
         return []
     return [
-        f"In its least sure comparison this study finds differences in held-out loss only above {number(worst, 3)} "
+        f"In its least sure comparison this study finds differences in held-out loss only above {number(least[1], 3)} "
         f"nats per token; it was to find {wanted:g}."
     ]
 

@@ -11,7 +11,6 @@ from functools import cached_property
 from itertools import combinations
 
 from ketune import methods, metrics, statistics
-from ketune.ground.errors import InputError, nearest
 from ketune.report import cuts, moved, panels, plan
 from ketune.report.results import Results
 from ketune.statistics import Attribution, Contrast, Decisions, Panel, Verdict
@@ -49,7 +48,7 @@ class Judgement:
 def judge(results: Results) -> Judgement:
     """Verdicts on every pair and metric: planned, for an attribution, or exploratory."""
     found = {metric.key: panels.panel(results, metric.key) for metric in metrics.every()}
-    planned, controls = declared(results), plan.controls(results.settings)
+    planned, controls = plan.planned(results.settings), plan.controls(results.settings)
     asked = {*planned, *controls}
     families = results.settings.contrasts, plan.required(results.settings)  # those that did not run count in them
     every = [Contrast(key, a, b) for key in found for a, b in combinations(results.methods, 2)]
@@ -57,22 +56,6 @@ def judge(results: Results) -> Judgement:
     decisions = statistics.decide(found, *families, free, results.settings.report.alpha)
     attributions = {method: attribute(results, decisions, method) for method in results.in_family("quantum")}
     return Judgement(found, decisions, tuple(planned), tuple(controls), attributions, moved.void(results))
-
-
-def declared(results: Results) -> list[Contrast]:
-    """The planned contrasts of methods that ran.
-
-    Raises:
-        InputError: one names a metric that there is not.
-    """
-    keys = [metric.key for metric in metrics.every()]
-    for i, one in enumerate(results.settings.contrasts):
-        if one.metric not in keys:
-            raise InputError(
-                f"plan.contrasts[{i}]: unknown metric {one.metric!r}; there are {', '.join(keys)}."
-                f"{nearest(one.metric, keys)}"
-            )
-    return plan.planned(results.settings)
 
 
 def attribute(results: Results, decisions: Decisions, method: str) -> Attribution | None:
@@ -100,6 +83,15 @@ def shown(results: Results, judgement: Judgement) -> list[Contrast]:
         if reference in results.methods and method != reference
     ]
     return list(dict.fromkeys([*judgement.planned, *judgement.controls, *with_reference]))
+
+
+def least_sure(results: Results, judgement: Judgement) -> tuple[Contrast, float] | None:
+    """Of the comparisons of held-out loss that are shown, the one that finds only the largest differences, and that
+    difference in nats per token, infinite below three seeds; None where none is shown.
+    """
+    asked = [one for one in shown(results, judgement) if one.metric == "loss"]
+    found = {one: judgement.verdict(one.method, one.other).detectable for one in asked}
+    return max(found.items(), key=lambda item: item[1]) if found else None
 
 
 def separated_best(results: Results, judgement: Judgement) -> dict[str, str]:

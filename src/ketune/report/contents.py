@@ -12,6 +12,7 @@ from ketune.report import (
     caveats,
     claims,
     comparisons,
+    costs,
     effects,
     explorer,
     figures,
@@ -51,8 +52,9 @@ def compute(results: Results, beside: Background, looks: dict[str, Look], interv
     """Everything that the report says and draws, in reading order; None or empty where a run gives nothing to show."""
     judgement = comparisons.judge(results)
     machines = ledger.machines(results)
-    drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in figures.shown(len(machines) == 1)]
-    quantities = explorer.quantities(results, intervals, len(machines) == 1)
+    shown = costs.comparable(len(machines) == 1)
+    drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in shown if cost.axis]
+    quantities = explorer.quantities(results, intervals, shown)
     by_seed = [seeds.losses(results, judgement), seeds.pairs(results, judgement)]
     by_bucket = [buckets.losses(results), buckets.differences(results)]
     ledgers = [ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)]

@@ -1,8 +1,11 @@
 """Published statements on numbers of parameters, read on closed forms: exact, whatever a run shows."""
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
-from ketune.report import paper, scaling
+from ketune import closed_forms, published
+from ketune.report import scaling
 from ketune.report.cells import number
 from ketune.report.readings import Finding, Found, untestable
 
@@ -19,16 +22,16 @@ OURS = {
 def published_counts(found: Found) -> Finding:
     """Table 1's parameters follow from its settings."""
     told = [f"{found.results.title(method)} {count:,}" for method, count in OURS.items()]
-    same = all(paper.ROWS[method].parameters == count for method, count in OURS.items())
+    same = all(published.ROWS[method].parameters == count for method, count in OURS.items())
     sentence = f"Its settings give {', '.join(told)}; of QAA's, {BLOCKS * 10 * (2**10 - WIDTH):,} get no gradient."
     return Finding("confirmed" if same else "contradicted", sentence)
 
 
 def published_ranks(found: Found) -> Finding:
     """SoRA's parameters are those of some number of whole ranks."""
-    each, published = scaling.lora(WIDTH, 1), paper.ROWS["sora"].parameters
-    whole, rest = divmod(published, each)
-    sentence = f"A rank of a map has {each:,} weights: {published:,} are {whole} ranks and {rest:,} weights."
+    each, printed = scaling.lora(WIDTH, 1), published.ROWS["sora"].parameters
+    whole, rest = divmod(printed, each)
+    sentence = f"A rank of a map has {each:,} weights: {printed:,} are {whole} ranks and {rest:,} weights."
     return Finding("contradicted" if rest else "confirmed", sentence)
 
 
@@ -46,12 +49,14 @@ def logarithmic(found: Found) -> Finding:
     return Finding("confirmed" if len(added) == 1 else "contradicted", sentence)
 
 
-def quantum_peft(section: dict) -> list[int]:
+def quantum_peft(section: Mapping[str, Any]) -> list[int]:
     """Parameters beside a square map of each of `scaling.WIDTHS`, with the settings of a section."""
     rank = section["rank"]
     if section["parameterization"] == "taylor":
-        return [scaling.quantum_peft_series(d, rank, section["intrinsic_rank"] or rank) for d in scaling.WIDTHS]
-    return [scaling.quantum_peft(d, rank, section["layers"]) for d in scaling.WIDTHS]
+        columns = [closed_forms.skew_symmetric(width, section["intrinsic_rank"] or rank) for width in scaling.WIDTHS]
+    else:
+        columns = [closed_forms.two_design(width, section["layers"]) for width in scaling.WIDTHS]
+    return [2 * each + rank for each in columns]  # U, V and the diagonal
 
 
 def saving(found: Found) -> Finding:

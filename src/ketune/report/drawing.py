@@ -76,6 +76,19 @@ def canvas(
             plt.close(figure)
 
 
+@contextmanager
+def grid(count: int, width: float, margin: float, each: float, **more: Any) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure of `count` panels, at most four in a row: in inches, rows are `each` high, with `margin` beside them."""
+    columns = min(4, count)
+    rows = math.ceil(count / columns)
+    with canvas(width, margin + each * rows, rows, columns, **more) as (figure, axes):
+        for panel in axes[count:]:
+            panel.set_visible(False)
+        for panel in axes[count - columns : count]:  # the last of its column, even above a place that stays empty
+            panel.tick_params(labelbottom=True)
+        yield figure, axes[:count]
+
+
 def finish(figure: Figure, name: str, caption: str) -> Drawing:
     """The figure as SVG without date or creator: same input, same bytes."""
     buffer = io.StringIO()

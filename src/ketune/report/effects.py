@@ -1,6 +1,5 @@
 """Figures of effects and their intervals: against controls, method by method, and gain against forgetting."""
 
-import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -9,6 +8,7 @@ from matplotlib.axes import Axes
 
 from ketune import methods, metrics
 from ketune.report import cuts, drawing
+from ketune.report.cells import Cell
 from ketune.report.comparisons import Judgement
 from ketune.report.drawing import Drawing
 from ketune.report.results import Results
@@ -24,18 +24,23 @@ def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Dr
 
 def against_others(results: Results, looks: Looks, judgement: Judgement) -> Drawing | None:
     """The same figure with the reference among the rows, for a place where it stands alone."""
-    first = results.settings.report.reference
-    others = {m: tuple(dict.fromkeys((first, *methods.controls(m)))) for m in results.in_family("quantum")}
-    return _less(results, looks, judgement, others, f" {results.title(first)} and")
+    asked = {method: others(results, method) for method in results.in_family("quantum")}
+    return _less(results, looks, judgement, asked, f" {results.title(results.settings.report.reference)} and")
+
+
+def others(results: Results, method: str) -> tuple[str, ...]:
+    """The reference and a method's controls, those of them that ran."""
+    listed = dict.fromkeys((results.settings.report.reference, *methods.controls(method)))
+    return tuple(other for other in listed if other in results.methods)
 
 
 def _less(
-    results: Results, looks: Looks, judgement: Judgement, others: Mapping[str, tuple[str, ...]], also: str
+    results: Results, looks: Looks, judgement: Judgement, asked: Mapping[str, tuple[str, ...]], also: str
 ) -> Drawing | None:
     frame = pd.DataFrame([
         {"quantum": method, "method": other, "title": results.title(other), "value": found.difference,
          "low": found.low, "high": found.high}
-        for method, listed in others.items()
+        for method, listed in asked.items()
         for other in listed if other in results.methods and not judgement.void.keys() & {method, other}
         for found in [judgement.verdict(method, other)]
     ])  # fmt: skip
@@ -78,18 +83,14 @@ def interval_plot(results: Results, looks: Looks, intervals: pd.DataFrame) -> Dr
     titles = [results.title(method) for method in results.methods]
     colours = {method: look.colour for method, look in looks.items()}
     shown = metrics.every()
-    rows, columns = math.ceil(len(shown) / 4), min(4, len(shown))
-    height = 1.1 + rows * (0.45 + 0.21 * len(titles))
-    with drawing.canvas(2.8 * columns, height, rows, columns, sharey=True) as (figure, panels):
-        for panel in panels[len(shown) :]:
-            panel.set_visible(False)
-        for panel, metric in zip(panels, shown, strict=False):
+    with drawing.grid(len(shown), 11.2, 1.1, 0.45 + 0.21 * len(titles), sharey=True) as (figure, panels):
+        for panel, metric in zip(panels, shown, strict=True):
             seaborn.stripplot(seeds, x=metric.key, y=seeds["method"].map(results.title), hue="method", palette=colours,
                               jitter=False, size=3.5, alpha=0.4, zorder=3, legend=False, ax=panel)  # fmt: skip
             means = intervals.xs(metric.key, level="metric").assign(value=results.means[metric.key], title=titles)
             _intervals(panel, means.reset_index(), looks, size=6)
-            mark = f" {cuts.MARK}" if cuts.touch(results, metric, *results.methods) else ""
-            panel.set_title(f"{metric.heading}{mark}", fontsize=9)
+            title = cuts.marked(results, Cell(metric.heading), metric, *results.methods).text
+            panel.set_title(title, fontsize=9)
             panel.locator_params(axis="x", nbins=4)
         caption = (
             f"Every metric with its {100 * results.settings.report.confidence:g} % interval; arrows point to better, "

@@ -11,19 +11,11 @@ from typing import Any
 import pandas as pd
 
 from ketune import metrics
-from ketune.report import cuts
+from ketune.report import browser, cuts
 from ketune.report.cells import Cell, Table, numeral, table
+from ketune.report.costs import COSTS, Cost
 from ketune.report.results import Results
 
-# title → (unit, column of the results' frame, size of the unit, digits, is less better)
-COSTS = {
-    "Trained parameters": ("", "trainable", 1, 0, True),
-    "Training time": ("seconds", "wall_seconds", 1, 1, True),
-    "Training speed": ("tokens per second", "tokens_per_second", 1, 0, False),
-    "Peak memory": ("MiB", "peak_memory_bytes", 2**20, 0, True),
-    "Energy": ("joules", "energy_joules", 1, 0, True),
-}
-OF_THE_MACHINE = tuple(COSTS)[1:]
 Spot = tuple[float, float, float]
 """A value with the ends of its interval, or with the lowest and the highest seed."""
 
@@ -49,25 +41,24 @@ class Quantity:
         return f"{self.title} {'↓' if self.lower_is_better else '↑'}"
 
 
-def quantities(results: Results, intervals: pd.DataFrame, one_machine: bool) -> list[Quantity]:
-    """Costs, then metrics; costs of the machine only where all runs had the same one."""
-    titles = [title for title in COSTS if one_machine or title not in OF_THE_MACHINE]
-    found = [*(_cost(results, title) for title in titles), *(_metric(results, intervals, m) for m in metrics.every())]
+def quantities(results: Results, intervals: pd.DataFrame, costs: Sequence[Cost]) -> list[Quantity]:
+    """These costs, then all metrics."""
+    found = [*(_cost(results, cost) for cost in costs), *(_metric(results, intervals, m) for m in metrics.every())]
     return [quantity for quantity in found if quantity.spots]
 
 
-def _cost(results: Results, title: str) -> Quantity:
-    unit, column, size, digits, lower_is_better = COSTS[title]
-    spread = (results.frame[column] / size).groupby("method", sort=False).agg(["median", "min", "max"]).dropna()
+def _cost(results: Results, cost: Cost) -> Quantity:
+    values = results.frame[cost.column] / cost.size
+    spread = values.groupby("method", sort=False).agg(["median", "min", "max"]).dropna()
     spots = {str(method): (row["median"], row["min"], row["max"]) for method, row in spread.iterrows()}
-    return Quantity(title, unit, digits, lower_is_better, spots)
+    return Quantity(cost.title, cost.unit, cost.digits, cost.lower_is_better, spots)
 
 
 def _metric(results: Results, intervals: pd.DataFrame, metric: metrics.Metric) -> Quantity:
     ends = intervals.xs(metric.key, level="metric")
     spots = {m: (results.mean(m, metric.key), ends.at[m, "low"], ends.at[m, "high"]) for m in results.methods}
-    mark = f" {cuts.MARK}" if cuts.touch(results, metric, *results.methods) else ""
-    return Quantity(f"{metric.title}{mark}", metric.unit, metric.digits, metric.lower_is_better, spots)
+    title = cuts.marked(results, Cell(metric.title), metric, *results.methods).text
+    return Quantity(title, metric.unit, metric.digits, metric.lower_is_better, spots)
 
 
 def measured(results: Results, found: Sequence[Quantity]) -> Table | None:
@@ -77,7 +68,8 @@ def measured(results: Results, found: Sequence[Quantity]) -> Table | None:
         | {quantity.column: _cell(quantity, method) for quantity in found}
         for method in results.methods
     ]
-    units = "".join(f"; {one.title.lower()} in {one.unit}" for one in found if one.title in COSTS and one.unit)
+    titles = [cost.title for cost in COSTS]
+    units = "".join(f"; {one.title.lower()} in {one.unit}" for one in found if one.title in titles and one.unit)
     caption = f"All that was measured: means of metrics and medians of costs over seeds{units}."
     return table("measured", caption + cuts.footnote(results), rows)
 
@@ -89,7 +81,7 @@ def _cell(quantity: Quantity, method: str) -> Cell:
 def data(results: Results, found: Sequence[Quantity]) -> dict[str, Any]:
     """What the page's script draws: methods in the order of the table's rows, numbers with nine digits."""
     return {
-        "methods": [{"title": results.title(m), "family": results.family(m)} for m in results.methods],
+        "methods": browser.titles(results),
         "quantities": [
             {
                 "heading": quantity.heading,

@@ -1,7 +1,5 @@
 """Learning curves, and quality against cost: results in, drawing out. What figures share lies in `drawing`."""
 
-import math
-
 import numpy as np
 import pandas as pd
 import seaborn
@@ -9,6 +7,7 @@ from matplotlib.axes import Axes
 
 from ketune import metrics
 from ketune.report import drawing
+from ketune.report.costs import Cost
 from ketune.report.drawing import Drawing
 from ketune.report.results import Results
 from ketune.report.style import MUTED, Look
@@ -35,13 +34,8 @@ def learning_curves(results: Results, looks: Looks) -> Drawing | None:
     curves["smoothed"] = curves.groupby(["method", "seed"])["loss"].transform(smooth, width)
     panel_of = curves.groupby("method", sort=False)
     reference = results.settings.report.reference
-    columns = min(4, len(panel_of))
-    rows = math.ceil(len(panel_of) / columns)
-    with drawing.canvas(10.4, 0.6 + 2.0 * rows, rows, columns, sharex=True, sharey=True) as (figure, panels):
-        for number, panel in enumerate(panels):
-            panel.set_visible(number < len(panel_of))
-            panel.tick_params(labelbottom=number + columns >= len(panel_of))  # the last one of its column
-        for panel, (method, curve) in zip(panels, panel_of, strict=False):
+    with drawing.grid(len(panel_of), 10.4, 0.6, 2.0, sharex=True, sharey=True) as (figure, panels):
+        for panel, (method, curve) in zip(panels, panel_of, strict=True):
             if reference in panel_of.groups and reference != method:
                 ours = panel_of.get_group(reference).groupby("step")["smoothed"].mean()
                 seaborn.lineplot(ours, estimator=None, color=MUTED[1], lw=1, ls=":", ax=panel)
@@ -71,24 +65,9 @@ def _curve(panel: Axes, curve: pd.DataFrame, look: Look, width: int) -> None:
                      err_kws={"alpha": 0.25, "lw": 0}, ax=panel)  # fmt: skip
 
 
-# key → (axis title, column of the results' frame, unit)
-COSTS = {
-    "parameters": ("trainable parameters", "trainable", 1),
-    "seconds": ("training time, seconds", "wall_seconds", 1),
-    "memory": ("peak memory, MiB", "peak_memory_bytes", 2**20),
-    "energy": ("energy, joules", "energy_joules", 1),
-}
-
-
-def shown(one_machine: bool) -> list[str]:
-    """The costs worth a figure: those of the machine only where all runs had the same one."""
-    return [cost for cost in COSTS if one_machine or cost == "parameters"]
-
-
-def tradeoff(results: Results, looks: Looks, intervals: pd.DataFrame, cost: str) -> Drawing | None:
+def tradeoff(results: Results, looks: Looks, intervals: pd.DataFrame, cost: Cost) -> Drawing | None:
     """Held-out loss against one cost on a log axis; what costs nothing is a level line. None where no cost is known."""
-    title, column, unit = COSTS[cost]
-    spent = results.frame.groupby("method", sort=False)[column].median() / unit
+    spent = results.frame.groupby("method", sort=False)[cost.column].median() / cost.size
     frame = intervals.xs("loss", level="metric").assign(spent=spent, value=results.means["loss"]).reset_index()
     frame["title"] = frame["method"].map(results.title)
     placed = frame[frame["spent"] > 0]
@@ -110,15 +89,15 @@ def tradeoff(results: Results, looks: Looks, intervals: pd.DataFrame, cost: str)
                          ls=":", zorder=1, ax=axes)  # fmt: skip
         axes.margins(x=0.08, y=0.08)
         axes.grid()
-        axes.set(xlabel=title, ylabel=f"{spec.title}, {spec.unit}")
+        axes.set(xlabel=cost.axis, ylabel=f"{spec.title}, {spec.unit}")
         if spec.lower_is_better:
             axes.invert_yaxis()
         drawing.label_at_edge(axes, placed, "spent", "value", looks)
         caption = (
-            f"{spec.title} against {title}; up and to the left is better. Bars are intervals. The dotted frontier "
+            f"{spec.title} against {cost.axis}; up and to the left is better. Bars are intervals. The dotted frontier "
             "joins methods whose interval lies clear of every cheaper one's."
         )
-        return drawing.finish(figure, f"loss_against_{cost}", caption)
+        return drawing.finish(figure, f"loss_against_{cost.key}", caption)
 
 
 def frontier(frame: pd.DataFrame, lower_is_better: bool) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from ketune.ground import layout
 from ketune.report import calibration, cells, cuts, moved, plan, rates
 from ketune.report.calibration import PlantedStudy
 from ketune.report.cells import Cell, Table, number
-from ketune.report.comparisons import Judgement, shown, unlearnt
+from ketune.report.comparisons import Judgement, least_sure, unlearnt
 from ketune.report.plan import Plan
 from ketune.report.results import Results
 
@@ -74,7 +74,7 @@ def _planned(found: Evidence) -> Look:
             f"of which {sizes[0]} and {sizes[1]} ran"
         )
     told = ", ".join(sorted(promised["planned"]))
-    return True, f"declared on {made.date}: {told}; that it was before the runs, the history of {layout.PLAN} can tell"
+    return True, f"declared on {made.date}: {told}; git tells whether {layout.PLAN.parent} had it before the runs"
 
 
 def _promised(made: Plan, role: str) -> set[str]:
@@ -115,16 +115,14 @@ def _seeds(found: Evidence) -> Look:
 
 def _sure(found: Evidence) -> Look:
     wanted = found.results.settings.plan.differences[0]
-    asked = [one for one in shown(found.results, found.judgement) if one.metric == "loss"]
-    if not asked:
+    least = least_sure(found.results, found.judgement)
+    if least is None:
         return None, "no comparison on held-out loss"
-    detectable = {one: found.judgement.verdict(one.method, one.other).detectable for one in asked}
-    worst = max(detectable, key=detectable.__getitem__)
-    size = number(detectable[worst], 3)
-    names = f"{found.results.named([worst.method])} against {found.results.named([worst.other])}"
-    if not math.isfinite(detectable[worst]):
+    worst, size = least
+    if not math.isfinite(size):
         return False, f"fewer than {statistics.SEEDS_NEEDED} seeds find no difference, however large"
-    return detectable[worst] <= wanted, f"{wanted:g} nats per token were to be found; {names} finds {size}"
+    names = f"{found.results.named([worst.method])} against {found.results.named([worst.other])}"
+    return size <= wanted, f"{wanted:g} nats per token were to be found; {names} finds {number(size, 3)}"
 
 
 GATES: dict[str, Callable[[Evidence], Look]] = {

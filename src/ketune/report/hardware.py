@@ -48,14 +48,30 @@ def table(results: Results, bills: Mapping[str, Bills]) -> Table | None:
     ]
     if not rows:
         return None
-    first = next(iter(found.values()))
-    error = next(iter(first.bills.values()))["error"]
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(first.packages.items()))
+    made = by_method(results, {method: _made(record) for method, record in found.items()})
+    error = by_method(results, {method: _error(record) for method, record in found.items()})
     caption = (
-        f"What one execution of the circuit and one token cost by the machines' stored calibrations ({packages}, "
-        f"{first.date}). Success: the product over all gates and read-outs that none fails. Shots: executions that "
-        f"give each expectation a standard error of {error:g} without noise, and where failures "
+        f"What one execution of the circuit and one token cost by the machines' stored calibrations ({made}). "
+        "Success: the product over all gates and read-outs that none fails. Shots: executions that "
+        f"give each expectation a standard error of {error} without noise, and where failures "
         "leave success times the value. Seconds are those of gates and read-out without noise, for a token and for "
         f"an answer of {tokens} tokens, without reset, transfer and queue."
     )
     return cells.table("hardware", caption, rows)
+
+
+def by_method(results: Results, texts: Mapping[str, str]) -> str:
+    """What is said of each method: once where it is the same of all, else each text with its methods."""
+    saying = {text: [method for method in texts if texts[method] == text] for text in texts.values()}
+    if len(saying) == 1:
+        return next(iter(saying))
+    return " and ".join(f"{text} for {results.named(methods)}" for text, methods in saying.items())
+
+
+def _made(record: Bills) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(record.packages.items()))
+    return f"{packages}, {record.date}"
+
+
+def _error(record: Bills) -> str:
+    return ", ".join(dict.fromkeys(f"{bill['error']:g}" for bill in record.bills.values()))

@@ -47,6 +47,9 @@ def _check(kept: Results, found: Results) -> None:
         one, other = getattr(kept.settings, block), getattr(found.settings, block)
         if block not in FREE and one != other:
             raise InputError(f"params.yaml: {block} was {one} and is {other}.")
+    if lost := set(kept.settings.hardware.methods) - set(found.settings.hardware.methods):
+        named = ", ".join(sorted(lost))
+        raise InputError(f"params.yaml: hardware.methods lists {named} no longer, whose readings lie there.")
     results.check({**kept.runs, **found.runs})
 
 
@@ -71,7 +74,7 @@ def _united(kept: Results, found: Results) -> Results:
 
 
 def _around(before: Background, beside: Background, stay: tuple[str, ...]) -> Background:
-    """What stands beside all runs; plan, planted studies and bills are the later ones, where there are any."""
+    """What stands beside all runs: plan, planted studies and bills of the later ones where there are any."""
     absent = dict.fromkeys((*before.left_out, *beside.left_out))
     ran = {*stay, *beside.revisions}
     digests = {path: md5 for path, md5 in before.digests.items() if _method(path) in stay}

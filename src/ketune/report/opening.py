@@ -7,7 +7,7 @@ from ketune import methods
 from ketune.report import paper, verdicts
 from ketune.report.comparisons import Judgement, unlearnt
 from ketune.report.results import Results
-from ketune.statistics import Attribution, Verdict
+from ketune.statistics import SEEDS_NEEDED, Attribution, Verdict
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def circuits(results: Results) -> tuple[str, ...]:
 def seeds(results: Results) -> tuple[str, ...]:
     """What fewer than three seeds leave open."""
     count = len(results.settings.seeds)
-    if count >= 3:
+    if count >= SEEDS_NEEDED:
         return ()
     return (
         f"With {count} seed{'s' if count > 1 else ''}, fewer than three, the spread between training runs is unknown: "
@@ -85,10 +85,16 @@ def seeds(results: Results) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Statement:
-    """A computed sentence of judgement; `mark` is better, worse or open."""
+    """A computed sentence of judgement.
+
+    Attributes:
+        mark: better, worse or open.
+        contributes: whether it says that a circuit contributes.
+    """
 
     text: str
     mark: str
+    contributes: bool = False
 
 
 def statements(results: Results, judgement: Judgement) -> list[Statement]:
@@ -119,7 +125,8 @@ def standing(results: Results, method: str, reference: str, verdict: Verdict) ->
     """How a method stands to the reference on held-out loss, in the word of its verdict."""
     title, other = results.title(method), results.title(reference)
     if verdict.word == "too few seeds":
-        return Statement(f"{title} against {other} on held-out loss: {verdict.seeds} of three seeds needed.", "open")
+        few = f"{verdict.seeds} of {SEEDS_NEEDED} seeds needed"
+        return Statement(f"{title} against {other} on held-out loss: {few}.", "open")
     words = {"better": "better than", "worse": "worse than", "comparable": "comparable with"}
     text = f"{title} is {words.get(verdict.word, 'not distinguishable from')} {other} on held-out loss"
     told = [verdicts.confirmation(verdict), "exploratory" if verdict.role == "exploratory" else ""]
@@ -145,7 +152,9 @@ def contribution(results: Results, method: str, attribution: Attribution | None,
         )
     if attribution.contributes:
         return Statement(
-            f"{title}: the circuit contributes. It is better than every control, and the seeds confirm it.", "better"
+            f"{title}: the circuit contributes. It is better than every control, and the seeds confirm it.",
+            "better",
+            contributes=True,
         )
     reasons = []
     if attribution.seeds and attribution.seeds < attribution.seeds_needed:

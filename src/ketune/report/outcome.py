@@ -19,7 +19,7 @@ def table(results: Results, judgement: Judgement, made: Plan | None) -> Table | 
     caption = (
         f"The plan of {made.date}, from a pilot of {made.pilot_seeds} seeds and {made.pilot_references} references, "
         f"beside what came. Planned: {made.seeds} seeds, {made.references} references; run: "
-        f"{len(results.settings.seeds)} and {results.settings.generate.likelihood_records}. Power: how often a true "
+        f"{len(results.settings.seeds)} and {len(results.references)}. Power: how often a true "
         f"difference of {made.differences[0]:g} nats per token is found, and how often the sign-flip test over seeds "
         "finds it, with the references as they are. Detectable: found four times in five. Seeds won: the share of "
         "paired seeds in which the first method is the better one."

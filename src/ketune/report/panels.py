@@ -15,7 +15,7 @@ def measure(results: Results, method: str, metric: str, chosen: Iterable[int] | 
     sums = results.sums(method, metric)
     if chosen is not None:
         sums = sums[:, list(chosen)]
-    return Measure(sums, found.total, found.alone or found.total, found.lower_is_better)
+    return Measure(sums, found.total, found.lower_is_better)
 
 
 def panel(results: Results, metric: str, chosen: Iterable[int] | None = None) -> Panel:

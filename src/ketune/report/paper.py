@@ -1,45 +1,13 @@
-"""What arXiv:2509.16244 published, row by row, beside what this run measured.
-
-Source: its Table 1 (parameters and ratio of 125,198,592) and Table 3 (scores over 100 generated answers). One run, no
-seeds, no intervals; learning rates, batch size, prompt, decoding and BERTScore model are not stated there.
-"""
+"""What arXiv:2509.16244 published (`ketune.published`), row by row, beside what this run measured."""
 
 from dataclasses import dataclass
 
 from ketune import metrics
 from ketune.ground.params import Params
+from ketune.published import ANSWERS, BACKBONE, BACKBONE_PARAMETERS, DATASET, METRICS, ROWS, SOURCE, STEPS
 from ketune.report import cells, cuts
 from ketune.report.cells import Cell, Table, numeral
 from ketune.report.results import Results
-
-SOURCE = "arXiv:2509.16244"
-BACKBONE = "EleutherAI/gpt-neo-125m"
-BACKBONE_PARAMETERS = 125_198_592
-DATASET = "tatsu-lab/alpaca"
-STEPS = 1000
-ANSWERS = 100
-
-
-@dataclass(frozen=True)
-class Published:
-    """One method's row: trainable parameters, their printed share in %, and its scores in the order of METRICS."""
-
-    parameters: int
-    ratio: float
-    scores: tuple[float, ...]
-    remark: str = ""
-
-
-ROWS = {
-    "full": Published(125_198_592, 100.0, (12.19, 84.69, 20.39, 12.64, 20.25)),
-    "lora": Published(147_456, 0.12, (3.45, 78.33, 13.60, 6.66, 10.57)),
-    "sora": Published(125_337, 0.10, (0.67, 77.67, 7.43, 1.43, 5.41),
-                      "BLEU is 2.67 and the share 0.09 % in the paper's text; no whole rank costs 125,337"),
-    "prefix": Published(552_960, 0.44, (0.38, 58.29, 7.18, 1.82, 6.77)),
-    "qaa": Published(123_000, 0.09, (2.96, 78.74, 15.01, 3.89, 13.55),
-                     "30,720 of the 123,000 weights lie beyond the width of 768 and can receive no gradient"),
-}  # fmt: skip
-METRICS = {"bleu": "BLEU", "bertscore": "BERT-F1", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 
 
 @dataclass(frozen=True)

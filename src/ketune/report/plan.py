@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ketune import methods
+from ketune import methods, metrics
 from ketune.ground import files, layout
 from ketune.ground.contrasts import Contrast
 from ketune.ground.errors import InputError
@@ -91,7 +91,12 @@ def setting(settings: Params) -> Setting:
 
 
 def planned(settings: Params) -> list[Contrast]:
-    """The declared comparisons of methods that are listed."""
+    """The declared comparisons of methods that are listed.
+
+    Raises:
+        InputError: one names a metric that there is not.
+    """
+    metrics.check(settings.contrasts)
     return [one for one in settings.contrasts if {one.method, one.other} <= set(settings.methods)]
 
 
@@ -115,7 +120,7 @@ def make(pilot: Results, date: str) -> Plan:
     settings, wanted = pilot.settings, pilot.settings.plan
     if len(settings.seeds) < 2:
         raise InputError("seeds: a pilot needs two or more, to see how runs differ; run one with -S 'seeds=[0,1]'.")
-    if settings.generate.likelihood_records < 2:
+    if len(pilot.references) < 2:
         raise InputError("generate.likelihood_records: a pilot needs two or more, to see how references differ.")
     family, others = planned(settings), controls(settings)
     if not family + others:
@@ -129,7 +134,7 @@ def make(pilot: Results, date: str) -> Plan:
         date=date,
         setting=setting(settings),
         pilot_seeds=len(settings.seeds),
-        pilot_references=settings.generate.likelihood_records,
+        pilot_references=len(pilot.references),
         methods=settings.methods,
         seeds=wanted.seeds,
         references=wanted.references,

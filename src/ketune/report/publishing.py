@@ -9,7 +9,6 @@ made from records alone, so it is the same wherever it is made.
 from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
 import contextlib
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from ketune.ground.params import Params
 from ketune.records.examples import Example, Passage
 from ketune.records.predictions import Answer
 from ketune.report import answer, archive, background, exports, joining, results
+from ketune.report.background import Background
 from ketune.report.drawing import Drawing
 
 STUDIES, PAGES = layout.REPORTS / "studies", layout.REPORTS / "published"
@@ -58,11 +58,12 @@ def records(name: str, workspace: str = ".") -> None:
 def page(name: str) -> None:
     """Render `reports/published/<name>.html` and its figure from `reports/studies/<name>`, and say what they answer."""
     folder = _folder(name)
-    files.write_text(PAGES / f"{name}.html", rendered(folder))
-    found = answer.answer(archive.read(folder)[0])
-    if found.figure is not None:
-        files.write_text(PAGES / f"{name}.svg", standing_alone(found.figure))
-    print("\n".join(found.sentences), f"Open {PAGES / name}.html", sep="\n")
+    found, beside = archive.read(folder)
+    files.write_text(PAGES / f"{name}.html", rendered(folder, found, beside))
+    told = answer.answer(found)
+    if told.figure is not None:
+        files.write_text(PAGES / f"{name}.svg", standing_alone(told.figure))
+    print("\n".join(told.sentences), f"Open {PAGES / name}.html", sep="\n")
 
 
 def pages() -> None:
@@ -71,9 +72,8 @@ def pages() -> None:
         page(folder.name)
 
 
-def rendered(folder: Path) -> str:
-    """The page of the records in a folder."""
-    found, beside = archive.read(folder)
+def rendered(folder: Path, found: results.Results, beside: Background) -> str:
+    """The page of the records in a folder, given what `archive.read` makes of them."""
     paths = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     digest = exports.digest({path.relative_to(folder): path.read_bytes() for path in paths})
     return report.rendered(found, beside, digest)
@@ -96,16 +96,9 @@ def revision() -> str:
 
     Later commits, of params or results, may lie in this folder alone; that one is where the code is.
     """
-    if changed := _git("status", "--porcelain", "--", *process.CODE):
-        changed = " with changes"
-    return f"{_git('log', '-1', '--format=%H', '--', *process.CODE)}{changed}"
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"{Path.cwd()}: git tells no commit of the code that ran ({done.stderr.strip()}).")
-    return done.stdout.strip()
+    commit = process.said("git", "log", "-1", "--format=%H", "--", *process.CODE).strip()
+    changed = process.said("git", "status", "--porcelain", "--", *process.CODE)
+    return f"{commit} with changes" if changed else commit
 
 
 def texts(settings: Params) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Validation loss against learning rate: a panel for each rate of each method that was tuned."""
 
-import math
 from collections.abc import Mapping
 
 from matplotlib.axes import Axes
@@ -21,13 +20,9 @@ def validation_loss(results: Results, looks: Mapping[str, Look]) -> Drawing | No
     panels = [(method, rate) for method, search in searches.items() for rate in search.ranges]
     if not panels:
         return None
-    columns = min(4, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    with drawing.canvas(10.4, 0.6 + 2.0 * rows, rows, columns, sharey=True) as (figure, axes):
-        for number, panel in enumerate(axes):
-            panel.set_visible(number < len(panels))
+    with drawing.grid(len(panels), 10.4, 0.6, 2.0, sharey=True) as (figure, axes):
         low, high = _reach(list(searches.values()))
-        for panel, (method, rate) in zip(axes, panels, strict=False):
+        for panel, (method, rate) in zip(axes, panels, strict=True):
             _panel(panel, searches[method], rate, results.tunings[method].rates[rate], looks[method], high)
             panel.set(title=f"{results.title(method)}: {rate}", ylim=(low, high))
         figure.supxlabel("learning rate", fontsize=10)

@@ -1,6 +1,8 @@
 """Parameters against width: Quantum-PEFT beside LoRA, and what QTHA saves of LoRA at which rank and bond."""
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -19,13 +21,13 @@ LOWEST = -100  # per cent; below, QTHA has more than twice LoRA's parameters
 
 def scans(results: Results) -> list[Drawing]:
     """The scans of the methods that ran."""
-    draw = {"quantum_peft": growth, "qtha": savings}
-    return [draw[method](results) for method in results.methods if method in draw]
+    sections = results.settings.sections
+    draw = {"quantum_peft": lambda: growth(sections["quantum_peft"]), "qtha": savings}
+    return [draw[method]() for method in results.methods if method in draw]
 
 
-def growth(results: Results) -> Drawing:
-    """Quantum-PEFT's parameters beside one square map, at the study's setting, and LoRA's."""
-    section = results.settings.sections["quantum_peft"]
+def growth(section: Mapping[str, Any]) -> Drawing:
+    """Quantum-PEFT's parameters beside one square map, with the settings of a section, and LoRA's."""
     lines = {
         f"Quantum-PEFT, rank {section['rank']}": (counting.quantum_peft(section), SHADES["quantum"][0][1], "-"),
         "LoRA, rank 1": ([scaling.lora(width, 1) for width in scaling.WIDTHS], SHADES["classical"][0][1], "--"),
@@ -46,7 +48,7 @@ def growth(results: Results) -> Drawing:
         return drawing.finish(figure, "parameters_against_width", caption)
 
 
-def savings(results: Results) -> Drawing:
+def savings() -> Drawing:
     """What QTHA saves of LoRA's parameters, with an inner width that grows and with that of the released code."""
     found = scaling.savings()
     with drawing.canvas(9.6, 3.9, 1, 2, sharey=True) as (figure, panels):

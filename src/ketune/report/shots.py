@@ -1,6 +1,6 @@
 """Held-out loss where circuits are read with shots and noise: what `measure` found, beside what training is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from ketune.ground.errors import InputError
 from ketune.ground.layout import Run
 from ketune.ground.params import Params
 from ketune.records.measured import Measured, Reading
-from ketune.report import cells
+from ketune.report import cells, hardware
 from ketune.report.cells import Cell, Table, number, numeral
 from ketune.report.results import Results
 
@@ -33,16 +33,22 @@ def table(results: Results, measured: Mapping[tuple[str, int], Measured]) -> Tab
     rows = [row for method in results.settings.hardware.methods for row in _rows(results, method, measured)]
     if not rows:
         return None
-    first = next(iter(measured.values()))
+    methods, seeds = results.settings.hardware.methods, results.settings.seeds
+    read_on = hardware.by_method(results, {m: _texts([measured[m, seed] for seed in seeds]) for m in methods})
     kept = "; kept is what remains of the gain over the untuned model on these texts."
     caption = (
-        f"Held-out loss, in nats per token, of {len(first.ids)} references ({sum(first.tokens):,} tokens) where the "
+        f"Held-out loss, in nats per token, of {read_on} where the "
         "circuits of trained adapters are read with a number of measurements for each circuit and token, and with "
         "errors. Depolarizing: probability of a Pauli error on each wire of each gate of the circuit, the preparation "
         "of its state excepted; read-out: that a bit is read wrongly. Means over seeds, in brackets the smallest and "
         "largest; differences are from the exact reading of the same run" + (kept if "base" in results.methods else ".")
     )
     return cells.table("shots", caption, rows)
+
+
+def _texts(runs: Sequence[Measured]) -> str:
+    """How many references the seeds of a method were read on."""
+    return ", ".join(dict.fromkeys(f"{len(run.ids)} references ({sum(run.tokens):,} tokens)" for run in runs))
 
 
 def _rows(results: Results, method: str, measured: Mapping[tuple[str, int], Measured]) -> list[dict[str, Cell]]:

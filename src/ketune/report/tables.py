@@ -5,11 +5,8 @@ import pandas as pd
 from ketune import metrics
 from ketune.report import cuts
 from ketune.report.cells import Cell, Table, interval, number, numeral, table
+from ketune.report.costs import COSTS
 from ketune.report.results import Results
-
-# column → (measured, unit, digits)
-MEASURED = {"Seconds": ("wall_seconds", 1, 1), "Tokens/s": ("tokens_per_second", 1, 0),
-            "Peak MiB": ("peak_memory_bytes", 2**20, 0), "Joules": ("energy_joules", 1, 0)}  # fmt: skip
 
 
 def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> Table | None:
@@ -52,8 +49,8 @@ def costs(results: Results, comparable: bool) -> Table | None:
             "With gradient": numeral(run.parameters.receiving, 0),
             "Adapter, KiB": numeral(run.adapter_bytes / 1024, 0),
         }
-        for column, (key, unit, digits) in MEASURED.items():
-            row[column] = _range(spread.loc[method, key] / unit, digits)
+        for cost in (cost for cost in COSTS if cost.heading):
+            row[cost.heading] = _range(spread.loc[method, cost.column] / cost.size, cost.digits)
         rows.append(row)
     caption = "What training cost: median over seeds, lowest to highest below." + (
         "" if comparable else " The runs used different machines: seconds, memory and joules cannot be compared."

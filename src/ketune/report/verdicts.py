@@ -7,13 +7,13 @@ from ketune.report.comparisons import Judgement, shown
 from ketune.report.results import Results
 from ketune.statistics import Contrast, Verdict
 
-MARKS = {"better": "better", "worse": "worse", "comparable": "comparable"}
+MARKED = ("better", "worse", "comparable")
 SIGNIFICANT = ("better", "worse")
 
 
 def mark(found: Verdict) -> str:
     """The CSS class of a word."""
-    return MARKS.get(found.word, "open")
+    return found.word if found.word in MARKED else "open"
 
 
 def verdict(results: Results, judgement: Judgement) -> Table | None:

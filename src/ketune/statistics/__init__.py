@@ -9,7 +9,7 @@ from ketune.ground.contrasts import Contrast
 from ketune.statistics.attribution import Attribution, attribution
 from ketune.statistics.decisions import Decisions, Verdict, Word, decide, word
 from ketune.statistics.estimates import SEEDS_NEEDED, Estimate, Interval, seeds_to_confirm
-from ketune.statistics.measures import Measure, mean, ratio
+from ketune.statistics.measures import Measure, mean
 from ketune.statistics.pairs import agreement, probability_of_improvement, seeds_won
 from ketune.statistics.panel import Panel
 from ketune.statistics.spread import Spread, spread
@@ -31,7 +31,6 @@ __all__ = [
     "decide",
     "mean",
     "probability_of_improvement",
-    "ratio",
     "seeds_to_confirm",
     "seeds_won",
     "spread",

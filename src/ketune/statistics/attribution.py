@@ -14,7 +14,6 @@ class Attribution:
 
     Attributes:
         contributes: every control is beaten and each of these words is confirmed.
-        unjudged: controls against which there are too few seeds for any word.
         not_beaten: controls that the method is judged not better than.
         unconfirmed: controls that it is better than, which the seeds do not say on their own.
         missing: controls that were to be run and were not.
@@ -22,7 +21,6 @@ class Attribution:
     """
 
     contributes: bool
-    unjudged: tuple[str, ...]
     not_beaten: tuple[str, ...]
     unconfirmed: tuple[str, ...]
     missing: tuple[str, ...]
@@ -49,7 +47,6 @@ def attribution(against_controls: Mapping[str, Verdict], required: Iterable[str]
     levels = [found.level for found in against_controls.values() if found.word == "better"]
     return Attribution(
         contributes=not (unjudged or not_beaten or unconfirmed or missing),
-        unjudged=unjudged,
         not_beaten=not_beaten,
         unconfirmed=unconfirmed,
         missing=missing,

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ketune.ground.contrasts import Contrast
-from ketune.statistics.estimates import SEEDS_NEEDED, Estimate
+from ketune.statistics.estimates import Estimate
 from ketune.statistics.holm import holm, holm_levels
 from ketune.statistics.panel import Panel
 
@@ -46,11 +46,9 @@ class Verdict:
         confirmed: better or worse, and the seeds say so on their own.
         difference, low, high: method - other with its interval at `level`, in the metric's own units and sign.
         level: the error at which this word is given.
-        p, adjusted_p: two-sided, of no difference; adjusted over the family in which it stands, if it stands in one.
+        adjusted_p: two-sided, of no difference; adjusted over the family in which it stands, if it stands in one.
         p_seeds: of the sign-flip test over seeds.
-        margin: within which methods count as comparable; None where the study cannot tell one.
         detectable: the true difference that such a study finds four times in five, at `level`.
-        borrowed: the seeds' variance leans on other comparisons.
     """
 
     word: Word
@@ -60,20 +58,11 @@ class Verdict:
     low: float
     high: float
     level: float
-    p: float
     adjusted_p: float
     p_seeds: float
-    margin: float | None
     detectable: float
-    lower_is_better: bool
     seeds: int
     prompts: int
-    borrowed: bool
-
-    @property
-    def seeds_missing(self) -> bool:
-        """Fewer than three seeds: the interval covers references only."""
-        return self.seeds < SEEDS_NEEDED
 
     def reversed(self) -> "Verdict":
         """The same verdict, told of the other method."""
@@ -156,15 +145,11 @@ def _verdict(estimate: Estimate, panel: Panel, role: Role, level: float, adjuste
         low=found.low,
         high=found.high,
         level=level,
-        p=estimate.p_value(),
         adjusted_p=adjusted_p,
         p_seeds=estimate.p_seeds,
-        margin=panel.margin,
         detectable=estimate.detectable(level),
-        lower_is_better=panel.lower_is_better,
-        seeds=found.seeds,
-        prompts=found.prompts,
-        borrowed=estimate.borrowed,
+        seeds=estimate.seeds,
+        prompts=estimate.prompts,
     )
 
 

@@ -8,26 +8,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from ketune.ground.errors import InputError
 from ketune.statistics.measures import Array
 
 SEEDS_NEEDED = 3
 POWER = 0.8  # of `detectable`: found four times in five
-_EXACT = 16  # seeds whose 2**S sign patterns are all counted; of more, as many are drawn
+_EXACT = 16  # seeds whose 2**S sign patterns are all counted; of more seeds, as many patterns are drawn
+_BLOCK = 2**20  # sums that are held at once, 8 MiB
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A score or difference with its interval. `seeds_missing`: too few seeds, so it covers references only."""
+    """A score or difference with its interval; with fewer than three seeds that covers references only."""
 
     value: float
     low: float
     high: float
-    seeds: int
-    prompts: int
-    seeds_missing: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +66,7 @@ class Estimate:
     def interval(self, confidence: float) -> Interval:
         """Equal-tailed interval by Student's t."""
         reach = self.reach(1.0 - confidence)
-        return Interval(
-            self.value, self.value - reach, self.value + reach, self.seeds, self.prompts, self.seeds_missing
-        )
+        return Interval(self.value, self.value - reach, self.value + reach)
 
     def reach(self, alpha: float) -> float:
         """Half-width of the interval that misses with probability `alpha`."""
@@ -86,32 +82,46 @@ class Estimate:
         """Two one-sided tests at `alpha` (Schuirmann 1987): the difference lies within ±margin."""
         return abs(self.value) + self.reach(2.0 * alpha) < margin
 
-    def detectable(self, alpha: float, power: float = POWER) -> float:
-        """The true difference that a study like this one finds at level `alpha` with probability `power`.
+    def detectable(self, alpha: float) -> float:
+        """The true difference that a study like this one finds at level `alpha` with probability `POWER`.
 
         The next study has a standard error of its own, so both scatter: with c the mean of a standard error in units of
         the true one, a difference k standard errors large is found where k·s₁ + noise > t·s₂, and k solves
             (k - t) c = z √(1 + (k² + t²)(1 - c²))
-        with z the normal quantile of `power`. For many degrees of freedom that is k = t + z.
+        with z the normal quantile of `POWER`. For many degrees of freedom that is k = t + z.
 
         With fewer than three seeds no difference is ever found, so it is infinite.
-
-        Raises:
-            InputError: `power` is not above 0.5 and below 1.
         """
         if self.seeds_missing:
             return np.inf
-        if not 0.5 < power < 1:
-            raise InputError(f"power: {power} is given, it must lie above 0.5 and below 1; 0.8 is usual.")
-        return self.standard_error * standard_errors_needed(self.degrees, self.scatter, alpha, power)
+        return self.standard_error * standard_errors_needed(self.degrees, self.scatter, alpha)
 
     @cached_property
     def p_seeds(self) -> float:
-        """Sign-flip test over seeds (Fisher 1935), two-sided: never below 2**(1 - S)."""
-        sums = _flipped_sums(self.by_seed)
-        observed = abs(float(self.by_seed.sum()))
-        slack = 1e-12 * float(np.abs(self.by_seed).sum())  # equal but for rounding counts as equal
-        return float(np.mean(np.abs(sums) >= observed - slack))
+        """Of the sign-flip test over seeds."""
+        return float(sign_flip_p(self.by_seed))
+
+
+def sign_flip_p(by_seed: Array) -> Array:
+    """Sign-flip test over seeds (Fisher 1935), two-sided: differences (..., S) → p (...), never below 2**(1 - S)."""
+    rows = by_seed.reshape(-1, by_seed.shape[-1])
+    slack = 1e-12 * np.abs(rows).sum(axis=1, keepdims=True)  # equal but for rounding counts as equal
+    observed = np.abs(rows.sum(axis=1, keepdims=True)) - slack
+    flips = _flips(rows.shape[1])
+    reached, step = np.zeros(len(rows)), max(1, _BLOCK // len(rows))
+    for start in range(0, flips.shape[1], step):
+        sums = rows @ (1.0 - 2.0 * flips[:, start : start + step])
+        reached += (np.abs(sums) >= observed).sum(axis=1)
+    return (reached / flips.shape[1]).reshape(by_seed.shape[:-1])
+
+
+def _flips(seeds: int) -> NDArray[np.int8]:
+    """Sign patterns (S, patterns), 1 for a flip, the first without any; a pattern and its opposite count once."""
+    if seeds > _EXACT:
+        drawn = np.random.default_rng(0).integers(0, 2, (seeds, 2**_EXACT), dtype=np.int8)
+        drawn[:, 0] = 0
+        return drawn
+    return ((np.arange(2 ** (seeds - 1)) >> np.arange(seeds)[:, None]) & 1).astype(np.int8)
 
 
 def seeds_to_confirm(alpha: float) -> int:
@@ -119,9 +129,9 @@ def seeds_to_confirm(alpha: float) -> int:
     return 1 + int(np.ceil(np.log2(1.0 / alpha)))
 
 
-def standard_errors_needed(degrees: float, scatter: float, alpha: float, power: float) -> float:
+def standard_errors_needed(degrees: float, scatter: float, alpha: float) -> float:
     """`Estimate.detectable` in standard errors; infinite where the scatter of standard errors leaves no solution."""
-    critical, quantile = -_quantile(degrees, alpha / 2), _quantile(np.inf, power)
+    critical, quantile = -_quantile(degrees, alpha / 2), _quantile(np.inf, POWER)
     ratio = 1.0 - 1.0 / (4.0 * scatter)  # mean of s/σ, to order 1/scatter
     spread = quantile**2 * (1.0 - ratio**2)
     square = ratio**2 - spread  # of k
@@ -134,15 +144,3 @@ def standard_errors_needed(degrees: float, scatter: float, alpha: float, power: 
 
 def _quantile(degrees: float, level: float) -> float:
     return float(stdtrit(min(degrees, 1e10), level))
-
-
-def _flipped_sums(by_seed: Array) -> Array:
-    """Sums over seeds under sign flips: all 2**S, or 2**16 drawn from a fixed start, the observed among them."""
-    if by_seed.size > _EXACT:
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(2**_EXACT, by_seed.size))
-        signs[0] = 1.0
-        return signs @ by_seed
-    sums = np.zeros(1)
-    for value in by_seed:
-        sums = np.concatenate([sums + value, sums - value])
-    return sums

@@ -1,8 +1,8 @@
-"""What is resampled: the sums per prompt from which a score follows, so that no score is averaged that is not a mean.
+"""The sums per prompt from which a score follows, so that no score is averaged that is not a mean.
 
 A measure holds, for each seed and prompt, numbers that add up over prompts; a run's score is a function of the totals:
 sum over count for a mean, numerator over denominator for loss per token, BLEU for n-gram matches. The score of a
-method is the mean of its runs' scores. Shapes: S seeds, P prompts, K numbers per prompt, R resamples.
+method is the mean of its runs' scores. Shapes: S seeds, P prompts, K numbers per prompt.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,7 @@ class Measure:
 
     Attributes:
         sums: numbers that add up over prompts (S, P, K).
-        score: totals (..., K) → score of a corpus (...).
-        score_alone: the same for a prompt on its own.
+        score: totals (..., K) → score (...) of what they are totals of, a run or a single prompt.
         lower_is_better: True of a loss.
 
     Raises:
@@ -33,7 +32,6 @@ class Measure:
 
     sums: Array
     score: Callable[[Array], Array]
-    score_alone: Callable[[Array], Array]
     lower_is_better: bool
 
     def __post_init__(self) -> None:
@@ -55,7 +53,7 @@ class Measure:
 
     def by_prompt(self) -> Array:
         """Score of each prompt on its own (S, P)."""
-        return self.score_alone(self.sums)
+        return self.score(self.sums)
 
 
 def mean(scores: ArrayLike, *, lower_is_better: bool = False) -> Measure:
@@ -69,26 +67,7 @@ def mean(scores: ArrayLike, *, lower_is_better: bool = False) -> Measure:
     """
     values = _finite(scores, 2, "scores", "(seeds, prompts)")
     sums = np.stack([values, np.ones_like(values)], axis=-1)
-    return Measure(sums, _ratio_of_sums, _ratio_of_sums, lower_is_better)
-
-
-def ratio(numerators: ArrayLike, denominators: ArrayLike, *, lower_is_better: bool = False) -> Measure:
-    """A metric that is a ratio of sums over prompts, such as negative log-likelihood (nats) per token.
-
-    Args:
-        numerators: (S, P).
-        denominators: (S, P), all above 0.
-
-    Raises:
-        InputError: shapes differ, a number is not finite, or a denominator is not above 0.
-    """
-    above = _finite(numerators, 2, "numerators", "(seeds, prompts)")
-    below = _finite(denominators, 2, "denominators", "(seeds, prompts)")
-    if above.shape != below.shape:
-        raise InputError(f"numerators {above.shape} and denominators {below.shape} differ in shape; give equal shapes.")
-    if (below <= 0).any():
-        raise InputError(f"denominators: {below.min():g} is given, all must be above 0; leave such prompts out.")
-    return Measure(np.stack([above, below], axis=-1), _ratio_of_sums, _ratio_of_sums, lower_is_better)
+    return Measure(sums, _ratio_of_sums, lower_is_better)
 
 
 def _ratio_of_sums(totals: Array) -> Array:

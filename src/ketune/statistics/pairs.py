@@ -22,7 +22,7 @@ def seeds_won(panel: Panel, method: str, other: str) -> float:
 def agreement(panel: Panel, method: str, other: str) -> float | None:
     """Correlation over seeds of two methods' scores; None with fewer than three seeds or where one does not vary."""
     scores = np.array([panel.by_seed[method], panel.by_seed[other]])  # (2, S)
-    if scores.shape[1] < 3 or not np.ptp(scores, axis=1).all():
+    if scores.shape[1] < 3 or not np.ptp(scores, axis=1).all():  # two points always lie on a line
         return None
     return float(np.corrcoef(scores)[0, 1])
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import gammaincc, nctdtr, stdtrit
 
 from ketune.statistics.crossed import crossed, satterthwaite
-from ketune.statistics.estimates import standard_errors_needed
+from ketune.statistics.estimates import sign_flip_p, standard_errors_needed
 from ketune.statistics.panel import Panel
 
 _DRAWS = 4000  # of the seeds' differences, for the sign-flip test; from a fixed start
@@ -75,7 +75,7 @@ class Outlook:
     @property
     def detectable(self) -> float:
         """The true difference that is found four times in five."""
-        return self.standard_error * standard_errors_needed(self.degrees, self.scatter, self.design.level, 0.8)
+        return self.standard_error * standard_errors_needed(self.degrees, self.scatter, self.design.level)
 
     def power(self, difference: float) -> float:
         """How often a true difference is called better or worse, as it is."""
@@ -86,13 +86,9 @@ class Outlook:
 
     def confirmed(self, difference: float) -> float:
         """How often the sign-flip test over seeds reaches the level for a true difference."""
-        seeds = self.design.seeds
-        patterns = np.array(np.meshgrid(*[[1.0, -1.0]] * seeds)).reshape(seeds, -1)  # (S, 2**S)
-        noise = np.random.default_rng(0).standard_normal((_DRAWS, seeds))
+        noise = np.random.default_rng(0).standard_normal((_DRAWS, self.design.seeds))
         drawn = abs(difference) + np.sqrt(self.between_seeds) * noise
-        sums = np.abs(drawn @ patterns)  # (draws, 2**S); the first pattern flips nothing
-        p_values = np.mean(sums >= sums[:, :1] * (1 - 1e-12), axis=1)
-        return float(np.mean(p_values <= self.design.level))
+        return float(np.mean(sign_flip_p(drawn) <= self.design.level))
 
 
 def outlook(found: Sources, design: Design) -> Outlook:

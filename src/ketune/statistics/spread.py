@@ -28,13 +28,12 @@ def spread(first: Array, second: Array, alpha: float) -> Spread | None:
 
     None with fewer than three seeds, where either does not vary, or where one is a straight line of the other.
     """
-    seeds = first.size
-    if seeds < 3 or not np.ptp(first) or not np.ptp(second):
+    degrees = first.size - 2
+    if degrees < 1 or not np.ptp(first) or not np.ptp(second):
         return None
     unlike = 1.0 - float(np.corrcoef(first, second)[0, 1]) ** 2
     if unlike < 1e-12:
         return None
-    degrees = seeds - 2
     squared = float(first.var(ddof=1) / second.var(ddof=1))
     statistic = (squared - 1.0) * np.sqrt(degrees) / (2.0 * np.sqrt(squared * unlike))
     middle = 1.0 + 2.0 * unlike * stdtrit(degrees, alpha / 2) ** 2 / degrees

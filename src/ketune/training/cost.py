@@ -24,7 +24,7 @@ PACKAGES = (
     "pennylane-lightning",
     "pennylane-lightning-gpu",
 )
-RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
+RAPL = Path("/sys/class/powercap")
 
 
 def count(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> ParameterCounts:
@@ -39,8 +39,39 @@ def count(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> P
     return ParameterCounts(total=total, trainable=changing, receiving=receiving)
 
 
+class Energy:
+    """Joules of all processor packages since it was made, by the counters of RAPL, which run over after some minutes.
+
+    Ask often: a counter that ran over twice between two questions has counted once.
+    """
+
+    def __init__(self) -> None:
+        self.microjoules = 0
+        self.counters = {zone: self._read(zone, "energy_uj") for zone in RAPL.glob("intel-rapl:[0-9]")}
+
+    def joules(self) -> float | None:
+        """Until now; None where the system has no counter, or does not show it to this user."""
+        for zone, before in self.counters.items():
+            now, wrap = self._read(zone, "energy_uj"), self._read(zone, "max_energy_range_uj")
+            if before is None or now is None or wrap is None:
+                return None
+            self.microjoules += (now - before) % (wrap + 1)
+            self.counters[zone] = now
+        return self.microjoules / 1e6 if self.counters else None
+
+    @staticmethod
+    def _read(zone: Path, name: str) -> int | None:
+        try:
+            return int((zone / name).read_text())
+        except (OSError, ValueError):
+            return None
+
+
 class Meter:
-    """Measures a stretch of work: `with Meter(device) as meter: …`, then `meter.reading(tokens)`."""
+    """Measures a stretch of work: `with Meter(device) as meter: …`, then `meter.reading(tokens)`.
+
+    In between `meter.energy.joules()` is to be asked every few minutes.
+    """
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -49,7 +80,7 @@ class Meter:
         if self.device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats(self.device)
             torch.cuda.synchronize(self.device)
-        self.energy_start = _energy_microjoules()
+        self.energy = Energy()
         self.start = time.perf_counter()
         return self
 
@@ -57,18 +88,15 @@ class Meter:
         if self.device.startswith("cuda"):
             torch.cuda.synchronize(self.device)
         self.wall_seconds = time.perf_counter() - self.start
-        self.energy_end = _energy_microjoules()
+        self.joules = self.energy.joules()
 
     def reading(self, tokens: int) -> TrainingCost:
         """What the stretch of work took, in which `tokens` tokens were trained on: none after a run's last step."""
-        joules = None
-        if self.energy_start is not None and self.energy_end is not None and self.energy_end >= self.energy_start:
-            joules = (self.energy_end - self.energy_start) / 1e6
         return TrainingCost(
             wall_seconds=self.wall_seconds,
             tokens_per_second=tokens / self.wall_seconds if tokens else None,
             peak_memory_bytes=peak_memory_bytes(self.device),
-            energy_joules=joules,
+            energy_joules=self.joules,
         )
 
 
@@ -120,11 +148,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _energy_microjoules() -> int | None:
-    """The processor package's energy counter, or None where the system does not show it to this user."""
-    try:
-        return int(RAPL.read_text())
-    except (OSError, ValueError):
-        return None

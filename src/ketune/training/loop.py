@@ -88,6 +88,7 @@ def train(
     trainer.remove_callback(PrinterCallback)
     start, before = checkpoints.last_whole(folder), Start(groups, angles_in_radians=method.adapter.angles_in_radians)
     with cost.Meter(device) as meter:
+        trainer.add_callback(_ReadsEnergy(meter))
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     return Trained(
         curve=_curve(trainer.state.log_history),
@@ -188,6 +189,17 @@ class _MethodStep(TrainerCallback):
         """The optimiser has stepped and the schedule has not: its rates are those just used."""
         rates = {group["rate"]: group["lr"] for group in context["optimizer"].param_groups}
         self.method.after_step(context["model"], state.global_step + 1, state.max_steps, rates)
+
+
+class _ReadsEnergy(TrainerCallback):
+    """Reads the counters of energy before they run over."""
+
+    def __init__(self, meter: cost.Meter) -> None:
+        self.meter = meter
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **context: Any) -> None:
+        """A step takes seconds, a counter minutes."""
+        self.meter.energy.joules()
 
 
 class _Progress(TrainerCallback):

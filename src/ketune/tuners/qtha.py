@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ketune import closed_forms
 from ketune.circuits import Reuploading, drawing, reuploading_expectations
 from ketune.ground.checks import Count, Positive
 from ketune.ground.errors import InputError
@@ -22,7 +23,7 @@ from ketune.tuners.adapter import Dropout
 from ketune.tuners.hardware import CircuitModule
 from ketune.tuners.layers import InputLayer
 from ketune.tuners.registration import register
-from ketune.tuners.tensor_train import TensorTrain, parameters
+from ketune.tuners.tensor_train import TensorTrain
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
 GAIN = {"released": 0.0, "torch": math.sqrt(5)}
@@ -70,7 +71,7 @@ class QTHAConfig(AdapterConfig):
 
     def inner_width(self, inputs: int) -> int:
         """The width between a tensor train and its map, in the adapter of a map with so many inputs."""
-        return self.inner or max(4, 2 ** round(math.log2(inputs / 14)))
+        return self.inner or closed_forms.inner_width(inputs)
 
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """The adapter beside one map."""
@@ -78,14 +79,13 @@ class QTHAConfig(AdapterConfig):
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """Closed form: two tensor trains, their two maps from and to r, the bypass, and the network with its map Q."""
-        inner = self.inner_width(inputs)
-        trains = parameters(inputs, inner, self.bond) + parameters(inner, outputs, self.bond)
         network = {
-            "quantum": math.prod(Reuploading(self.r, self.layers).angle_shape) + self.r**2,
+            "quantum": closed_forms.reuploading(self.r, self.layers) + self.r**2,
             "silu": (self.layers + 1) * self.r**2,
             "none": 0,
         }
-        return trains + 2 * inner * self.r + self.r**2 + network[self.network]
+        inner = self.inner_width(inputs)
+        return closed_forms.qtha(inputs, outputs, self.r, self.bond, inner, network[self.network])
 
     def part(self, parameter: str) -> str:
         """The network with its map Q apart from all that is linear: the tensor trains, their maps and the bypass."""

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ketune.circuits import TwoDesign, drawing, two_design_angles
+from ketune import closed_forms
+from ketune.circuits import TwoDesign, drawing
 from ketune.ground.checks import Count, Positive
 from ketune.ground.errors import InputError
 from ketune.tuners.layers import WeightLayer
@@ -75,9 +76,8 @@ class QuantumPEFTConfig(AdapterConfig):
         if not self.train_columns:
             return 0
         if self.parameterization != "taylor":
-            return two_design_angles((width - 1).bit_length(), self.layers)
-        intrinsic = self.intrinsic_rank or self.rank
-        return width * intrinsic - intrinsic * (intrinsic + 1) // 2
+            return closed_forms.two_design(width, self.layers)
+        return closed_forms.skew_symmetric(width, self.intrinsic_rank or self.rank)
 
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """The change of one map."""

@@ -8,36 +8,11 @@ Source: the map of QTHA, arXiv:2503.12790; cores (out_k χ_{k+1}) × (χ_k in_k)
 """
 
 import math
-from functools import lru_cache
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-PARTS = 4
-
-
-@lru_cache(maxsize=256)
-def factors(width: int, parts: int = PARTS) -> tuple[int, ...]:
-    """`parts` whole numbers with product `width` and the smallest sum, largest first: 768 gives (8, 6, 4, 4)."""
-    if parts == 1:
-        return (width,)
-    splits = [(d, *factors(width // d, parts - 1)) for d in range(1, width + 1) if width % d == 0]
-    return tuple(sorted(min(splits, key=sum), reverse=True))
-
-
-def shapes(inputs: int, outputs: int, bond: int) -> list[tuple[int, int, int, int]]:
-    """(out_k, χ_{k+1}, χ_k, in_k) of each core."""
-    bonds = (1, *[bond] * (PARTS - 1), 1)
-    return [
-        (o, after, before, i)
-        for o, i, (before, after) in zip(factors(outputs), factors(inputs), pairwise(bonds), strict=True)
-    ]
-
-
-def parameters(inputs: int, outputs: int, bond: int) -> int:
-    """Number of entries of all cores."""
-    return sum(math.prod(shape) for shape in shapes(inputs, outputs, bond))
+from ketune import closed_forms
 
 
 class TensorTrain(nn.Module):
@@ -45,7 +20,7 @@ class TensorTrain(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, bond: int) -> None:
         super().__init__()
-        self.cores = nn.ParameterList(torch.empty(shape) for shape in shapes(inputs, outputs, bond))
+        self.cores = nn.ParameterList(torch.empty(shape) for shape in closed_forms.cores(inputs, outputs, bond))
         for core in self.cores:
             nn.init.normal_(core, std=math.sqrt(2 / (core.shape[2] * core.shape[3])))
 
