@@ -10,14 +10,14 @@ writes: .cache/planted/<study>, where all that the pipeline makes lies, its repo
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 import contextlib
 import datetime
-import functools
 import multiprocessing
 import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,12 @@ class Study:
 
 def run(*names: str) -> None:
     """Run the named studies, all of them by default, side by side; end with status 1 where a verdict is wrong."""
-    names = names or tuple(params.read(SETTINGS)["studies"])
-    study = functools.partial(run_one, commit=revision())  # of the code as it was loaded, whenever a study's turn comes
-    fork = multiprocessing.get_context("fork")  # torch is loaded, and no thread of it runs yet
-    with fork.Pool(min(len(names), os.cpu_count() or 1), process.die_with_parent, maxtasksperchild=1) as pool:
-        records = pool.map(study, names, chunksize=1)
+    studies = params.read(SETTINGS)["studies"]
+    for name in names:
+        chosen(name, studies)
+    names = names or tuple(studies)
+    side_by_side(names, revision())  # the commit of the code as it was loaded, whenever a study's turn comes
+    records = [files.read_json(layout.planted(name), PlantedStudy) for name in names]
     verdicts = [(record.name, verdict) for record in records for verdict in record.verdicts]
     for name, verdict in verdicts:
         print(f"{name}, {'right' if verdict.right else 'WRONG'}: {verdict.sentence}")
@@ -79,7 +80,34 @@ def run(*names: str) -> None:
         sys.exit(f"planted: a verdict is wrong; what led to it lies in {FOLDER}")
 
 
-def run_one(name: str, commit: str) -> PlantedStudy:
+def side_by_side(names: Sequence[str], commit: str) -> None:
+    """Run each study in a process of its own, as many at a time as there are cores.
+
+    Each is forked by this thread: a pool forks some by a thread of its own, with which they would end, a lock in hand.
+    """
+    fork = multiprocessing.get_context("fork")  # torch is loaded, and no thread of it runs yet
+    waiting, running = list(names), []
+    while waiting or running:
+        while waiting and len(running) < (os.cpu_count() or 1):
+            running.append(fork.Process(target=in_its_process, args=(waiting.pop(0), commit), daemon=True))
+            running[-1].start()
+        connection.wait([one.sentinel for one in running])
+        for ended in [one for one in running if one.exitcode is not None]:
+            running.remove(ended)
+            if ended.exitcode:
+                sys.exit(f"planted: a study failed, status {ended.exitcode}; what it said stands above")
+
+
+def in_its_process(name: str, commit: str) -> None:
+    """One study, which ends with the process that started it; bad input is one sentence."""
+    process.die_with_parent()
+    try:
+        run_one(name, commit)
+    except InputError as error:
+        sys.exit(f"planted, {name}: {error}")
+
+
+def run_one(name: str, commit: str) -> None:
     """Make the records, run every stage on them, judge, and write down what was said by the code of that commit."""
     start = time.perf_counter()
     settings, project = params.read(SETTINGS), params.read(PROJECT)
@@ -96,7 +124,6 @@ def run_one(name: str, commit: str) -> PlantedStudy:
             YAML().dump(changed(project, settings["params"], study), file)
         record = recorded(name, study, pipeline(), start, commit)
     files.write_json(outcome, record)
-    return record
 
 
 def chosen(name: str, studies: Mapping[str, Any]) -> Study:

@@ -83,6 +83,22 @@ def test_an_unknown_study_is_refused(project: Path) -> None:
     assert "'cirucit' is no study; stages/planted.yaml has circuit. Did you mean 'circuit'?" in done.stderr
 
 
+MORE_THAN_CORES = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "stages")
+import planted
+planted.run_one = lambda name, commit: Path(sys.argv[1], name).touch() if name != "4" else sys.exit(3)
+planted.side_by_side([str(number) for number in range(5)], "")
+"""
+
+
+def test_more_studies_than_cores_all_run_and_a_failure_ends_them(project: Path, tmp_path: Path) -> None:
+    done = python(project, "-c", MORE_THAN_CORES, str(tmp_path))
+    assert done.returncode == 1 and "a study failed, status 3" in done.stderr
+    assert {file.name for file in tmp_path.iterdir()} == set("0123")
+
+
 REVISIONS = """
 import os, sys
 sys.path.insert(0, "stages")
