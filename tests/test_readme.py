@@ -176,8 +176,8 @@ def test_what_shots_leave_is_what_was_measured() -> None:
         rows = {(row["Method"], row["Circuits read"]): row for row in csv.DictReader(file)}
     kept = {key: float(row["Gain kept"]) for key, row in rows.items()}
     many, some = (f"{100 * kept['QAA', shots]:.0f} %" for shots in ("10,000 shots", "1,000 shots"))
-    words = f"QAA keeps {many} with 10,000 shots for each circuit and token, {some} with 1,000, and with 100 the model is"
-    assert f"{words} far worse than untuned" in said()
+    words = f"QAA keeps {many} with 10,000 shots for each circuit and token, {some} with 1,000"
+    assert f"{words}, and with 100 the model is far worse than untuned" in said()
     assert kept["QAA", "100 shots"] < -1 and kept["QAA", "depolarizing 0.001, read-out 0.01"] > 0.99
     few = rows["QTHA", "100 shots"]
     gain = float(few["Less exact"]) / (1 - kept["QTHA", "100 shots"])
