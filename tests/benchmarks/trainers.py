@@ -3,8 +3,8 @@
 `.venv-integrations/bin/python -m tests.benchmarks.trainers`, after `dvc repro prepare`. Both train LoRA r = 4 on q and
 v of the prepared model, on the same records, four at a time, from the same token ids; rounds alternate, and a round is
 one whole call of `train`. Tokens are those that are no padding. TRL is taken as it comes but for the batch, the
-precision and the device; its gradient checkpointing is on by default, so it runs without it too. The table goes to
-standard output.
+precision and the device; its gradient checkpointing is on by default, so it runs without it too. The result is
+reports/benchmarks/trainers.md.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from ketune.training import loop
 
 from . import measure
 
+PAGE = Path(__file__).parents[2] / "reports/benchmarks/trainers.md"
 BATCH, LENGTH, PACKAGES = 4, 192, ("torch", "transformers", "peft", "trl")
 SECTION = {"r": 4, "alpha": 8.0, "dropout": 0.0, "learning_rates": {"weights": 0.002}}
 Round = Callable[[], float]
@@ -91,7 +92,7 @@ def theirs(rows: Sequence[tokens.Tokens], tokenizer: Any, settings: Train, *, ch
 
 
 def main() -> None:
-    """Run the rounds and print the table."""
+    """Run the rounds and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6, help="of each round")
@@ -113,14 +114,24 @@ def main() -> None:
     for _ in range(options.rounds):
         for name, run in candidates.items():
             found[name].append(run())
-    print(
-        f"{measure.machine()}; {torch.get_num_threads()} threads; {time.strftime('%Y-%m-%d')}; "
-        f"{measure.versions(*PACKAGES)}; {options.precision}, {options.rounds} rounds of {options.steps} steps"
-    )
-    print("| | tokens a second | ketune's over it, median of the rounds |\n|---|---|---|")
+    PAGE.write_text(markdown(found, options.precision, options.steps))
+    print(PAGE.read_text())
+
+
+def markdown(found: dict[str, list[float]], precision: str, steps: int) -> str:
+    """A row for each trainer."""
+    lines = ["| | tokens a second | ketune's over it, median of the rounds |", "|---|---|---|"]
     for name, rates in found.items():
         ratio = statistics.median(ours / other for ours, other in zip(found["ketune"], rates, strict=True))
-        print(f"| {name} | {statistics.median(rates):.0f} | {ratio:.2f} |")
+        lines.append(f"| {name} | {statistics.median(rates):.0f} | {ratio:.2f} |")
+    rounds, threads = len(found["ketune"]), torch.get_num_threads()
+    where = f"{measure.machine()}; {threads} thread{'s' if threads > 1 else ''}; {time.strftime('%Y-%m-%d')}"
+    return "\n\n".join([
+        "# A training step of LoRA in ketune's loop and in TRL's",
+        f"{where}; {measure.versions(*PACKAGES)}; {precision}, {rounds} rounds of {steps} steps. "
+        "Written by `python -m tests.benchmarks.trainers`, which says what was equal.",
+        "\n".join(lines),
+    ]) + "\n"  # fmt: skip
 
 
 if __name__ == "__main__":
