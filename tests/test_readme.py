@@ -154,6 +154,10 @@ def test_what_it_says_of_the_study_on_alpaca_stands_in_the_records() -> None:
     assert "Four of the eight gates on the Alpaca page fail: the plan, the rates, cut answers, and power" in said()
     standing, hardest = judgement.verdict("qaa", "lora"), judgement.verdict("qaa", "lora_matched")
     assert f"only one of {hardest.detectable:.3f} would have been" in said()
+    unentangled = judgement.verdict("qaa", "qaa_product")
+    assert f"is {unentangled.difference:.3f} ahead and not told apart" in said()
+    assert f"one of {unentangled.detectable:.3f} would have been found four times" in said()
+    assert unentangled.word == "not distinguishable"
     level = f"At the level that this leaves ({standing.level:.4f}) the seeds alone (p = {standing.p_seeds:.3f})"
     assert level in said() and standing.p_seeds > standing.level and len(found.settings.contrasts) == 4
     by_seed = {method: found.frame["loss"].loc[method] for method in ("qaa", "lora")}
