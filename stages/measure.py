@@ -58,7 +58,7 @@ def _ways(settings: Hardware) -> Iterator[tuple[str, int | None, dict[str, Any]]
         noise = Noise(depolarizing=settings.depolarizing, readout=settings.readout)
         for shots in (None, *settings.shots):
             yield words, shots, {"noise": noise}
-    if settings.machine is not None:  # every token is a circuit of its own there, so once, at its best
+    if settings.machine is not None:  # slow to simulate, so once, with the most shots
         yield settings.machine, max(settings.shots, default=None), {"device": noisy(settings.machine)}
 
 

@@ -12,7 +12,11 @@ import yaml
 import ketune.bill
 from conftest import tiny_params
 from ketune import circuits
-from ketune.circuits import Bill, Circuit, Reuploading, bill, expectations, measure, noisy
+from ketune.circuits import Bill, Circuit, Gate, Reuploading, bill, expectations, measure, noisy
+from ketune.circuits.embedding import prepared
+from ketune.circuits.gates import KINDS
+from ketune.circuits.machines import METHODS, Noisy, assembled, machine
+from ketune.circuits.simulator import simulate
 from ketune.ground import files, layout
 from ketune.ground.errors import InputError
 from ketune.records.bills import Bills
@@ -29,6 +33,10 @@ def test_without_qiskit_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
     for call in (lambda: bill(Circuit(2), "FakeManilaV2"), lambda: noisy("FakeManilaV2")):
         with pytest.raises(InputError, match=r"is not installed.*pip install pennylane-qiskit"):
             call()
+
+
+def test_every_gate_has_a_name_there() -> None:
+    assert METHODS.keys() == KINDS.keys()
 
 
 @needs_qiskit
@@ -76,22 +84,45 @@ def test_a_record_is_written_for_the_circuits_that_run_on_tokens(
     assert asked[0][0] == Circuit.for_width(width) and asked[0][2] == qaa.bills["FakeTorino"]["circuits_a_token"]
 
 
+def every_gate() -> tuple[Gate, ...]:
+    """One of each kind, on two wires, after a Hadamard and a turn on each wire that make their effects visible."""
+    start = (Gate("Hadamard", (0,)), Gate("RY", (0,), angle=0), Gate("RX", (1,), angle=1))
+    wires = {True: (0, 1), False: (1,)}
+    rest = (Gate(name, wires[kind.controlled], angle=2 if kind.turned else None) for name, kind in KINDS.items())
+    return (*start, *rest)
+
+
 @needs_qiskit
-def test_the_transpiled_circuit_is_the_circuit() -> None:
+def test_what_a_machine_is_given_are_the_circuits_gates_after_the_states_preparation() -> None:
     from qiskit.quantum_info import Statevector
 
-    from ketune.circuits.hardware import _qiskit_circuit
-
-    circuit = Circuit(3, 2)
-    built = _qiskit_circuit(circuit, 7, 0)
-    built.remove_final_measurements()
     generator = torch.Generator().manual_seed(0)
-    angles = (torch.rand(9, generator=generator) * 2 * math.pi)[3:].view(2, 3)
-    vector = torch.randn(7, generator=generator, dtype=torch.float64)
-    wanted = expectations(vector[None], angles.double(), circuit)[0]
-    chances = torch.tensor(Statevector(built.reverse_bits()).probabilities())
-    signs = torch.tensor([[1 - 2 * (a >> (2 - k) & 1) for a in range(8)] for k in range(3)], dtype=torch.float64)
-    assert torch.allclose(signs @ chances, wanted, atol=1e-6)
+    amplitudes = prepared(torch.randn(1, 3, generator=generator, dtype=torch.float64), 2)
+    angles = [0.3, 0.7, 1.1]
+    wanted = simulate(every_gate(), amplitudes.to(torch.complex128), torch.tensor(angles, dtype=torch.float64))[0]
+    built = assembled(2, every_gate(), angles, amplitudes=amplitudes[0])
+    built.remove_final_measurements()
+    found = torch.tensor(Statevector(built.reverse_bits()).data)
+    assert (found.conj() @ wanted).abs() > 1 - 1e-12
+
+
+@needs_qiskit
+@pytest.mark.parametrize("circuit", [Circuit(3), Reuploading(3, 1)], ids=["amplitudes", "angles"])
+def test_a_machine_without_errors_measures_every_row_for_itself(circuit: Circuit | Reuploading) -> None:
+    from qiskit_aer import AerSimulator
+
+    device = Noisy(machine("FakeManilaV2"), AerSimulator())
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 7 if circuit.reads_amplitudes else 3, generator=generator)
+    x, angles = torch.cat([x, x[:1], 0 * x[:1]]), torch.rand(circuit.angle_shape, generator=generator)
+    z = measure(x, angles, circuit, device, shots=20_000, seed=0)
+    assert torch.allclose(z, measure(x, angles, circuit), atol=0.04)  # six standard errors
+    assert not torch.equal(z[0], z[3])  # equal rows are measured independently
+    assert not circuit.reads_amplitudes or not z[4].any()
+    with pytest.raises(InputError, match="fake_manila has no exact expectations"):
+        measure(x, angles, circuit, device)
+    with pytest.raises(InputError, match="has 5 qubits, but the circuit 6"):
+        measure(torch.ones(1, 64), torch.ones(1, 6), Circuit(6), device, shots=10)
 
 
 @needs_qiskit

@@ -15,7 +15,7 @@ from ketune.records.bills import Bills, circuit
 from ketune.tuners.hardware import CircuitModule
 
 MACHINES = ("FakeSherbrooke", "FakeTorino")
-PACKAGES = ("pennylane", "qiskit", "qiskit-ibm-runtime")
+PACKAGES = ("qiskit", "qiskit-ibm-runtime")
 
 
 def bill() -> None:

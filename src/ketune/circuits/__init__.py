@@ -8,7 +8,8 @@ from ketune.circuits.backends import Backend, resolve
 from ketune.circuits.cards import card, drawing, gradient_variance, shots_for
 from ketune.circuits.expectation import expectations
 from ketune.circuits.gates import Gate
-from ketune.circuits.hardware import Bill, bill, noisy
+from ketune.circuits.hardware import Bill, bill
+from ketune.circuits.machines import noisy
 from ketune.circuits.noise import Noise
 from ketune.circuits.orthogonal import two_design_angles, two_design_columns
 from ketune.circuits.reuploading import reuploading_expectations

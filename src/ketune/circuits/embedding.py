@@ -36,6 +36,13 @@ def scales(features: Tensor) -> Tensor:
     return torch.where(zero, 0, 1 / norm / largest)
 
 
+def prepared(features: Tensor, qubits: int) -> Tensor:
+    """The states (B, 2**qubits) of norm 1 that features (B, d) prepare; rows of zeros, which have none, give |0…0>."""
+    states = torch.nn.functional.pad(features * scales(features)[:, None], (0, (1 << qubits) - features.shape[1]))
+    states[~states.any(1), 0] = 1
+    return states
+
+
 class Normalise(torch.autograd.Function):
     """Rows of norm 1 (B, d), or of zeros, from features (B, d); the gradient is orthogonal to the row."""
 

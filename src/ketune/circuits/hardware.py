@@ -1,21 +1,15 @@
-"""What a circuit costs on a named machine, and that machine's noise: by qiskit, from the machine's own calibration.
+"""What a circuit costs on a named machine: by qiskit, from its own calibration. Needs the extra `hardware`."""
 
-A machine is one of qiskit's fake backends, snapshots of the calibration of IBM's machines, by name, or any qiskit
-backend. Needs the extra `hardware`.
-"""
-
-import importlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ketune.circuits.cards import shots_for
-from ketune.circuits.devices import apply, pennylane
+from ketune.circuits.embedding import prepared
 from ketune.circuits.gates import Gates
-from ketune.ground.errors import InputError, nearest
+from ketune.circuits.machines import TRANSPILING, assembled, check_size, library, machine
 
 
 @dataclass(frozen=True)
@@ -51,61 +45,18 @@ class Bill:
     token_seconds: float
 
 
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("qiskit", "qiskit_aer", "qiskit_ibm_runtime"):
-            raise
-        raise InputError(
-            f"{name.split('.')[0]} is not installed, which knows the machines; pip install pennylane-qiskit brings it."
-        ) from error
-
-
-def machine(name: str | Any) -> Any:
-    """The fake backend `name`, for instance "FakeTorino"; a backend is returned as it is.
-
-    Raises:
-        InputError: qiskit is not installed, or there is no such machine.
-    """
-    if not isinstance(name, str):
-        return name
-    provider = _module("qiskit_ibm_runtime.fake_provider")
-    known = [key for key in dir(provider) if key.startswith("Fake") and hasattr(getattr(provider, key), "target")]
-    if name not in known:
-        raise InputError(
-            f"machine: {name!r} is none of qiskit's fake backends, such as FakeTorino or FakeManilaV2; choose one."
-            f"{nearest(name, known)}"
-        )
-    return getattr(provider, name)()
-
-
-def noisy(name: str | Any) -> Callable[..., Any]:
-    """A function from a number of wires and a seed to a device with a machine's gates, wiring and noise, simulated."""
-    backend = machine(name)
-    _module("qiskit_aer")  # simulates it
-
-    def device(wires: int, seed: int | None = None) -> Any:
-        seeds = {} if seed is None else {"seed_transpiler": seed, "simulator": {"seed_simulator": seed}}
-        return pennylane().device("qiskit.remote", wires=wires, backend=backend, **seeds)
-
-    return device
-
-
-def _qiskit_circuit(circuit: Gates, width: int | None, seed: int) -> Any:
-    """The circuit with random angles and all wires measured, after the preparation of a random vector of `width`."""
-    qiskit, qasm2, qml = _module("qiskit"), _module("qiskit.qasm2"), pennylane()
-    generator, wires = torch.Generator().manual_seed(seed), range(circuit.qubits)
-    with qml.tape.QuantumTape() as tape:
-        turns = torch.rand(math.prod(circuit.angle_shape) + circuit.qubits, generator=generator) * 2 * math.pi
-        apply(circuit.gates(), turns[circuit.qubits :].tolist(), inputs=turns[: circuit.qubits].tolist())
-    text = qml.to_openqasm(tape, wires=qml.wires.Wires(wires), rotations=False)
-    found = qiskit.QuantumCircuit(circuit.qubits, circuit.qubits)
-    if width:
-        vector = torch.zeros(1 << circuit.qubits, dtype=torch.float64)
-        vector[:width] = torch.randn(width, generator=generator, dtype=torch.float64)
-        found.prepare_state((vector / vector.norm()).numpy(), list(reversed(wires)))  # qiskit counts bits from the last
-    return found.compose(qasm2.loads(text, custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS))
+def _with_random_numbers(circuit: Gates, width: int | None, seed: int) -> Any:
+    """The circuit with random angles, after the preparation of a random vector of `width`, as qiskit's."""
+    generator = torch.Generator().manual_seed(seed)
+    turns = (torch.rand(math.prod(circuit.angle_shape) + circuit.qubits, generator=generator) * 2 * math.pi).tolist()
+    vector = torch.randn(1, width, generator=generator, dtype=torch.float64) if width else None
+    return assembled(
+        circuit.qubits,
+        circuit.gates(),
+        turns[circuit.qubits :],
+        inputs=turns[: circuit.qubits],
+        amplitudes=None if vector is None else prepared(vector, circuit.qubits)[0],
+    )
 
 
 def _success(circuit: Any, target: Any) -> float:
@@ -131,7 +82,7 @@ def bill(
 
     Args:
         circuit: the gates.
-        name: a machine, see `machine`.
+        name: a machine, see `ketune.circuits.machines`.
         width: d of the vectors that are prepared, 2**n by default; without meaning where tokens enter as angles.
         circuits_a_token: circuits that one token runs.
         error: standard error of each z.
@@ -140,13 +91,12 @@ def bill(
     Raises:
         InputError: qiskit is not installed, there is no such machine, or it has too few qubits.
     """
-    backend, transpile = machine(name), _module("qiskit").transpile
-    if circuit.qubits > backend.num_qubits:
-        raise InputError(f"machine: {backend.name} has {backend.num_qubits} qubits, but the circuit {circuit.qubits}.")
-    prepared = (width or 1 << circuit.qubits) if circuit.reads_amplitudes else None
+    backend, transpile = machine(name), library("qiskit").transpile
+    check_size(backend, circuit.qubits)
+    vector = (width or 1 << circuit.qubits) if circuit.reads_amplitudes else None
     whole, alone = (
-        transpile(_qiskit_circuit(circuit, part, seed), backend, optimization_level=3, seed_transpiler=seed)
-        for part in (prepared, None)
+        transpile(_with_random_numbers(circuit, part, seed), backend, **TRANSPILING | {"seed_transpiler": seed})
+        for part in (vector, None)
     )
     both, own = (part.num_nonlocal_gates() for part in (whole, alone))
     success, seconds, shots = _success(whole, backend.target), whole.estimate_duration(backend.target), shots_for(error)
@@ -154,7 +104,7 @@ def bill(
         machine=backend.name,
         qubits=circuit.qubits,
         two_qubit_gates=both,
-        preparation_two_qubit_gates=both - own if prepared else 0,
+        preparation_two_qubit_gates=both - own if vector else 0,
         depth=whole.depth(),
         success=success,
         shot_seconds=seconds,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ketune.circuits.devices import Device, apply, label, make, pennylane
-from ketune.circuits.embedding import scales
+from ketune.circuits.embedding import prepared
 from ketune.circuits.gates import Gate, Gates
 from ketune.ground.errors import InputError
 
@@ -54,8 +54,7 @@ def run_rows(
 
     rows = inputs.double().cpu()
     if circuit.reads_amplitudes:
-        rows = torch.nn.functional.pad(rows * scales(rows)[:, None], (0, (1 << circuit.qubits) - rows.shape[1]))
-        rows[~rows.any(1), 0] = 1  # rows of zeros have no state; the caller replaces their result
+        rows = prepared(rows, circuit.qubits)  # where a row has no state, the caller replaces its result
     return torch.stack([torch.stack([torch.as_tensor(z) for z in run(row.numpy())]) for row in rows])
 
 

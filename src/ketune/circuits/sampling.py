@@ -2,10 +2,11 @@
 
 Averages over `Noise.patterns` random patterns of errors, each shared by the batch, are unbiased. Shots are drawn from
 the exact distribution: the counts of all 2**n outcomes by splitting them bit by bit with binomial draws, so the cost
-does not depend on the number of shots. On PennyLane's devices the device itself measures, row by row.
+does not depend on the number of shots. On PennyLane's devices and on named machines the device itself measures.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from ketune.circuits.devices import Device
 from ketune.circuits.expectation import check
 from ketune.circuits.gates import Gate, Gates
 from ketune.circuits.layout import signs
+from ketune.circuits.machines import Noisy
 from ketune.circuits.measured import run_rows
 from ketune.circuits.noise import Noise, faulty, negated
 from ketune.circuits.simulator import simulate, start
@@ -40,8 +42,9 @@ def measure(
         inputs: (B, d) amplitudes of any norm or, for circuits that take angles from the token, (B, n) radians.
         angles: circuit.angle_shape, radians.
         circuit: the gates.
-        device: "torch" (or "auto", which is the same here) draws from the exact distribution; otherwise a name of
-            PennyLane's, a function from a number of wires to a device, or a device, which runs every row.
+        device: "torch" (or "auto", which is the same here) draws from the exact distribution; `noisy` gives a named
+            machine; otherwise a name of PennyLane's, a function from a number of wires to a device, or a device, which
+            runs every row.
         shots: number of measurements for each row, or None for exact expectations.
         noise: depolarizing and readout errors, or None; what a device has of its own comes on top.
         seed: makes shots and noise repeatable where the device can be seeded; a generator goes on from call to call.
@@ -118,7 +121,8 @@ def _read(
     """z (B, n) after `gates`, exact or from `shots` joint measurements of every row; rows without a state give 0."""
     if device not in ("auto", "torch"):
         seed = int(torch.randint(1 << 31, (1,), generator=generator))
-        z = run_rows(device, circuit, gates, inputs, angles, shots, seed)
+        run = device.run if isinstance(device, Noisy) else partial(run_rows, device)
+        z = run(circuit, gates, inputs, angles, shots, seed)
     elif shots is None and circuit.reads_amplitudes:
         return resolve("torch", circuit).evaluate(inputs, angles, circuit)
     else:

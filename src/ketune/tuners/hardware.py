@@ -70,8 +70,9 @@ def as_hardware(
         model: any model with QAA or QTHA adapters.
         shots: measurements of each circuit for each token; None for exact expectations.
         noise: depolarizing and readout errors; None for none.
-        device: "torch", which draws from the exact distribution, or PennyLane's that runs every token: a name, a
-            function from a number of wires to a device (`ketune.circuits.noisy("FakeTorino")`), or a device.
+        device: "torch", which draws from the exact distribution; `ketune.circuits.noisy("FakeTorino")`, a machine's
+            gates, wiring and noise; or PennyLane's that runs every token: a name, a function from a number of wires to
+            a device, or a device.
         seed: of all random outcomes within the block; a warning says where a device cannot be seeded.
 
     Raises:
