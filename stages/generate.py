@@ -18,9 +18,8 @@ def generate(name: str, seed: int) -> None:
     adapter = methods.adapter(name, settings.section(name))
     run = layout.Run(name, seed)
     device = language_model.device(settings.generate)
-    with language_model.quiet():
-        model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.generate.precision, device)
-        model = adapters.restore(run.adapter, model).to(device)
+    model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.generate.precision, device)
+    model = adapters.restore(run.adapter, model).to(device)
     adapter.set_runtime(model)
     language_model.fix_randomness(seed)
     test = files.read_rows(layout.split("test"), Example)

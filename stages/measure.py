@@ -25,9 +25,8 @@ def measure(name: str, seed: int) -> None:
     settings = params.load()
     adapter = methods.adapter(name, settings.section(name))
     run, device = layout.Run(name, seed), language_model.device(settings.generate)
-    with language_model.quiet():
-        model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.generate.precision, device)
-        model = adapters.restore(run.adapter, model).to(device)
+    model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.generate.precision, device)
+    model = adapters.restore(run.adapter, model).to(device)
     adapter.set_runtime(model)
     count = min(settings.hardware.records, settings.generate.likelihood_records)
     test = files.read_rows(layout.split("test"), Example)[:count]

@@ -115,7 +115,9 @@ def run_one(name: str, commit: str) -> None:
     outcome, folder = layout.planted(name).absolute(), FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     section = {key: value for key, value in project[study.teacher].items() if key != "learning_rates"}
-    teacher = methods.load(study.teacher, methods.defaults(study.teacher) | section | study.settings)  # never trained
+    teacher = methods.adapter(
+        study.teacher, methods.defaults(study.teacher) | section | study.settings
+    )  # never trained
     planted.write(folder, checks.build(planted.Planted, settings["sizes"], "sizes"), teacher, study.spreads)
     for path in ("dvc.yaml", "src", "stages"):  # a run is keyed by the code that dvc.yaml names
         (folder / path).symlink_to(Path(path).absolute())

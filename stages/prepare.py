@@ -19,11 +19,13 @@ def prepare() -> None:
     settings = params.load()
     data = corpus.build(settings.data)
     passages = corpus.read_passages(Path(settings.data.retention))
-    asked = max(settings.generate.prompts, settings.generate.likelihood_records)
+    wanted = {key: getattr(settings.generate, key) for key in ("likelihood_records", "prompts")}
+    most = max(wanted, key=lambda key: wanted[key])
+    asked = wanted[most]
     needs = {
         "train": (settings.train.batch_size, "train.batch_size"),
-        "validation": (1, "data.validation_fraction"),
-        "test": (asked, "generate.likelihood_records"),
+        "validation": (1, ""),
+        "test": (asked, f"generate.{most}"),
     }
     corpus.require(data.examples, needs)
     with language_model.quiet(), files.replacing(layout.LANGUAGE_MODEL) as folder:

@@ -28,14 +28,11 @@ def train(name: str, seed: int) -> None:
     run = layout.Run(name, seed)
     device = language_model.device(settings.train)
     attention = language_model.attention_in_training(settings.train, device)
-    with language_model.quiet():
-        model, tokenizer = language_model.load(
-            layout.LANGUAGE_MODEL, settings.train.precision, device, attention=attention
-        )
+    model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device, attention=attention)
     used = model.config._attn_implementation  # where an architecture has no fused form, not what was asked for
     rows = tokens.tokenize(tokenizer, files.read_rows(layout.split("train"), Example), settings.train.max_tokens)
     language_model.fix_randomness(seed)
-    model = method.attach(model)
+    model = method.adapter.attach(model)
     decisive = layout.dependencies("train", name)
     folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, section)
     result = loop.train(method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder)
@@ -50,7 +47,7 @@ def train(name: str, seed: int) -> None:
         device=device,
         attention=used,
         adapter_bytes=cost.folder_bytes(run.adapter),
-        card=method.card(model),
+        card=method.adapter.card(model),
         moved=result.moved,
         resumed_from=result.resumed_from,
     )

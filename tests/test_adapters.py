@@ -36,7 +36,7 @@ def section(name: str) -> dict:
 
 def attach(name: str, architecture: str = "llama") -> nn.Module:
     torch.manual_seed(1)
-    return methods.load(name, section(name)).attach(architectures.model(architecture))
+    return methods.load(name, section(name)).adapter.attach(architectures.model(architecture))
 
 
 def logits(model: nn.Module) -> torch.Tensor:
@@ -178,7 +178,7 @@ def test_where_a_circuit_runs_is_not_saved(tmp_path: Path, monkeypatch: pytest.M
     with monkeypatch.context() as there:
         there.setattr(backends, "_decide", lambda *_: ("torch", "closed_form", "a machine with the device"))
         device = section("qaa") | {"device": "lightning.gpu", "gradient": "parameter_shift"}
-        model = methods.load("qaa", device).attach(architectures.model("llama"))
+        model = methods.load("qaa", device).adapter.attach(architectures.model("llama"))
         train(model)
         expected = logits(model)
         adapters.save(model, tmp_path / "run", "qaa", device)
@@ -202,7 +202,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name in ("qaa", "lora", "full"):
         model = architectures.model("llama")
         model.config.name_or_path = model.name_or_path = str(home / "base")
-        model = methods.load(name, section(name)).attach(model)
+        model = methods.load(name, section(name)).adapter.attach(model)
         train(model)
         adapters.save(model, home / name, name, section(name))
     return {name: home / name for name in ("base", "qaa", "lora", "full")}
@@ -400,3 +400,15 @@ def test_an_import_that_failed_is_tried_again_with_the_next(tmp_path: Path, monk
     (tmp_path / "ready").touch()
     importlib.import_module("awaited_twice")
     assert "failing" in sys.modules and sys.meta_path == finders
+
+
+@pytest.mark.parametrize("name", ["qaa_frozen", "random_linear", "random_quadratic", "quantum_peft_random"])
+def test_what_is_fixed_is_loaded_unrounded(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = methods.load(name, section(name)).adapter.attach(architectures.model("llama").bfloat16()).eval()
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(architectures.model("llama").bfloat16(), str(tmp_path), low_cpu_mem_usage=True)
+    there = dict(again.named_buffers())
+    fixed = {key: value for key, value in model.named_buffers() if "adapter" in key and value.is_floating_point()}
+    assert fixed and all(torch.equal(value, there[key]) for key, value in fixed.items())
+    assert torch.equal(model(input_ids=ids()).logits, again.eval()(input_ids=ids()).logits)

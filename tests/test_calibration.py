@@ -1,8 +1,6 @@
 """The report tells planted verdicts as they were recorded, and judges planted studies by its own rule."""
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +26,6 @@ STUDY = PlantedStudy(
     revision="0123456789abcdef0123456789abcdef01234567",
     search={"trials": 8, "refined": 4, "confirmed": 4, "horizon": 1.0},
 )  # fmt: skip
-OLD = replace(STUDY, name="faint", revision="", search={})
 TUNE = params.Tune(
     all=False, trials=8, refined=4, confirmed=4, horizon=1.0, validation_records=64, seed=1000
 )  # that of the planted study
@@ -38,7 +35,7 @@ def test_no_study_is_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     assert calibration.read() == []
     assert calibration.table([]) is None
-    assert calibration.sentence([]) == "No planted study is recorded; make planted runs them."
+    assert calibration.sentence([], TUNE) == "No planted study is recorded; make planted runs them."
 
 
 def test_a_recorded_study_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,51 +43,27 @@ def test_a_recorded_study_is_read_as_it_was_written(tmp_path: Path, monkeypatch:
     files.write_json(layout.planted(STUDY.name), STUDY)
     assert calibration.read() == [STUDY]
     assert isinstance(calibration.read()[0].search["trials"], int)
-    assert calibration.sentence(calibration.read()) == calibration.sentence([STUDY])
+    assert calibration.sentence(calibration.read(), TUNE) == calibration.sentence([STUDY], TUNE)
 
 
-def test_a_record_from_before_code_and_search_were_kept_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    fields = {key: value for key, value in asdict(OLD).items() if key not in ("revision", "search")}
-    files.write_text(layout.planted(OLD.name), json.dumps(fields))
-    assert calibration.read() == [OLD]
-
-
-def caption(*studies: PlantedStudy, tune: params.Tune | None = None) -> str:
-    found = calibration.table(studies, tune)
-    assert found is not None
-    return found.caption
-
-
-@pytest.mark.parametrize("told", [lambda *s, tune=None: calibration.sentence(s, tune), caption], ids=["text", "table"])
-def test_code_and_search_are_told_and_where_the_pages_search_is_another(told: Callable[..., str]) -> None:
+def test_code_and_search_are_told_and_where_the_pages_search_is_another() -> None:
     search, other = "trials 8, refined 4, confirmed 4, horizon 1", replace(TUNE, refined=2, confirmed=2, horizon=0.5)
-    assert f"Code: commit 0123456. Search for learning rates: {search}. Vetoes" in told(STUDY)
-    assert f"{search}, as in this page's study." in told(STUDY, tune=TUNE)
+    told = calibration.sentence([STUDY], TUNE)
+    assert told.endswith(f"Code: commit 0123456. Search for learning rates: {search}, as in this page's study.")
     differs = "where this page's study asks for refined 2, confirmed 2, horizon 0.5."
-    assert f"{search}, {differs}" in told(STUDY, tune=other)
-    assert "commit 0123456 with changes." in told(replace(STUDY, revision=f"{STUDY.revision} with changes"))
-    assert "did not learn: counted." in told(STUDY)
-
-
-@pytest.mark.parametrize("told", [lambda *s, tune=None: calibration.sentence(s, tune), caption], ids=["text", "table"])
-def test_what_an_old_record_does_not_hold_is_said_to_be_unknown(told: Callable[..., str]) -> None:
-    assert "Code: commit not recorded. Search for learning rates: not recorded. Vetoes" in told(OLD)
-    assert "not recorded, where this page's study asks for trials 8, refined 4," in told(OLD, tune=TUNE)
-    assert "did not learn: not asked for." in told(OLD)
-    both = told(STUDY, OLD)
-    assert "commit 0123456 (circuit); commit not recorded (faint)." in both
-    assert "did not learn: counted (circuit); not asked for (faint)." in both
+    assert calibration.sentence([STUDY], other).endswith(f"{search}, {differs}")
+    changed = replace(STUDY, name="faint", revision=f"{STUDY.revision} with changes")
+    assert "commit 0123456 with changes." in calibration.sentence([changed], TUNE)
+    unknown = replace(changed, revision="")
+    assert "commit 0123456 (circuit); commit not recorded (faint)." in calibration.sentence([STUDY, unknown], TUNE)
 
 
 def test_right_and_wrong_verdicts_are_counted() -> None:
-    assert calibration.sentence([STUDY]).startswith(
+    assert calibration.sentence([STUDY], TUNE).startswith(
         "1 of 1 planted verdicts are right (run on 2026-01-02 with torch 2.13.0"
     )
     both = replace(STUDY, verdicts=(FOUND, WRONG), date="2026-01-03")
-    assert calibration.sentence([STUDY, both]).startswith("2 of 3 planted verdicts are right (run on 2026-01-02")
+    assert calibration.sentence([STUDY, both], TUNE).startswith("2 of 3 planted verdicts are right (run on 2026-01-02")
 
 
 def test_a_row_names_the_hardest_control_and_what_was_recovered() -> None:

@@ -91,6 +91,31 @@ def test_fast_paths_agree_with_the_simulator_or_refuse(circuit: Circuit, device:
         assert torch.allclose(a, b, atol=1e-11)
 
 
+class Given(Gates):
+    """Any gates on two wires, with `count` angles."""
+
+    qubits = 2
+
+    def __init__(self, count: int, *sequence: Gate) -> None:
+        self.count, self.sequence = count, sequence
+
+    @property
+    def angle_shape(self) -> tuple[int, ...]:
+        return (self.count,)
+
+    def gates(self) -> tuple[Gate, ...]:
+        return self.sequence
+
+
+@pytest.mark.parametrize("device", ["torch", "lightning.qubit"])
+def test_what_the_gradients_do_not_cover_is_refused(device: str) -> None:
+    shared = Given(2, Gate("RX", (0,), angle=0), Gate("RX", (1,), angle=0), Gate("RX", (1,), angle=1))
+    controlled = Given(2, Gate("RY", (0,), angle=0), Gate("CRZ", (0, 1), angle=1))
+    for circuit, reason in ((shared, "an angle turns several gates"), (controlled, "CRZ is a rotation under a contr")):
+        with pytest.raises(InputError, match=f"^circuit: {reason}.* gradient is not covered; give each rotation one"):
+            expectations(numbers(3, 4), numbers(2), circuit, device)
+
+
 @pytest.mark.parametrize("circuit", [c for c in CIRCUITS if isinstance(c, TwoDesign)], ids=str)
 def test_orthogonal_columns_are_the_simulators(circuit: TwoDesign) -> None:
     angles, size = numbers(*circuit.angle_shape), 1 << circuit.qubits

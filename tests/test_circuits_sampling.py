@@ -101,12 +101,22 @@ def test_no_noise_is_no_fault_and_certain_faults_are_faults() -> None:
     assert torch.stack([signs for signs, _ in patterns])[:, 0].eq(1).all(), "nothing acts before the first rotations"
 
 
+def test_outcomes_without_a_seed_leave_torchs_own_generator_alone() -> None:
+    circuit = Circuit(3)
+    x, angles = draw(circuit)
+    torch.manual_seed(0)
+    wanted = torch.rand(1)
+    torch.manual_seed(0)
+    first, second = (measure(x, angles, circuit, shots=1000) for _ in range(2))
+    assert torch.equal(torch.rand(1), wanted) and not torch.equal(first, second)
+
+
 def test_rows_of_zeros_stay_zeros_and_the_type_stays() -> None:
     circuit = Circuit(3)
     x, angles = draw(circuit, dtype=torch.float32)
     x[1] = 0
     for device in ("torch", "lightning.qubit"):
-        z = measure(x.bfloat16(), angles, circuit, device, shots=50, seed=0)
+        z = measure(x.bfloat16(), angles, circuit, device, shots=51, noise=Noise(readout=0.2), seed=0)
         assert z.dtype == torch.bfloat16 and not z[1].any() and z[0].any()
     assert not measure(x, angles, circuit, shots=50, noise=Noise(depolarizing=0.1), seed=0)[1].any()
 

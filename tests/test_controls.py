@@ -31,7 +31,7 @@ def section(name: str, **changes: Any) -> dict[str, Any]:
 
 def attach(name: str, seed: int = 0, **changes: Any) -> nn.Module:
     torch.manual_seed(seed)
-    return methods.load(name, section(name, **changes)).attach(architectures.model("llama"))
+    return methods.load(name, section(name, **changes)).adapter.attach(architectures.model("llama"))
 
 
 def batches() -> list[dict[str, torch.Tensor]]:
@@ -44,7 +44,7 @@ def batches() -> list[dict[str, torch.Tensor]]:
 
 def prepared(name: str, **changes: Any) -> nn.Module:
     model = attach(name, **changes)
-    methods.load(name, section(name, **changes)).prepare(model, batches())
+    methods.load(name, section(name, **changes)).adapter.prepare(model, batches())
     return model
 
 

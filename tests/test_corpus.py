@@ -141,8 +141,13 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path, damage: Callable[[Path]
 
 def test_too_few_records_name_the_split_and_the_key(tmp_path: Path) -> None:
     built = corpus.build(data(write(tmp_path / "a.json", records(20))))
-    with pytest.raises(InputError, match=r"generate.prompts: 50 records are needed in the test split"):
+    told = r"generate.prompts: the test split has \d records, and 50 are needed; .* raise data.test_f.* or lower gene"
+    with pytest.raises(InputError, match=told):
         corpus.require(built.examples, {"test": (50, "generate.prompts")})
+    with pytest.raises(
+        InputError, match=r"^data.validation_f.* and 9 are needed; give more .* or raise data.valid[a-z_]*n\.$"
+    ):
+        corpus.require(built.examples, {"validation": (9, "")})
 
 
 @settings(max_examples=150, deadline=None)

@@ -75,7 +75,7 @@ def test_frozen_angles_and_fixed_maps_are_saved_but_not_trained() -> None:
 
 @pytest.mark.parametrize("name", [name for name in methods.controls("qaa") if name != "base"])
 def test_controls_of_qaa_share_everything_but_the_feature_map(name: str) -> None:
-    model = load(name, methods.defaults(name)).attach(architectures.model("llama"))
+    model = load(name, methods.defaults(name)).adapter.attach(architectures.model("llama"))
     adapters = {n: m for n, m in model.named_modules() if isinstance(m, ResidualAdapter)}
     assert all("self_attn.o_proj" in n for n in adapters) and len(adapters) == 2
     assert all(m.up.weight.shape[0] == 24 and not m.up.weight.any() for m in adapters.values())
@@ -115,7 +115,7 @@ def test_a_card_tells_the_gradient_of_angles_as_they_were_drawn(
     name: str, changes: dict[str, Any], spread: float | None
 ) -> None:
     method = load(name, methods.defaults(name) | changes)
-    card = method.card(method.attach(architectures.model("llama")))
+    card = method.adapter.card(method.adapter.attach(architectures.model("llama")))
     circuit = method.adapter.circuit(24)
     wanted = {} if spread is None else {"gradient_variance": gradient_variance(circuit, spread=spread)}
     assert {key: value for key, value in card.items() if key == "gradient_variance"} == wanted

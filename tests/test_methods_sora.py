@@ -17,6 +17,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     PreTrainedModel,
     Trainer,
+    TrainerState,
     TrainingArguments,
 )
 
@@ -83,7 +84,7 @@ def test_the_card_says_that_the_target_prunes_where_the_threshold_is_small(tmp_p
     assert card["gates_zeroed_by_the_target"] + card["gates_zeroed_by_the_proximal_step"] == 7
     model.save_pretrained(tmp_path)
     again = PeftModel.from_pretrained(architectures.model("gpt_neo"), str(tmp_path))
-    assert again.peft_config["default"].card(again) == card | {"proximal_steps": 0}
+    assert again.peft_config["default"].card(again) == card
 
 
 def test_the_callback_takes_the_proximal_step_in_any_trainer(tmp_path: Path) -> None:
@@ -98,6 +99,17 @@ def test_the_callback_takes_the_proximal_step_in_any_trainer(tmp_path: Path) -> 
     model.base_model.proximal_step = lambda *given: taken.append(given)
     trainer.train()
     assert taken == [(step, 3, 2.0, "default") for step in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_the_callback_needs_one_rate_of_the_gates(count: int) -> None:
+    model = sora(r=4)
+    found = [parameter for name, parameter in model.named_parameters() if name.endswith(".gate")]
+    groups = [{"params": found[i::2], "lr": 0.1 * (i + 1)} for i in range(count)]
+    optimizer = torch.optim.SGD(groups or [{"params": [nn.Parameter(torch.ones(1))]}], lr=1.0)
+    state = TrainerState(global_step=0, max_steps=2)
+    with pytest.raises(InputError, match=f"^sora: the gates have {count} learning rates .*; give all gates one group"):
+        ketune.ProximalStep().on_optimizer_step(None, state, None, model=model, optimizer=optimizer)
 
 
 @pytest.mark.parametrize("target, left", [(0.85, 41), (0.5, 24), (7.0, 7), (1.0, 1), (100.0, 48)])
@@ -199,11 +211,10 @@ def test_sora_card_counts_the_ranks() -> None:
     method = load("sora", {"r": 4, "alpha": 8.0, "dropout": 0.0, "gate_init": "ones", "sparsity": 0.0,
                            "sparsity_unit": "step", "sparsity_start": 0.0, "sparsity_end": 0.0, "target_ranks": 0.5,
                            "learning_rates": {"weights": 0.1, "gates": 0.1}})  # fmt: skip
-    model = method.attach(architectures.model("gpt_neo"))
-    method.after_step(model, 1, 2, {"gates": 0.1})
-    card = method.card(model)
+    model = method.adapter.attach(architectures.model("gpt_neo"))
+    method.adapter.after_step(model, 1, 2, {"gates": 0.1})
+    card = method.adapter.card(model)
     assert (card["gates"], card["ranks_left"], card["parameters_after_pruning"]) == (16, 8, 8 * 48)
-    assert card["proximal_steps"] == 1
 
 
 def test_saving_without_a_proximal_step_warns(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_the_packaged_model_learns_with_a_circuit_and_answers(folder: Path, tmp_
     rows = tokens.tokenize(tokenizer, examples, 128)
     method = methods.load("qaa", PARAMS["qaa"])
     language_model.fix_randomness(0)
-    adapted = method.attach(model)
+    adapted = method.adapter.attach(model)
     settings = dataclasses.replace(Train(**PARAMS["train"]), steps=8, warmup_steps=1, device="cpu", checkpoint_every=8)
     result = loop.train(method, adapted, rows, settings, seed=0, padding=tokenizer.pad_token_id, folder=tmp_path / "c")
     losses = [point.loss for point in result.curve]

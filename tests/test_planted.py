@@ -26,7 +26,7 @@ TEACHERS = {"qaa": {"up.weight": 0.5}, "lora_matched": {"up.weight": 0.5}, "base
 def write(folder: Path, teacher: str, **changes: int) -> Path:
     sizes = planted.Planted(**(vars(SIZES) | changes))
     section = {key: value for key, value in SECTIONS[teacher].items() if key != "learning_rates"}
-    planted.write(folder, sizes, methods.load(teacher, methods.defaults(teacher) | section), TEACHERS[teacher])
+    planted.write(folder, sizes, methods.adapter(teacher, methods.defaults(teacher) | section), TEACHERS[teacher])
     return folder
 
 
@@ -103,7 +103,7 @@ def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"words: 71 is out of range; allowed is a number at most 70"):
         write(tmp_path / "long", "base", words=71)
     with pytest.raises(InputError, match=r"spreads: no trained weight is called 'down.weight'; there are .*up.weight"):
-        planted.write(tmp_path / "named", SIZES, methods.load("qaa", SECTIONS["qaa"]), {"down.weight": 1.0})
+        planted.write(tmp_path / "named", SIZES, methods.adapter("qaa", SECTIONS["qaa"]), {"down.weight": 1.0})
     assert list(tmp_path.iterdir()) == []
 
 

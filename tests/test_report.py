@@ -190,7 +190,7 @@ def test_figures_are_files_with_text_that_can_be_selected(study: Path) -> None:
         svg = file.read_text()
         assert "<text" in svg and "<dc:date>" not in svg and "var(--" not in svg, file
     names = {file.stem for file in (study / "reports/figures").iterdir()}
-    assert {"learning_curves", "intervals", "against_controls", "loss_against_parameters"} <= names
+    assert {"learning_curves", "intervals", "against_others", "loss_against_parameters"} <= names
     assert ">LoRA</text>" in (study / "reports/figures/loss_against_parameters.svg").read_text()
 
 
@@ -304,6 +304,12 @@ def test_gates_stand_above_the_verdict_and_are_not_passed_by_default(study: Path
     assert text.index("In the plan") < text.index("QAA is ")
 
 
+def late_pilot(made: plan.Plan) -> plan.Plan:
+    """The same plan from a pilot without prefix: declared, and no promise."""
+    promises = tuple(promise for promise in made.promises if "prefix" not in promise.contrast)
+    return replace(made, promises=promises, without_pilot=("qaa against prefix on loss",))
+
+
 def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arms = ["base", "lora", "qaa", "prefix", "lora_matched", "qaa_frozen"]
     pilot = read(write(tmp_path, Study(arms, [0, 1], likelihoods=30)), monkeypatch)
@@ -322,6 +328,8 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     gate = {one.name: one for one in gates.gates(evidence)}
     assert gate["In the plan"].passed
     assert gate["Seeds enough to confirm"].passed
+    declared = replace(late_pilot(plan.read()), references=120)
+    assert gates.gates(replace(evidence, plan=declared))[0].passed
     moved_on = replace(plan.read(), setting=replace(plan.read().setting, steps=7))
     late = replace(plan.read(), promises=plan.read().promises[:-1])
     bare = replace(plan.read(), promises=tuple(p for p in plan.read().promises if "qaa_frozen" not in p.contrast))
@@ -353,7 +361,7 @@ def test_no_table_has_a_word_where_a_part_stood_still(tmp_path: Path, monkeypatc
     assert "qaa" not in comparisons.separated_best(found, judgement).values()
     others = verdicts.other_verdicts(found, judgement).cells
     assert not {cell.mark for column in others for cell in others[column]} & {"better", "worse"}
-    assert effects.against_controls(found, style.looks(found), judgement) is None
+    assert effects.against_others(found, style.looks(found), judgement) is None
 
 
 def test_too_few_seeds_pass_no_gate_that_needs_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,7 +430,7 @@ def test_the_papers_setting_is_recognised(study: Path, monkeypatch: pytest.Monke
 
 def test_values_of_intervals_are_those_of_the_score_files(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = read(study, monkeypatch)
-    for (method, metric), interval in panels.intervals(found).iterrows():
+    for (method, metric), interval in panels.intervals(found, comparisons.judge(found).panels).iterrows():
         assert interval["value"] == pytest.approx(found.mean(method, metric), abs=1e-9), (method, metric)
 
 
@@ -564,7 +572,7 @@ def test_costs_of_different_machines_are_not_drawn(tmp_path: Path) -> None:
     assert "loss_against_parameters" in names
     assert not names & {"loss_against_seconds", "loss_against_memory", "loss_against_energy"}
     page = Page((tmp_path / "reports/index.html").read_text())
-    assert "2 different machines" in page.text
+    assert "The runs used different machines" in page.text
 
 
 def searched(found: dict[str, float], settings: Params, **changes: object) -> Tuning:
@@ -719,12 +727,15 @@ def test_a_part_that_stood_still_voids_the_verdict(tmp_path: Path, monkeypatch: 
 
 
 def test_a_study_that_finds_too_little_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    noisy = Study(QAA_ARMS, [0, 1, 2], seed_noise=0.1)
-    said = caveats.caveats(*judged(tmp_path, noisy, monkeypatch))
-    assert any("was to find 0.05" in sentence for sentence in said)
-    assert any("3 of 6 seeds" in sentence for sentence in said)
-    sure = caveats.caveats(*judged(tmp_path, Study(QAA_ARMS, SIX, seed_noise=0.001, likelihoods=200), monkeypatch))
-    assert not any("was to find" in sentence or "of 6 seeds" in sentence for sentence in sure)
+    for study, enough in (
+        (Study(QAA_ARMS, [0, 1, 2], seed_noise=0.1), False),
+        (Study(QAA_ARMS, SIX, seed_noise=0.001, likelihoods=200), True),
+    ):
+        found, judgement = judged(tmp_path, study, monkeypatch)
+        gate = {one.name: one for one in gates.gates(gates.Evidence(found, judgement, None, []))}
+        told = gate["Seeds and references enough to find"]
+        assert told.passed is enough and told.sentence.startswith("0.05 nats per token were to be found; ")
+        assert any("3 of 6 seeds" in sentence for sentence in caveats.caveats(found, judgement)) is not enough
 
 
 def test_a_base_that_differs_between_seeds_is_an_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

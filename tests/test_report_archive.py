@@ -28,7 +28,6 @@ from ketune.report import (
     cells,
     comparisons,
     contents,
-    panels,
     plan,
     publishing,
     results,
@@ -102,7 +101,7 @@ def test_every_table_says_what_the_workspace_says(
 
 def tables(found: results.Results, beside: background.Background) -> dict[str, list[list[str]]]:
     """Table → what its cells say."""
-    parts = contents.compute(found, beside, style.looks(found), panels.intervals(found))
+    parts = contents.compute(found, beside, style.looks(found))
     return {table.name: table.cells.map(lambda cell: [cell.text, cell.note, cell.mark]).values.tolist()
             for table in contents.of_kind(parts, cells.Table)}  # fmt: skip
 
@@ -328,6 +327,53 @@ def test_damaged_records_are_named(project: Path) -> None:
     loss.unlink()
     with pytest.raises(InputError, match=r"loss\.csv: no such file; run `make records` again"):
         archive.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("endings.csv", lambda text: text.replace("ended", "finished", 1), "a curve or an ending is damaged"),
+        ("endings.csv", lambda text: "\n".join(text.splitlines()[:-1]), r"endings\.csv: other rows or runs"),
+        ("endings.csv", lambda text: text.replace("qaa-1", "qaa-7"), r"endings\.csv: other rows or runs"),
+        ("runs.json", lambda text: text.replace('"qaa-1"', '"qaa-7"'), r"runs\.json: other rows or runs"),
+        ("curves.csv", lambda text: re.sub(r"\d\.\d+\n", "x\n", text), "a curve or an ending is damaged"),
+        ("scores/loss.csv", lambda text: re.sub(r"\S+\n", ",\n", text[::-1], count=2)[::-1], "is damaged|other rows"),
+        ("scores/loss.csv", lambda text: re.sub(r",[^,]+$", ",", text.rstrip()) + "\n", r"a cell of \S+ is damaged"),
+    ],
+)  # fmt: skip
+def test_every_damage_is_one_sentence(project: Path, name: str, change: Callable[[str], str], reason: str) -> None:
+    file = project / "reports/studies/tiny" / name
+    before = file.read_text()
+    file.write_text(change(before))
+    assert file.read_text() != before
+    with pytest.raises(InputError, match=reason):
+        archive.read(project / "reports/studies/tiny")
+
+
+def test_readings_of_a_method_whose_runs_are_missing_wait_for_them(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = shutil.copytree(workspace, tmp_path / "given")
+    params_file = given / "params.yaml"
+    params_file.write_text(re.sub(r"(hardware:\n  methods:) *(\[\]|\n  - .*)", r"\1 [qaa]", params_file.read_text()))
+    (given / "data/scores/qaa-2.json").unlink()
+    monkeypatch.chdir(tmp_path)
+    publishing.records("tiny", "given")
+    publishing.page("tiny")
+    found = archive.read(tmp_path / "reports/studies/tiny")[0]
+    assert "qaa" not in found.methods and found.settings.hardware.methods == ()
+
+
+@pytest.mark.parametrize("text", ['Say "hello" to the whole class', "Größe und Maß sind verschieden"])
+def test_a_text_is_found_as_json_writes_it(
+    text: str, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    found = results.read(replace(params.load(), methods=("base",)))
+    for ascii_only in (True, False):
+        (tmp_path / "runs.json").write_text(json.dumps({"drawing": text}, ensure_ascii=ascii_only))
+        with pytest.raises(InputError, match="a text of the data stands in it"):
+            publishing.refuse_texts(tmp_path, {text}, found)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A b", ".hidden"])

@@ -10,7 +10,7 @@ from scipy.stats import pearsonr
 from ketune import closed_forms, counts, methods, metrics, published, statistics
 from ketune.ground import files, layout, params
 from ketune.records.predictions import Answer
-from ketune.report import claims, comparisons, counting, curves, readings, results, scaling, scaling_figure
+from ketune.report import claims, comparisons, counting, curves, readings, results, scaling_figure
 from ketune.report.claims import CLAIMS, Claim
 from ketune.report.readings import Finding, Found
 from report_project import ABOUT, Study, write
@@ -40,15 +40,15 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Found:
 
 
 def test_the_figures_closed_forms_are_those_of_the_table_for_gpt_neo() -> None:
-    assert 24 * scaling.qtha(768, 4, 8, closed_forms.inner_width(768)) == counts.count("qtha", {}, GPT_NEO)[0]
-    assert scaling.lora(768, 4) == counts.count("lora", {"r": 4}, GPT_NEO)[0] / 24
+    assert 24 * counting.qtha(768, 4, 8, closed_forms.inner_width(768)) == counts.count("qtha", {}, GPT_NEO)[0]
+    assert counting.lora(768, 4) == counts.count("lora", {"r": 4}, GPT_NEO)[0] / 24
 
 
 def test_published_counts_are_those_of_the_built_model() -> None:
     for method, ours in counting.OURS.items():
         row = published.ROWS[method]
         assert counts.count(method, row.settings, GPT_NEO)[0] == ours == row.parameters
-    assert counts.pruned(GPT_NEO, 4, 82) == 82 * scaling.lora(counting.WIDTH, 1)
+    assert counts.pruned(GPT_NEO, 4, 82) == 82 * counting.lora(counting.WIDTH, 1)
 
 
 def test_every_statement_has_a_row_with_one_of_four_words(told: Found) -> None:
@@ -158,7 +158,7 @@ def test_curves_are_read_from_the_steps(told: Found) -> None:
 def test_a_saving_is_claimed_where_it_is_had(told: Found) -> None:
     said = claim("76 %").reading(told)
     assert said.word == "contradicted" and "(+30 %)" in said.sentence
-    savings = scaling.savings()
+    savings = counting.savings()
     enough = [key for key, saved in savings.items() if saved >= 0.76]
     assert f"Of the {len(savings)} settings in the figure {len(enough)} save" in said.sentence
     assert claim("fewer parameters than LoRA of the lowest").reading(told).sentence == "LoRA (rank 1) did not run."

@@ -7,7 +7,6 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -127,9 +126,13 @@ def test_kinds_are_read_off_the_first_words(instruction: str, kind: str) -> None
     assert texts.kind(Example(id="1", instruction=instruction, input="", output="")) == kind
 
 
-def test_smoothing_keeps_a_level_line_level_to_its_ends() -> None:
-    assert figures.smooth(pd.Series(np.full(9, 3.0)), 5).tolist() == pytest.approx([3.0] * 9)
-    assert figures.smooth(pd.Series(np.arange(5.0)), 3).tolist() == pytest.approx([0.5, 1, 2, 3, 3.5])
+def test_the_frontier_joins_methods_clear_of_every_cheaper_one_and_not_of_those_on_it_alone() -> None:
+    frame = pd.DataFrame({
+        "spent": [3.0, 1.0, 2.0, 2.5], "value": [1.7, 2.0, 1.9, 1.6],
+        "low": [1.6, 1.9, 1.8, 1.5], "high": [1.8, 2.1, 2.0, 1.75],
+    }, index=["c", "a", "b", "d"])  # fmt: skip
+    assert figures.frontier(frame).index.tolist() == ["a", "d"]  # b overlaps a
+    assert figures.frontier(frame.drop("d")).index.tolist() == ["a"]  # c overlaps b, which lies off the frontier
 
 
 def test_every_shade_and_marker_is_its_own() -> None:
@@ -175,7 +178,7 @@ def test_metrics_of_cut_answers_are_marked_and_the_cut_ones_counted(
         rows = files.read_rows(path, Answer)
         files.write_rows(path, [replace(row, finished=True) for row in rows])
     found = results.read(params.load())
-    cells = tables.quality(found, panels.intervals(found), {}).cells
+    cells = tables.quality(found, panels.intervals(found, comparisons.judge(found).panels), {}).cells
     base, lora = cells.iloc[0], cells.iloc[1]
     count = len(found.of("lora")[0].endings)
     assert cuts.counted(found, "lora") == (count, 2 * count)
@@ -208,8 +211,8 @@ def test_no_strip_is_drawn_where_no_margin_can_be_told(tmp_path: Path, monkeypat
     monkeypatch.chdir(write(tmp_path, Study(["base", "lora", "qaa"], [0])))
     found = results.read(params.load())
     judgement = comparisons.judge(found)
-    drawn = effects.against_controls(found, style.looks(found), judgement)
-    assert judgement.margin is None and drawn is not None and "±" not in drawn.caption
+    drawn = effects.against_others(found, style.looks(found), judgement)
+    assert judgement.panels["loss"].margin is None and drawn is not None and "±" not in drawn.caption
 
 
 def test_nothing_is_kept_of_a_gain_that_was_none() -> None:

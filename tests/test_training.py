@@ -44,7 +44,7 @@ def run(
     method = methods.load(name, LORA if section is None else section)
     base = fresh(folder, chosen.precision)
     language_model.fix_randomness(0)
-    model = method.attach(base)
+    model = method.adapter.attach(base)
     return model, loop.train(method, model, ROWS, chosen, seed=0, padding=256, folder=scratch)
 
 

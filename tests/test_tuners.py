@@ -376,7 +376,7 @@ REFUSED = [
     (QAAConfig, {"placement": "mlp"}, r"qaa.placement: 'mlp'.*attention, feedforward, both"),
     (QAAConfig, {"scale": 0}, "qaa.scale: 0"),
     (QAAConfig, {"scale": float("nan")}, "qaa.scale: nan"),
-    (QAAConfig, {"angle_init": "zero"}, "qaa.angle_init: 'zero' with RX never trains"),
+    (QAAConfig, {"angle_init": "zero"}, "qaa.angle_init: 'zero' never trains"),
     (QAAConfig, {"target_modules": "all-linear"}, "qaa.target_modules: 'all-linear'"),
     (QAAConfig, {"device": "lightning.qbit"}, r"qaa\.device: "),
     (SoRAConfig, {"r": 0}, "sora.r: 0 .*at least 1"),

@@ -22,16 +22,15 @@ def bill() -> None:
     """Write a record for each listed method whose circuits run on tokens, and say for which others there is none."""
     settings = params.load()
     for name in (one for one in settings.methods if methods.declared(one).family == "quantum"):
-        method = methods.load(name, settings.section(name))
-        with language_model.quiet():
-            base = language_model.load(layout.LANGUAGE_MODEL, "fp32", "cpu")[0]
-            width, model = base.config.hidden_size, method.attach(base)
+        adapter = methods.adapter(name, settings.section(name))
+        base = language_model.load(layout.LANGUAGE_MODEL, "fp32", "cpu")[0]
+        width, model = base.config.hidden_size, adapter.attach(base)
         found = [module for module in model.modules() if isinstance(module, CircuitModule)]
         if not found:
             print(f"{name}: no circuit runs on tokens; it makes weights, which are then used without one.")
             continue
         record = Bills(
-            circuit=circuit(method.card(model)),
+            circuit=circuit(adapter.card(model)),
             trainable=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
             bills=dict(_bill(machine, found, width) for machine in MACHINES),
             packages={package: version(package) for package in PACKAGES},
@@ -48,4 +47,4 @@ def _bill(machine: str, found: list[CircuitModule], width: int) -> tuple[str, di
 
 
 if __name__ == "__main__":
-    process.run(bill, process.no_arguments)
+    process.run(bill)

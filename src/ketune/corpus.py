@@ -119,19 +119,22 @@ def _refuse_many_dropped(dropped: Counter[str], first_place: dict[str, str], tot
 
 
 def require(examples: dict[str, list[Example]], needs: dict[str, tuple[int, str]]) -> None:
-    """Refuse a corpus with too few records: `needs` maps a split to (records, the params key that asks for them).
+    """Refuse a corpus with too few records.
+
+    Args:
+        needs: split → (records, the params key that asks for them; empty where none does).
 
     Raises:
         InputError: names the split, what it has and what it needs.
     """
     for split, (count, key) in needs.items():
         if len(examples[split]) < count:
+            fraction = f"data.{split}_fraction"
+            remedies = ["give more records", *([] if split == "train" else [f"raise {fraction}"])]
+            remedies += [f"lower {key}"] if key else []
             raise InputError(
-                f"{key}: {count} records are needed in the {split} split, which has {len(examples[split])}; "
-                f"lower {key}, give more records, or change data.{split}_fraction."
-                if split != "train"
-                else f"{key}: at least {count} training records are needed and {len(examples[split])} are there; "
-                "give more records."
+                f"{key or fraction}: the {split} split has {len(examples[split])} records, and {count} are needed; "
+                f"{' or '.join(remedies)}."
             )
 
 

@@ -3,6 +3,7 @@
 Models are built on torch's meta device, so no weights are needed.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from ketune import methods, published
 from ketune.ground.errors import InputError
+from ketune.tuners.layers import widths
 from ketune.tuners.residual import residual_adapters
 from ketune.tuners.sites import Backbone
 
@@ -57,14 +59,10 @@ def backbone(model: PreTrainedModel | PretrainedConfig) -> Backbone:
     )
 
 
-def _linears(model: nn.Module, blocks: str) -> list[tuple[str, int, int]]:
-    found = []
+def _linears(model: nn.Module, blocks: str) -> Iterator[tuple[str, int, int]]:
     for name, module in model.named_modules():
-        if name.startswith(f"{blocks}.") and isinstance(module, nn.Linear):
-            found.append((name, module.in_features, module.out_features))
-        elif name.startswith(f"{blocks}.") and isinstance(module, Conv1D):
-            found.append((name, module.nx, module.nf))
-    return found
+        if name.startswith(f"{blocks}.") and isinstance(module, (nn.Linear, Conv1D)):
+            yield (name, *widths(module, name))
 
 
 def trainable(model: nn.Module) -> int:
@@ -79,10 +77,10 @@ def without_gradient(model: nn.Module) -> int:
 
 def count(name: str, changes: dict[str, Any], config: PretrainedConfig) -> tuple[int, int]:
     """Trainable parameters of the method `name` at its default settings with `changes`; those that get a gradient."""
-    method = methods.load(name, methods.defaults(name) | changes)
-    ours = method.expected_parameters(backbone(config))
+    adapter = methods.adapter(name, methods.defaults(name) | changes)
+    ours = adapter.expected_parameters(backbone(config))
     padded = changes.get("up_projection") == "padded"
-    return ours, ours - without_gradient(method.attach(on_meta(config))) if padded else ours
+    return ours, ours - without_gradient(adapter.attach(on_meta(config))) if padded else ours
 
 
 def pruned(config: PretrainedConfig, r: int, ranks: int) -> int:

@@ -25,6 +25,17 @@ Attention = Literal["eager", "sdpa"]
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the progress bars of weight loading."""
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers.utils.logging.enable_progress_bar()
+
+
+@quiet()
 def load(folder: Path, precision: str, device: str, *, attention: Attention = "sdpa") -> tuple[PreTrainedModel, Any]:
     """The prepared model in the precision's dtype on the device, every weight frozen, dropout off, and its tokenizer.
 
@@ -86,16 +97,6 @@ def fix_randomness(seed: int) -> None:
     """
     transformers.set_seed(seed)
     torch.use_deterministic_algorithms(torch.cuda.is_available(), warn_only=True)
-
-
-@contextmanager
-def quiet():
-    """Silence the progress bars of weight loading."""
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers.utils.logging.enable_progress_bar()
 
 
 def batch(rows: Sequence[Tokens], padding: int) -> dict[str, Tensor]:

@@ -27,8 +27,8 @@ from ketune import language_model
 from ketune.ground import files
 from ketune.ground.checks import Count, Positive, Seed
 from ketune.ground.errors import InputError
-from ketune.methods import ConfiguredMethod
 from ketune.tokens import WITHOUT_INPUT
+from ketune.tuners.adapter import Adapter
 
 END = "<end>"
 BEFORE, AFTER = WITHOUT_INPUT.split("{instruction}")  # one token each, so that prompts are short
@@ -62,7 +62,7 @@ class Planted:
     passages: Count
 
 
-def write(folder: Path, settings: Planted, method: ConfiguredMethod, spreads: Mapping[str, float]) -> None:
+def write(folder: Path, settings: Planted, adapter: Adapter, spreads: Mapping[str, float]) -> None:
     """Write model/, records.jsonl, passages.jsonl and, where the teacher is no plain model, teacher/ into `folder`.
 
     Raises:
@@ -75,7 +75,7 @@ def write(folder: Path, settings: Planted, method: ConfiguredMethod, spreads: Ma
     with files.replacing(folder) as scratch:
         model.save_pretrained(scratch / "model")
         tokenizer.save_pretrained(scratch / "model")
-        teacher = taught(method.attach(model), spreads)
+        teacher = taught(adapter.attach(model), spreads)
         if isinstance(teacher, PeftModel):
             teacher.save_pretrained(str(scratch / "teacher"))
         outputs = continuations(teacher, framed(instructions), settings.answer_words)

@@ -71,7 +71,7 @@ class Bench:
         )
         base = self._copy()
         language_model.fix_randomness(seed)
-        model = method.attach(base)
+        model = method.adapter.attach(base)
         try:
             moved = loop.train(
                 method, model, self.training, self.settings, seed=seed, padding=self.padding, folder=folder
@@ -125,9 +125,8 @@ def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[
 
 
 def _bench(name: str, params: Params, section: dict[str, Any], settings: Train, folder: Path) -> Bench:
-    with language_model.quiet():
-        attention = language_model.attention_in_training(settings, language_model.device(settings))
-        base, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.precision, "cpu", attention=attention)
+    attention = language_model.attention_in_training(settings, language_model.device(settings))
+    base, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.precision, "cpu", attention=attention)
     training, validation = (
         tokens.tokenize(tokenizer, files.read_rows(layout.split(split), Example), settings.max_tokens)
         for split in ("train", "validation")

@@ -40,7 +40,7 @@ def ours(rows: Sequence[tokens.Tokens], padding: int, settings: Train) -> Round:
     attention = language_model.attention_in_training(settings, "cpu")
     model, _ = language_model.load(layout.LANGUAGE_MODEL, settings.precision, "cpu", attention=attention)
     method = methods.load("lora", SECTION)
-    attached = method.attach(model)
+    attached = method.adapter.attach(model)
 
     def one() -> float:
         with tempfile.TemporaryDirectory() as folder:

@@ -56,6 +56,10 @@ def expectations(
         raise InputError(
             "circuit: its tokens enter as angles; take reuploading_expectations, or measure for shots and noise."
         )
+    if reason := _beyond(circuit):
+        raise InputError(
+            f"circuit: {reason}, whose gradient is not covered; give each rotation one wire and an angle of its own."
+        )
     if gradient not in GRADIENTS:
         raise InputError(
             f"gradient: {gradient!r} is none of {', '.join(GRADIENTS)}; choose one.{nearest(gradient, GRADIENTS)}"
@@ -91,6 +95,16 @@ def check(features: Tensor, angles: Tensor, circuit: Gates) -> None:
 @fact
 def _reads_amplitudes(circuit: Gates) -> bool:
     return circuit.reads_amplitudes
+
+
+@fact
+def _beyond(circuit: Gates) -> str:
+    """What the gradients of the modes do not cover: they take each angle to turn one gate, with eigenvalues ±1/2."""
+    angles = [gate.angle for gate in circuit.gates() if gate.angle is not None]
+    if len(set(angles)) < len(angles):
+        return "an angle turns several gates"
+    turned = circuit.beyond(lambda gate: not (gate.kind.turned and gate.kind.controlled))
+    return f"{turned} is a rotation under a control" if turned else ""
 
 
 class ParameterShift(torch.autograd.Function):

@@ -17,18 +17,6 @@ from ketune.circuits.gates import Gate, Gates
 from ketune.circuits.layout import signs
 from ketune.ground.errors import InputError, nearest
 
-METHODS = {
-    "RX": "rx",
-    "RY": "ry",
-    "CRZ": "crz",
-    "CNOT": "cx",
-    "CZ": "cz",
-    "PauliX": "x",
-    "PauliY": "y",
-    "PauliZ": "z",
-    "Hadamard": "h",
-}
-"""What qiskit's QuantumCircuit calls each gate."""
 TRANSPILING = {"optimization_level": 3, "seed_transpiler": 0}
 """How circuits are transpiled: with qiskit's best effort, and repeatably."""
 
@@ -95,9 +83,14 @@ def assembled(
     for gate in gates:
         turn = () if gate.angle is None else (angles[gate.angle],)
         turn = turn if gate.input is None else (inputs[gate.input],)
-        getattr(found, METHODS[gate.name])(*turn, *gate.wires)
+        getattr(found, _method(gate.name))(*turn, *gate.wires)
     found.measure(wires, wires)
     return found
+
+
+def _method(name: str) -> str:
+    """What qiskit's QuantumCircuit calls a gate that PennyLane calls `name`."""
+    return {"CNOT": "cx", "Hadamard": "h"}.get(name, name.removeprefix("Pauli").lower())
 
 
 @dataclass(frozen=True)

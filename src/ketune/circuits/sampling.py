@@ -63,13 +63,16 @@ def measure(
     dtype = torch.promote_types(inputs.dtype, torch.float32)
     with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
         x, theta = inputs.to(dtype), angles.to(inputs.device, dtype)
-        return _average(x, theta, circuit, device, shots, noise or Noise(patterns=1), _generator(seed)).to(inputs.dtype)
+        z = _average(x, theta, circuit, device, shots, noise or Noise(patterns=1), _generator(seed))
+        return torch.where(_stateless(x, circuit), 0, z).to(inputs.dtype)
 
 
 def _generator(seed: int | torch.Generator | None) -> torch.Generator:
     if isinstance(seed, torch.Generator):
         return seed
-    return torch.Generator().manual_seed(torch.seed() % (1 << 63) if seed is None else seed)
+    generator = torch.Generator()  # torch's own, of the user's script, stays as it is
+    generator.seed() if seed is None else generator.manual_seed(seed)
+    return generator
 
 
 def _average(
@@ -118,18 +121,18 @@ def _read(
     shots: int | None,
     generator: torch.Generator,
 ) -> Tensor:
-    """z (B, n) after `gates`, exact or from `shots` joint measurements of every row; rows without a state give 0."""
+    """z (B, n) after `gates`, exact or from `shots` joint measurements of every row; without meaning where a row has no
+    state.
+    """
     if device not in ("auto", "torch"):
         seed = int(torch.randint(1 << 31, (1,), generator=generator))
         run = device.run if isinstance(device, Noisy) else partial(run_rows, device)
-        z = run(circuit, gates, inputs, angles, shots, seed)
-    elif shots is None and circuit.reads_amplitudes:
+        return run(circuit, gates, inputs, angles, shots, seed).to(inputs)
+    if shots is None and circuit.reads_amplitudes:
         return resolve("torch", circuit).evaluate(inputs, angles, circuit)
-    else:
-        parts = [_distribution(part, angles, circuit, gates).double().cpu() for part in inputs.split(ROWS)]
-        parts = parts if shots is None else [draw_counts(part, shots, generator) / shots for part in parts]
-        z = torch.cat(parts) @ signs(circuit.qubits, torch.float64, torch.device("cpu")).t()
-    return torch.where(_stateless(inputs, circuit), 0, z.to(inputs))
+    parts = [_distribution(part, angles, circuit, gates).double().cpu() for part in inputs.split(ROWS)]
+    parts = parts if shots is None else [draw_counts(part, shots, generator) / shots for part in parts]
+    return (torch.cat(parts) @ signs(circuit.qubits, torch.float64, torch.device("cpu")).t()).to(inputs)
 
 
 def _stateless(inputs: Tensor, circuit: Gates) -> Tensor:

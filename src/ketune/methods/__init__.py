@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,11 +19,9 @@ from ketune.ground.checks import Positive, Range, checked, entries
 from ketune.ground.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-    from transformers import PreTrainedModel
+    from torch import nn
 
     from ketune.tuners.adapter import Adapter
-    from ketune.tuners.sites import Backbone
 
 TUNED = "tuned"
 """Stands for a learning rate that is searched for instead of given."""
@@ -98,26 +96,12 @@ class ConfiguredMethod:
     """A method with its settings, as training uses it.
 
     Attributes:
-        declaration: what it is.
         adapter: its adapter, with all settings.
         learning_rates: the rate of each part.
     """
 
-    declaration: Method
     adapter: Adapter
     learning_rates: dict[str, float]
-
-    def attach(self, model: PreTrainedModel) -> nn.Module:
-        """Turn the model into the one to train; afterwards `requires_grad` marks exactly what is trained."""
-        return self.adapter.attach(model)
-
-    def expected_parameters(self, backbone: Backbone) -> int:
-        """Number of trainable parameters in closed form."""
-        return self.adapter.expected_parameters(backbone)
-
-    def prepare(self, model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> None:
-        """Look at a few batches of training data, once, after `attach` and before training."""
-        self.adapter.prepare(model, batches)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Groups for the optimiser, one for each rate: `params`, `rate` (its name) and `lr` (its value)."""
@@ -126,14 +110,6 @@ class ConfiguredMethod:
             if parameter.requires_grad:
                 parts[self.adapter.part(name)].append(parameter)
         return [{"params": parts[name], "rate": name, "lr": rate} for name, rate in self.learning_rates.items()]
-
-    def after_step(self, model: nn.Module, step: int, steps: int, learning_rates: Mapping[str, float]) -> None:
-        """Called after optimiser step `step` (from 1) of `steps`, with the rates that it took."""
-        self.adapter.after_step(model, step, steps, learning_rates)
-
-    def card(self, model: nn.Module) -> dict[str, Any]:
-        """Facts about the trained adapter for the report. JSON types only."""
-        return self.adapter.card(model)
 
 
 def names() -> list[str]:
@@ -187,7 +163,7 @@ def load(name: str, section: Mapping[str, Any], tuned: Mapping[str, float] | Non
         if tuned is None or rate not in tuned:
             raise InputError(f"{key}: {TUNED!r}, but no rate has been tuned; give a number, or tune {name} first.")
         found[rate] = checked(tuned[rate], Positive, key)
-    return ConfiguredMethod(declared(name), made, found)
+    return ConfiguredMethod(made, found)
 
 
 def adapter(name: str, section: Mapping[str, Any]) -> Adapter:

@@ -5,7 +5,7 @@ It reads what the stages left behind and needs no torch. Every word of judgement
 
 from ketune.ground import files, layout
 from ketune.ground.params import Params
-from ketune.report import background, cells, contents, drawing, exports, page, panels, results, style
+from ketune.report import background, cells, contents, drawing, exports, page, results, style
 from ketune.report.background import Background
 from ketune.report.browser import samples
 
@@ -18,11 +18,10 @@ def write(settings: Params) -> results.Results:
     """
     found = results.read(settings)
     looks = style.looks(found)
-    intervals = panels.intervals(found)
-    parts = contents.compute(found, background.read(found), looks, intervals)
+    parts = contents.compute(found, background.read(found), looks)
     exports.write_metrics(found)
     exports.write_curves(found)
-    exports.write_scores(found, intervals)
+    exports.write_scores(found, parts["intervals"])
     with files.replacing(layout.REPORTS / "tables") as folder:
         folder.mkdir()
         for table in contents.of_kind(parts, cells.Table):
@@ -40,5 +39,5 @@ def write(settings: Params) -> results.Results:
 def rendered(found: results.Results, beside: Background, digest: str) -> str:
     """The page alone, without samples."""
     looks = style.looks(found)
-    parts = contents.compute(found, beside, looks, panels.intervals(found))
+    parts = contents.compute(found, beside, looks)
     return page.render(found, parts, looks, None, digest)

@@ -21,7 +21,7 @@ and the samples of a page. Ids are hashes. Numbers of scores and curves have nin
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,14 +37,13 @@ from ketune.ground.params import Params
 from ketune.records.preparation import Preparation
 from ketune.records.scores import MetricScore, RunScores
 from ketune.records.training import TrainingRecord, Tuning
-from ketune.report import hardware, results, shots
+from ketune.report import calibration, hardware, plan, results, shots
 from ketune.report.background import Background
-from ketune.report.calibration import PlantedStudy
-from ketune.report.plan import Plan
 from ketune.report.results import Results, RunResult
 from ketune.report.texts import Ending, Reference
 
 ENDINGS = {(True, False): "ended", (True, True): "ended empty", (False, False): "cut", (False, True): "cut empty"}
+ENDED = {word: Ending(finished=finished, empty=empty) for (finished, empty), word in ENDINGS.items()}
 SHARED, OWN = "shared", "_"
 Columns = Mapping[str, list[str]]
 Sums = tuple[tuple[float, ...], ...]
@@ -122,26 +121,29 @@ def read(folder: Path) -> tuple[Results, Background]:
     """
     settings = params.load(folder / "params.yaml")
     about = files.read_json(folder / "study.json", About)
+    names = {key: Run(*key).key for key in settings.runs}
     trained = files.read_json(folder / "runs.json", dict[str, TrainingRecord])
     curves, endings = _read_table(folder / "curves.csv"), _read_table(folder / "endings.csv")
-    scores = _read_scores(folder, about, settings)
-    runs = {
-        key: RunResult(
-            training=trained[name],
-            curve=_curve(curves, name),
-            scores=scores[name],
-            endings=tuple(map(_ending, endings[name])),
-        )
-        for key in settings.runs
-        for name in [Run(*key).key]
-    }
+    _check(folder / "runs.json", trained, names.values())
+    _check(folder / "endings.csv", endings, names.values(), endings.index, about.ids["answers"])
+    scores = _read_scores(folder, about, names.values())
+    try:
+        runs = {
+            key: RunResult(
+                training=trained[name],
+                curve=_curve(curves, name),
+                scores=scores[name],
+                endings=tuple(ENDED[word] for word in endings[name]),
+            )
+            for key, name in names.items()
+        }
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{folder}: a curve or an ending is damaged ({error}); run `make records` again.") from error
     results.check(runs)
     tunings = {method: files.read_json(folder / f"tuned/{method}.json", Tuning) for method in settings.methods}
-    planted = [files.read_json(path, PlantedStudy) for path in sorted((folder / "planted").glob("*.json"))]
-    plan = folder / "plan.json"
     beside = Background(
-        plan=files.read_json(plan, Plan) if plan.exists() else None,
-        planted=tuple(planted),
+        plan=plan.read(folder / "plan.json"),
+        planted=tuple(calibration.read(folder / "planted")),
         bills=hardware.read(folder / "hardware"),
         measured=shots.read(settings, folder / "hardware/measured"),
         digests=about.digests,
@@ -157,6 +159,7 @@ def shortened(content: str, settings: Params) -> str:
     yaml.width = 120
     changed = yaml.load(content)
     changed["methods"], changed["report"]["show_samples"] = list(settings.methods), False
+    changed["hardware"]["methods"] = list(settings.hardware.methods)
     for method in settings.methods:
         if changed.get(method) != settings.sections[method]:  # an equal one keeps its comments
             changed.insert(0, method, settings.sections[method])
@@ -165,18 +168,26 @@ def shortened(content: str, settings: Params) -> str:
     return written.getvalue()
 
 
-def _read_scores(folder: Path, about: About, settings: Params) -> dict[str, RunScores]:
+def _check(
+    path: Path, there: Container[str], names: Iterable[str], rows: Iterable[str] = (), ids: Sequence[str] = ()
+) -> None:
+    """Refuse a file without some of the runs, or with other rows."""
+    if tuple(rows) != tuple(ids) or not all(name in there for name in names):
+        raise InputError(f"{path}: other rows or runs than study.json and params.yaml name; run `make records` again.")
+
+
+def _read_scores(folder: Path, about: About, names: Iterable[str]) -> dict[str, RunScores]:
     """Run → its scores, computed again from the sums."""
-    found: dict[str, dict[str, MetricScore]] = {Run(*key).key: {} for key in settings.runs}
+    found: dict[str, dict[str, MetricScore]] = {name: {} for name in names}
     for metric in metrics.every():
         path = folder / f"scores/{metric.key}.csv"
         cells = _read_table(path)
-        if tuple(cells.index) != about.ids[metric.reads] or not {SHARED, *found} <= set(cells):
-            raise InputError(
-                f"{path}: other rows or runs than study.json and params.yaml name; run `make records` again."
-            )
+        _check(path, cells, (SHARED, *found), cells.index, about.ids[metric.reads])
         for name in found:
-            sums = np.array(_unpacked(cells[SHARED], cells[name]), dtype=float)
+            try:
+                sums = np.array(_unpacked(cells[SHARED], cells[name]), dtype=float)
+            except (StopIteration, ValueError) as error:
+                raise InputError(f"{path}: a cell of {name} is damaged; run `make records` again.") from error
             found[name][metric.key] = MetricScore(
                 score=float(metric.total(sums.sum(axis=0))),
                 signature=about.signatures[metric.key],
@@ -188,11 +199,6 @@ def _read_scores(folder: Path, about: About, settings: Params) -> dict[str, RunS
 def _curve(curves: pd.DataFrame, run: str) -> pd.DataFrame:
     losses = list(curves.get(run, []))
     return pd.DataFrame({"loss": losses}, index=curves.index[: len(losses)].astype(int), dtype=float)
-
-
-def _ending(cell: str) -> Ending:
-    [(finished, empty)] = [told for told, word in ENDINGS.items() if word == cell]
-    return Ending(finished=finished, empty=empty)
 
 
 def _number(value: float) -> str:

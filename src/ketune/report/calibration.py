@@ -6,7 +6,8 @@ is not.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -70,8 +71,7 @@ class PlantedStudy:
         teacher_loss, base_loss: held-out loss of the teacher and of the untuned model, in nats per token.
         date: of the run, ISO 8601.
         revision: commit that made the code what it was, marked where it was changed since; empty where none is known.
-        search: setting → value of the search for learning rates. Empty in records that were made before it was kept;
-            their verdicts asked for none of the page's vetoes.
+        search: setting → value of the search for learning rates.
     """
 
     name: str
@@ -86,8 +86,8 @@ class PlantedStudy:
     date: str
     wall_seconds: float
     packages: dict[str, str]
-    revision: str = ""
-    search: dict[str, int | float] = field(default_factory=dict)
+    revision: str
+    search: dict[str, int | float]
 
 
 def controls(method: str) -> tuple[str, ...]:
@@ -142,12 +142,12 @@ def searched(tune: Tune) -> dict[str, int | float]:
     return {key: getattr(tune, key) for key in SEARCH}
 
 
-def read() -> list[PlantedStudy]:
+def read(folder: Path = layout.PLANTED) -> list[PlantedStudy]:
     """The recorded planted studies, by name; none where none was run."""
-    return [files.read_json(path, PlantedStudy) for path in sorted(layout.PLANTED.glob("*.json"))]
+    return [files.read_json(path, PlantedStudy) for path in sorted(folder.glob("*.json"))]
 
 
-def sentence(studies: Sequence[PlantedStudy], tune: Tune | None = None) -> str:
+def sentence(studies: Sequence[PlantedStudy], tune: Tune) -> str:
     """How many of the planted verdicts are right, and of which day, software, code and search they are.
 
     Args:
@@ -159,30 +159,22 @@ def sentence(studies: Sequence[PlantedStudy], tune: Tune | None = None) -> str:
     right = sum(verdict.right for verdict in verdicts)
     oldest = min(studies, key=lambda study: study.date)
     software = ", ".join(f"{name} {version}" for name, version in sorted(oldest.packages.items()))
-    counted = f"{right} of {len(verdicts)} planted verdicts are right (run on {oldest.date} with {software})."
-    return f"{counted} {_made(studies, tune)}"
+    return (
+        f"{right} of {len(verdicts)} planted verdicts are right (run on {oldest.date} with {software}). Code: "
+        f"{_told(studies, _commit)}. Search for learning rates: {_told(studies, lambda study: _search(study, tune))}."
+    )
 
 
-def table(studies: Sequence[PlantedStudy], tune: Tune | None = None) -> Table | None:
-    """A row for each planted verdict: what had to be said, what was said, and by how much; `tune` as in `sentence`."""
+def table(studies: Sequence[PlantedStudy]) -> Table | None:
+    """A row for each planted verdict: what had to be said, what was said, and by how much."""
     rows = [_row(study, verdict) for study in studies for verdict in study.verdicts]
     caption = (
-        "This project's pipeline, from preparing records to the words of a page, on a tiny model and records that a "
-        f"known teacher made. {_made(studies, tune)} Held-out loss in nats per token; the hardest control is the one "
+        "This project's pipeline, from preparing records to the words and vetoes of a page, on a tiny model and "
+        "records that a known teacher made. Held-out loss in nats per token; the hardest control is the one "
         "that comes closest to the method, or beats it. Angles: median distance from the teacher's, for each seed, up "
         "to half turns and a common sign, which change no prediction; angles at random are about 0.79 rad off."
     )
     return cells.table("calibration", caption, rows)
-
-
-def _made(studies: Sequence[PlantedStudy], tune: Tune | None) -> str:
-    """What made the verdicts: the code, the search, and whether the page's vetoes counted."""
-    return (
-        f"Code: {_told(studies, _commit)}. "
-        f"Search for learning rates: {_told(studies, lambda study: _search(study, tune))}. "
-        "Vetoes for parts that stood still and controls that did not learn: "
-        f"{_told(studies, lambda study: 'counted' if study.search else 'not asked for')}."
-    )
 
 
 def _told(studies: Sequence[PlantedStudy], fact: Callable[[PlantedStudy], str]) -> str:
@@ -198,10 +190,8 @@ def _commit(study: PlantedStudy) -> str:
     return " ".join(["commit", commit[:7], *changes]) if commit else "commit not recorded"
 
 
-def _search(study: PlantedStudy, tune: Tune | None) -> str:
-    text = _listed(study.search) if study.search else "not recorded"
-    if tune is None:
-        return text
+def _search(study: PlantedStudy, tune: Tune) -> str:
+    text = _listed(study.search)
     other = {key: value for key, value in searched(tune).items() if study.search.get(key) != value}
     return f"{text}, where this page's study asks for {_listed(other)}" if other else f"{text}, as in this page's study"
 

@@ -47,11 +47,7 @@ def cards(results: Results) -> list[Card]:
 def card(results: Results, method: str) -> Card:
     """The card of one method: facts that differ between seeds are given for each, in the order of the seeds."""
     by_seed = [run.training.card for run in results.of(method)]
-    trained = results.of(method)[0].training.parameters
-    facts = [("trained weights", number(trained.trainable, 0))]
-    if trained.receiving is not None and trained.receiving != trained.trainable:
-        facts.append(("of them with gradient", number(trained.receiving, 0)))
-    lists = []
+    facts, lists = [], []
     keys = sorted(by_seed[0], key=lambda key: FIRST.index(key) if key in FIRST else len(FIRST))
     for key, value in ((key, by_seed[0][key]) for key in keys):
         if key == "drawing":

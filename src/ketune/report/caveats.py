@@ -1,15 +1,17 @@
-"""What weakens this report, found by looking: each check returns sentences, or none where there is nothing to say."""
+"""What weakens this report and stands in no gate, table or caption of it, found by looking.
 
-import math
+Each check returns sentences, or none where there is nothing to say.
+"""
+
 from collections.abc import Callable
 
 import numpy as np
 
 from ketune import methods
 from ketune.metrics import bertscore
-from ketune.report import cuts, ledger, moved, paper, rates
+from ketune.report import moved, rates
 from ketune.report.cells import number
-from ketune.report.comparisons import Judgement, least_sure
+from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
 from ketune.statistics import SEEDS_NEEDED, seeds_to_confirm
 
@@ -73,11 +75,6 @@ def _arms(results: Results, judgement: Judgement) -> list[str]:
                 f"{title}: {len(missing)} of its {len(required)} controls did not run ({results.named(missing)}), so "
                 "that its circuit contributes cannot be shown here, whatever the others say."
             )
-        if not required:
-            found.append(
-                f"{title} has no control that takes its circuit away: nothing here tells the circuit from the rest of "
-                "the method."
-            )
     return found
 
 
@@ -114,9 +111,6 @@ def _answers(results: Results, judgement: Judgement) -> list[str]:
     named = [f"{title} {count}" for title, count in empty.items() if count]
     if named:
         found.append(f"Empty answers, which score 0: {', '.join(named)}.")
-    cut, answers = map(sum, zip(*(cuts.counted(results, method) for method in results.methods), strict=True))
-    if cut:
-        found.append(f"{cut:,} of {answers:,} answers were cut at {results.settings.generate.max_new_tokens} tokens.")
     if results.settings.score.bert_model in bertscore.PACKAGED:
         found.append("BERTScore uses a small packaged model: its values compare within this page and with no other.")
     for split, count in results.summary.too_long.items():
@@ -129,11 +123,6 @@ def _answers(results: Results, judgement: Judgement) -> list[str]:
 
 def _costs(results: Results, judgement: Judgement) -> list[str]:
     found = []
-    machines = ledger.machines(results)
-    if len(machines) > 1:
-        found.append(
-            f"The runs used {len(machines)} different machines: their seconds, memory and joules do not compare."
-        )
     resumed = [run for run in results.runs.values() if run.training.resumed_from]
     if resumed:
         found.append(f"{len(resumed)} runs were resumed from a checkpoint: their seconds leave out what came before.")
@@ -144,25 +133,10 @@ def _costs(results: Results, judgement: Judgement) -> list[str]:
     return found
 
 
-def _power(results: Results, judgement: Judgement) -> list[str]:
-    wanted, least = results.settings.plan.differences[0], least_sure(results, judgement)
-    if least is None or least[1] <= wanted or math.isinf(least[1]):  # below three seeds all that is said is that
-        return []
-    return [
-        f"In its least sure comparison this study finds differences in held-out loss only above {number(least[1], 3)} "
-        f"nats per token; it was to find {wanted:g}."
-    ]
-
-
 def _exploratory(results: Results, judgement: Judgement) -> list[str]:
     if judgement.planned or len(results.methods) < 2:
         return []
     return ["None of these comparisons was declared in plan.contrasts: outside of attributions all are exploratory."]
-
-
-def _paper(results: Results, judgement: Judgement) -> list[str]:
-    differing = [match.what.lower() for match in paper.matches(results) if not match.meets]
-    return [f"Not the setting of {paper.SOURCE}: {', '.join(differing)} differ."] if differing else []
 
 
 Check = Callable[[Results, Judgement], list[str]]
@@ -173,9 +147,7 @@ CHECKS: tuple[Check, ...] = (
     _arms,
     _sizes,
     _learning_rates,
-    _power,
     _exploratory,
     _answers,
     _costs,
-    _paper,
 )

@@ -77,6 +77,11 @@ def number(value: float | None, digits: int, *, signed: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
+def counted(count: int, noun: str) -> str:
+    """`3 seeds`, `1 seed`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def numeral(value: float | None, digits: int, *, signed: bool = False, **more: str) -> Cell:
     """A cell with a number."""
     text = number(value, digits, signed=signed)

@@ -7,7 +7,6 @@ figure looks it up here.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 
 from ketune import methods, metrics, statistics
@@ -38,11 +37,6 @@ class Judgement:
     def verdict(self, method: str, other: str, metric: str = "loss") -> Verdict:
         """method - other, both of which ran."""
         return self.decisions.between(metric, method, other)
-
-    @cached_property
-    def margin(self) -> float | None:
-        """Within which held-out losses count as comparable."""
-        return self.panels["loss"].margin
 
 
 def judge(results: Results) -> Judgement:

@@ -1,10 +1,9 @@
 """All parts of the report, computed once: what the page shows and what is written beside it are the same objects."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import pandas as pd
-
+from ketune import statistics
 from ketune.report import (
     buckets,
     calibration,
@@ -22,6 +21,7 @@ from ketune.report import (
     moved,
     opening,
     outcome,
+    panels,
     paper,
     rate_figure,
     rates,
@@ -33,7 +33,7 @@ from ketune.report import (
 )
 from ketune.report.background import Background
 from ketune.report.results import Results
-from ketune.report.style import Look
+from ketune.report.style import Looks
 
 T = TypeVar("T")
 
@@ -44,33 +44,28 @@ def of_kind(parts: Mapping[str, Any], kind: type[T]) -> list[T]:
     return [part for part in found if isinstance(part, kind)]
 
 
-def _given(parts: Iterable[T | None]) -> list[T]:
-    return [part for part in parts if part is not None]
-
-
-def compute(results: Results, beside: Background, looks: dict[str, Look], intervals: pd.DataFrame) -> dict[str, Any]:
+def compute(results: Results, beside: Background, looks: Looks) -> dict[str, Any]:
     """Everything that the report says and draws, in reading order; None or empty where a run gives nothing to show."""
     judgement = comparisons.judge(results)
+    intervals = panels.intervals(results, judgement.panels)
     machines = ledger.machines(results)
     shown = costs.comparable(len(machines) == 1)
-    drawn = [figures.tradeoff(results, looks, intervals, cost) for cost in shown if cost.axis]
     quantities = explorer.quantities(results, intervals, shown)
-    by_seed = [seeds.losses(results, judgement), seeds.pairs(results, judgement)]
-    by_bucket = [buckets.losses(results), buckets.differences(results)]
-    ledgers = [ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)]
     return dict(
+        intervals=intervals,
         opening=opening.opening(results, beside.left_out),
         statements=opening.statements(results, judgement),
         gates=gates.table(gates.gates(gates.Evidence(results, judgement, beside.plan, beside.planted))),
+        seeds_to_confirm=statistics.seeds_to_confirm(results.settings.report.alpha),
         verdict=verdicts.verdict(results, judgement),
         plan=outcome.table(results, judgement, beside.plan),
         other_verdicts=verdicts.other_verdicts(results, judgement),
-        seeds=_given(by_seed),
-        against_controls=effects.against_controls(results, looks, judgement),
+        seeds=[seeds.losses(results, judgement), seeds.pairs(results, judgement)],
+        against_others=effects.against_others(results, looks, judgement),
         interval_plot=effects.interval_plot(results, looks, intervals),
         quality=tables.quality(results, intervals, comparisons.separated_best(results, judgement)),
         signatures=tables.signatures(results),
-        tradeoffs=_given(drawn),
+        tradeoffs=[figures.tradeoff(results, looks, intervals, cost) for cost in shown if cost.axis],
         costs=tables.costs(results, len(machines) == 1),
         measured=explorer.measured(results, quantities),
         explorer=explorer.data(results, quantities),
@@ -81,15 +76,15 @@ def compute(results: Results, beside: Background, looks: dict[str, Look], interv
         scans=scaling_figure.scans(results),
         forgetting=effects.forgetting(results, looks),
         pairwise=verdicts.pairwise(results, judgement),
-        buckets=_given(by_bucket),
+        buckets=[buckets.losses(results), buckets.differences(results)],
         paper_warning=paper.warning(results),
-        paper=_given(paper.tables(results)),
+        paper=paper.tables(results),
         cards=cards.cards(results),
         hardware=hardware.table(results, beside.bills),
         shots=shots.table(results, beside.measured),
         calibration_sentence=calibration.sentence(beside.planted, results.settings.tune),
-        calibration=calibration.table(beside.planted, results.settings.tune),
-        ledger=_given(ledgers),
+        calibration=calibration.table(beside.planted),
+        ledger=[ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)],
         machines=[(ledger.machine_facts(machine), runs) for machine, runs in machines],
         digests=ledger.digest_table(beside.digests),
         revisions=ledger.revisions(results, beside.revisions),

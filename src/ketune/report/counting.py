@@ -1,18 +1,45 @@
-"""Published statements on numbers of parameters, read on closed forms: exact, whatever a run shows."""
+"""Published statements on numbers of parameters, read on closed forms: exact, whatever a run shows.
+
+LoRA: arXiv:2106.09685, Eq. 3.
+"""
 
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 from ketune import closed_forms, published
-from ketune.report import scaling
 from ketune.report.cells import number
 from ketune.report.readings import Finding, Found, untestable
 
+WIDTHS = tuple(2**k for k in range(6, 14))  # 64 to 8,192
+RANKS = (4, 8, 16)  # qubits of QTHA, which are simulated
+BONDS = (2, 4, 8)
+RELEASED_INNER = 256  # of QTHA's released code, at every width
 WIDTH, BLOCKS = 768, 12  # of GPT-Neo-125M
 SAVED = 0.76
+
+
+def lora(width: int, rank: int) -> int:
+    """Two maps between width and rank."""
+    return 2 * width * rank
+
+
+def qtha(width: int, rank: int, bond: int, inner: int) -> int:
+    """QTHA with a quantum network of one layer."""
+    return closed_forms.qtha(width, width, rank, bond, inner, closed_forms.reuploading(rank, 1) + rank**2)
+
+
+def savings() -> dict[tuple[int, int, int, bool], float]:
+    """(width, rank, bond, inner width grows) → what QTHA saves of LoRA's parameters at equal rank, 1 being all."""
+    return {
+        (width, rank, bond, grows): 1 - qtha(width, rank, bond, inner) / lora(width, rank)
+        for grows in (True, False) for rank in RANKS for bond in BONDS for width in WIDTHS
+        for inner in [closed_forms.inner_width(width) if grows else RELEASED_INNER]
+    }  # fmt: skip
+
+
 OURS = {
-    "lora": BLOCKS * 2 * scaling.lora(WIDTH, 4),
+    "lora": BLOCKS * 2 * lora(WIDTH, 4),
     "prefix": BLOCKS * 30 * 2 * WIDTH,
     "qaa": BLOCKS * (10 * 2**10 + 10),
 }
@@ -29,7 +56,7 @@ def published_counts(found: Found) -> Finding:
 
 def published_ranks(found: Found) -> Finding:
     """SoRA's parameters are those of some number of whole ranks."""
-    each, printed = scaling.lora(WIDTH, 1), published.ROWS["sora"].parameters
+    each, printed = lora(WIDTH, 1), published.ROWS["sora"].parameters
     whole, rest = divmod(printed, each)
     sentence = f"A rank of a map has {each:,} weights: {printed:,} are {whole} ranks and {rest:,} weights."
     return Finding("contradicted" if rest else "confirmed", sentence)
@@ -41,21 +68,21 @@ def logarithmic(found: Found) -> Finding:
         return untestable("Quantum-PEFT did not run, so no setting of it is given")
     counts = quantum_peft(found.results.settings.sections["quantum_peft"])
     added = {b - a for a, b in pairwise(counts)}
-    first, last = scaling.WIDTHS[0], scaling.WIDTHS[-1]
+    first, last = WIDTHS[0], WIDTHS[-1]
     sentence = (
         f"In this study's setting a square map of width {first:,} has {counts[0]:,} parameters and one of width "
-        f"{last:,} has {counts[-1]:,}; LoRA of rank 1 has {scaling.lora(first, 1):,} and {scaling.lora(last, 1):,}."
+        f"{last:,} has {counts[-1]:,}; LoRA of rank 1 has {lora(first, 1):,} and {lora(last, 1):,}."
     )
     return Finding("confirmed" if len(added) == 1 else "contradicted", sentence)
 
 
 def quantum_peft(section: Mapping[str, Any]) -> list[int]:
-    """Parameters beside a square map of each of `scaling.WIDTHS`, with the settings of a section."""
+    """Parameters beside a square map of each of `WIDTHS`, with the settings of a section."""
     rank = section["rank"]
     if section["parameterization"] == "taylor":
-        columns = [closed_forms.skew_symmetric(width, section["intrinsic_rank"] or rank) for width in scaling.WIDTHS]
+        columns = [closed_forms.skew_symmetric(width, section["intrinsic_rank"] or rank) for width in WIDTHS]
     else:
-        columns = [closed_forms.two_design(width, section["layers"]) for width in scaling.WIDTHS]
+        columns = [closed_forms.two_design(width, section["layers"]) for width in WIDTHS]
     return [2 * each + rank for each in columns]  # U, V and the diagonal
 
 
@@ -65,7 +92,7 @@ def saving(found: Found) -> Finding:
     if absent := [method for method in ("qtha", "lora") if method not in results.methods]:
         return untestable(f"{results.named(absent)} did not run")
     ours, theirs = results.trainable("qtha"), results.trainable("lora")
-    scanned = scaling.savings()
+    scanned = savings()
     enough = [setting for setting, saved in scanned.items() if saved >= SAVED]
     narrowest, rank, bond, _ = min(enough)
     sentence = (

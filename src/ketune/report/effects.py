@@ -1,6 +1,4 @@
-"""Figures of effects and their intervals: against controls, method by method, and gain against forgetting."""
-
-from collections.abc import Mapping
+"""Figures of effects and their intervals: against other methods, of each method, and gain against forgetting."""
 
 import pandas as pd
 import seaborn
@@ -12,20 +10,7 @@ from ketune.report.cells import Cell
 from ketune.report.comparisons import Judgement
 from ketune.report.drawing import Drawing
 from ketune.report.results import Results
-from ketune.report.style import GRID, MUTED, Look
-
-Looks = dict[str, Look]
-
-
-def against_controls(results: Results, looks: Looks, judgement: Judgement) -> Drawing | None:
-    """The study's question as a figure: quantum method less control on held-out loss, a row for each control."""
-    return _less(results, looks, judgement, {m: methods.controls(m) for m in results.in_family("quantum")}, "")
-
-
-def against_others(results: Results, looks: Looks, judgement: Judgement) -> Drawing | None:
-    """The same figure with the reference among the rows, for a place where it stands alone."""
-    asked = {method: others(results, method) for method in results.in_family("quantum")}
-    return _less(results, looks, judgement, asked, f" {results.title(results.settings.report.reference)} and")
+from ketune.report.style import GRID, MUTED, Looks
 
 
 def others(results: Results, method: str) -> tuple[str, ...]:
@@ -34,19 +19,18 @@ def others(results: Results, method: str) -> tuple[str, ...]:
     return tuple(other for other in listed if other in results.methods)
 
 
-def _less(
-    results: Results, looks: Looks, judgement: Judgement, asked: Mapping[str, tuple[str, ...]], also: str
-) -> Drawing | None:
+def against_others(results: Results, looks: Looks, judgement: Judgement) -> Drawing | None:
+    """The study's question as a figure: quantum method less the reference and each control, on held-out loss."""
     frame = pd.DataFrame([
         {"quantum": method, "method": other, "title": results.title(other), "value": found.difference,
          "low": found.low, "high": found.high}
-        for method, listed in asked.items()
-        for other in listed if other in results.methods and not judgement.void.keys() & {method, other}
+        for method in results.in_family("quantum")
+        for other in others(results, method) if not judgement.void.keys() & {method, other}
         for found in [judgement.verdict(method, other)]
     ])  # fmt: skip
     if frame.empty:
         return None
-    margin = judgement.margin
+    margin = judgement.panels["loss"].margin
     groups = frame.groupby("quantum", sort=False)
     height = 0.7 + 0.5 * len(groups) + 0.27 * len(frame)
     shares = [count + 1 for count in groups.size()]
@@ -58,13 +42,15 @@ def _less(
             _intervals(panel, rows, looks, size=7.5)
             panel.set_title(f"{results.title(str(method))} less …")
         panels[-1].set_xlabel("difference in held-out loss, nats per token  (left of 0: the quantum method is better)")
-        caption = f"Each quantum method less{also} each of its controls, with the intervals of their verdicts."
+        caption = (
+            "Each quantum method less the reference and each of its controls, with the intervals of their verdicts."
+        )
         if margin is not None:
             caption += (
                 f" The shaded strip is ±{margin:.3g}, what two runs of one method differ by: within it methods count "
                 "as comparable."
             )
-        return drawing.finish(figure, "against_controls", caption)
+        return drawing.finish(figure, "against_others", caption)
 
 
 def _intervals(axes: Axes, rows: pd.DataFrame, looks: Looks, size: float) -> None:

@@ -10,14 +10,7 @@ from ketune.report import drawing
 from ketune.report.costs import Cost
 from ketune.report.drawing import Drawing
 from ketune.report.results import Results
-from ketune.report.style import MUTED, Look
-
-Looks = dict[str, Look]
-
-
-def smooth(values: pd.Series, width: int) -> pd.Series:
-    """Centred moving mean, with shorter windows at the ends."""
-    return values.rolling(width, center=True, min_periods=1).mean()
+from ketune.report.style import MUTED, Look, Looks
 
 
 def window(steps: int) -> int:
@@ -31,7 +24,8 @@ def learning_curves(results: Results, looks: Looks) -> Drawing | None:
     if curves.empty:
         return None
     width = window(curves["step"].nunique())
-    curves["smoothed"] = curves.groupby(["method", "seed"])["loss"].transform(smooth, width)
+    rolling = curves.groupby(["method", "seed"])["loss"].rolling(width, center=True, min_periods=1)
+    curves["smoothed"] = rolling.mean().droplevel([0, 1])
     panel_of = curves.groupby("method", sort=False)
     reference = results.settings.report.reference
     with drawing.grid(len(panel_of), 10.4, 0.6, 2.0, sharex=True, sharey=True) as (figure, panels):
@@ -84,14 +78,13 @@ def tradeoff(results: Results, looks: Looks, intervals: pd.DataFrame, cost: Cost
             axes.axhline(row.value, color=colour, lw=1, ls="--")
             axes.annotate(row.title, (0.01, row.value), xycoords=("axes fraction", "data"), xytext=(0, 3),
                           textcoords="offset points", fontsize=9, color=colour)  # fmt: skip
-        steps = frontier(placed, spec.lower_is_better)
+        steps = frontier(placed)
         seaborn.lineplot(steps, x="spent", y="value", estimator=None, drawstyle="steps-post", color=MUTED[1], lw=1,
                          ls=":", zorder=1, ax=axes)  # fmt: skip
         axes.margins(x=0.08, y=0.08)
         axes.grid()
         axes.set(xlabel=cost.axis, ylabel=f"{spec.title}, {spec.unit}")
-        if spec.lower_is_better:
-            axes.invert_yaxis()
+        axes.invert_yaxis()
         drawing.label_at_edge(axes, placed, "spent", "value", looks)
         caption = (
             f"{spec.title} against {cost.axis}; up and to the left is better. Bars are intervals. The dotted frontier "
@@ -100,10 +93,7 @@ def tradeoff(results: Results, looks: Looks, intervals: pd.DataFrame, cost: Cost
         return drawing.finish(figure, f"loss_against_{cost.key}", caption)
 
 
-def frontier(frame: pd.DataFrame, lower_is_better: bool) -> pd.DataFrame:
-    """The rows of (spent, value, low, high) that are better than every cheaper one, their intervals apart."""
-    kept: list[pd.Series] = []
-    for _, row in frame.sort_values(["spent", "value"], ascending=[True, lower_is_better]).iterrows():
-        if all(row["high"] < k["low"] if lower_is_better else row["low"] > k["high"] for k in kept):
-            kept.append(row)
-    return pd.DataFrame(kept)
+def frontier(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of (spent, value, low, high) whose interval lies below that of every cheaper one."""
+    rows = frame.sort_values(["spent", "value"])
+    return rows[~(rows["high"] >= rows["low"].cummin().shift())]

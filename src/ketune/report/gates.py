@@ -63,7 +63,8 @@ def _planned(found: Evidence) -> Look:
         return False, f"the plan of {made.date} is for another setting: {there}"
     settings, promised = found.results.settings, {role: _promised(made, role) for role in ("planned", "control")}
     controls = {str(one) for one in found.judgement.controls}
-    if added := (run - promised["planned"]) | (controls - promised["control"] - promised["planned"]):
+    declared = promised["planned"] | set(made.without_pilot)
+    if added := (run - declared) | (controls - promised["control"] - declared):
         return False, f"not in the plan of {made.date}: {', '.join(sorted(added))}"
     if dropped := promised["planned"] - run:
         return False, f"planned on {made.date} and not compared: {', '.join(sorted(dropped))}"
@@ -110,7 +111,8 @@ def _uncut(found: Evidence) -> Look:
 def _seeds(found: Evidence) -> Look:
     seeds, alpha = len(found.results.settings.seeds), found.results.settings.report.alpha
     needed = statistics.seeds_to_confirm(alpha / max(1, len(found.results.settings.contrasts)))
-    return seeds >= needed, f"{seeds} seeds; to confirm the strictest planned comparison takes {needed} or more"
+    told = f"{cells.counted(seeds, 'seed')}; to confirm the strictest planned comparison takes {needed} or more"
+    return seeds >= needed, told
 
 
 def _sure(found: Evidence) -> Look:

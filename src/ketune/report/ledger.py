@@ -104,7 +104,7 @@ def digests(results: Results) -> dict[str, str]:
 def digest_table(found: Mapping[str, str]) -> Table | None:
     """A row for each path."""
     rows = [{"Path": Cell(path), "MD5": Cell(md5)} for path, md5 in sorted(found.items())]
-    return cells.table("digests", "Digests of what this report was made from, as they stand in dvc.lock.", rows)
+    return cells.table("digests", "Digests of what this report was made from, as DVC computes them.", rows)
 
 
 def digest(path: Path) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ketune import methods
 from ketune.report import paper, verdicts
+from ketune.report.cells import counted
 from ketune.report.comparisons import Judgement, unlearnt
 from ketune.report.results import Results
 from ketune.statistics import SEEDS_NEEDED, Attribution, Verdict
@@ -29,14 +30,13 @@ def compared(results: Results) -> str:
     """Methods, backbone, data, steps, prompts and seeds in one sentence."""
     settings = results.settings
     plain, arms = results.in_family("reference", "classical", "quantum"), results.in_family("control")
-    listed = results.named(plain) + (f" and {len(arms)} control{'s' if len(arms) > 1 else ''}" if arms else "")
-    count = len(settings.seeds)
+    listed = results.named(plain) + (f" and {counted(len(arms), 'control')}" if arms else "")
     sizes = results.summary.sizes
     first = results.of(results.methods[0])[0]
     return (
         f"{listed}: compared on {settings.language_model.name} ({paper.backbone_parameters(results):,} parameters) and "
         f"{paper.data_name(settings)} ({sizes['train']:,} training records): {settings.train.steps:,} optimiser steps, "
-        f"{count} seed{'s' if count > 1 else ''} ({', '.join(map(str, settings.seeds))}), "
+        f"{counted(len(settings.seeds), 'seed')} ({', '.join(map(str, settings.seeds))}), "
         f"{len(first.endings)} answers and {len(results.references)} held-out references a run."
     )
 
@@ -53,11 +53,11 @@ def unfinished(results: Results, left_out: Sequence[str]) -> tuple[str, ...]:
 def circuits(results: Results) -> tuple[str, ...]:
     """What holds for every circuit here, whatever the numbers below say."""
     qubits = {results.title(m): results.of(m)[0].training.card.get("qubits") for m in results.in_family("quantum")}
-    counted = {title: n for title, n in qubits.items() if isinstance(n, int)}
-    if not counted:
+    known = {title: n for title, n in qubits.items() if isinstance(n, int)}
+    if not known:
         return ()
-    most = max(counted.values())
-    held = ", ".join(f"{title} {n}" for title, n in counted.items())
+    most = max(known.values())
+    held = ", ".join(f"{title} {n}" for title, n in known.items())
     sentences = [
         f"The circuits (qubits: {held}) are simulated classically and exactly: {most} qubits are {2**most:,} "
         "amplitudes. No quantum advantage is possible here in principle; the question is whether the circuit's "
@@ -78,7 +78,7 @@ def seeds(results: Results) -> tuple[str, ...]:
     if count >= SEEDS_NEEDED:
         return ()
     return (
-        f"With {count} seed{'s' if count > 1 else ''}, fewer than three, the spread between training runs is unknown: "
+        f"With {counted(count, 'seed')}, fewer than three, the spread between training runs is unknown: "
         "intervals below are over references alone, a difference may be one of seeds, and no verdict is given.",
     )
 

@@ -16,7 +16,7 @@ from matplotlib.markers import MarkerStyle
 from ketune.report import drawing
 from ketune.report.browser import script_json
 from ketune.report.results import Results
-from ketune.report.style import Look, variables
+from ketune.report.style import Look, Looks, variables
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("page.js", "explorer.js")
@@ -28,7 +28,7 @@ PLAIN = {"page": ("#ffffff", "#111418"), "line": ("#e3e6ea", "#2a3038"), "edge":
 def render(
     results: Results,
     parts: Mapping[str, Any],
-    looks: Mapping[str, Look],
+    looks: Looks,
     samples: Mapping[str, Any] | None,
     digest: str,
 ) -> str:

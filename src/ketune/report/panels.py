@@ -1,6 +1,6 @@
 """The measured runs as the statistics take them: a panel of all methods for each metric."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import pandas as pd
 
@@ -20,7 +20,6 @@ def measure(results: Results, method: str, metric: str, chosen: Iterable[int] | 
 
 def panel(results: Results, metric: str, chosen: Iterable[int] | None = None) -> Panel:
     """A metric of all methods; with `chosen`, over these references only."""
-    chosen = None if chosen is None else list(chosen)
     measures = {method: measure(results, method, metric, chosen) for method in results.methods}
     return Panel(measures, apart(results.methods))
 
@@ -30,10 +29,8 @@ def apart(names: Collection[str]) -> list[str]:
     return [name for name in names if methods.declared(name).draws]
 
 
-def intervals(results: Results) -> pd.DataFrame:
+def intervals(results: Results, panels: Mapping[str, Panel]) -> pd.DataFrame:
     """(method, metric) → value, low, high."""
-    keys = [metric.key for metric in metrics.every()]
-    panels = {key: panel(results, key) for key in keys}
-    index = pd.MultiIndex.from_product([results.methods, keys], names=["method", "metric"])
+    index = pd.MultiIndex.from_product([results.methods, panels], names=["method", "metric"])
     found = [panels[key].estimate(method).interval(results.settings.report.confidence) for method, key in index]
     return pd.DataFrame(found, index=index)

@@ -36,8 +36,9 @@ class Promise:
     """What the planned study will find of one comparison.
 
     Attributes:
-        role: planned, under Holm's correction, or control of an attribution, outside of it.
-        level: the error at which its word is given; the strictest that Holm's procedure may ask for.
+        role: planned, or control of an attribution.
+        level: the error at which its word is given: of a planned one the strictest that Holm's procedure may ask for,
+            of a control that at which a method is ahead of it.
         detectable: the true difference that is found four times in five, in nats per token.
         power: how often each of the plan's differences is found; empty for another metric than the loss.
         confirmed: how often the sign-flip test over seeds finds them, with these references as they are.

@@ -21,8 +21,9 @@ def text(plan: Plan) -> str:
         f"{_comparable(plan.margin)} The seeds alone can confirm a word at its strictest level, {strictest:.3g}, with "
         f"{seeds_to_confirm(strictest)} or more.",
         "## What it will find",
-        "Planned comparisons stand under Holm's correction, here at its strictest level; controls outside of it, "
-        "because an attribution needs all of them. Power: how often a true difference of that size, in nats per token, "
+        "Planned comparisons stand under Holm's correction, here at its strictest level. A control stands at the level "
+        "at which a method is ahead of it, uncorrected, because an attribution needs all of them; that a method is "
+        "worse than a control is found less often. Power: how often a true difference of that size, in nats per token, "
         "is found; in brackets, how often the sign-flip test over seeds finds it, which takes the references as they "
         "are. Words are confirmed where both do.",
         _promises(plan),

@@ -8,6 +8,7 @@ made from records alone, so it is the same wherever it is made.
 
 from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,7 +37,8 @@ def records(name: str, workspace: str = ".") -> None:
         kept = tuple(method for method in listed.methods if complete(listed, method))
         if not kept:
             raise InputError(f"{workspace}: no listed method has all of its seeds {listed.seeds} yet; run `dvc repro`.")
-        found = results.read(replace(listed, methods=kept))
+        measured = tuple(method for method in listed.hardware.methods if method in kept)
+        found = results.read(replace(listed, methods=kept, hardware=replace(listed.hardware, methods=measured)))
         beside = replace(background.read(found), revisions=dict.fromkeys(kept, revision()))
         written = Path("params.yaml").read_text(encoding="utf-8")
         settings, hidden = archive.shortened(written, found.settings), set(texts(found.settings))
@@ -131,12 +133,17 @@ def refuse_texts(folder: Path, hidden: set[str], found: results.Results) -> None
         if named := [identity for identity in ids if not re.fullmatch("[0-9a-f]{16}", identity)]:
             raise InputError(f"{named[0]!r} is no id of this pipeline, 16 hexadecimal digits; run `dvc repro` again.")
     pieces = {line.strip()[:LONGEST] for text in hidden for line in text.splitlines()}
-    sought = [piece for piece in pieces if len(piece) >= SHORTEST]
+    sought = {form for piece in pieces if len(piece) >= SHORTEST for form in _forms(piece)}
     for file in (file for file in folder.rglob("*") if file.is_file() and file.name != "params.yaml"):
         content = file.read_text(encoding="utf-8")
         for piece in sought:
             if piece in content:
                 raise InputError(f"{file.name}: a text of the data stands in it ({piece!r}); nothing was written.")
+
+
+def _forms(piece: str) -> tuple[str, ...]:
+    """A text as it is, and as JSON writes it, with and without letters beyond ASCII."""
+    return piece, json.dumps(piece)[1:-1], json.dumps(piece, ensure_ascii=False)[1:-1]
 
 
 def _folder(name: str) -> Path:

@@ -24,11 +24,6 @@ def having_rates(results: Results) -> list[str]:
     return [method for method in results.methods if results.tunings[method].rates]
 
 
-def lies(search: Search) -> str:
-    """Where the winner lies in the ranges that were searched."""
-    return ", ".join(f"{rate} at the {edge} edge" for rate, edge in search.edges.items()) or "inside"
-
-
 def gate(results: Results) -> tuple[bool | None, str]:
     """Whether every arm was tuned, inside its range and beside no failure; the methods for which that is not so.
 
@@ -126,19 +121,20 @@ def _budget(found: Mapping[str, Search]) -> str:
     if len(budgets) > 1:
         return "The searches were not equal in trials, seeds or steps."
     [(trials, seeds, steps)] = budgets
-    over = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    over = cells.counted(seeds, "seed")
     return f"Each recorded search ran {trials} different trials of {steps} steps over {over}."
 
 
 def _search(search: Search, rates: dict[str, float]) -> dict[str, Cell]:
     losses = [trial.loss for trial in search.trials if trial.rates == rates and trial.loss is not None]
+    lies = ", ".join(f"{rate} at the {edge} edge" for rate, edge in search.edges.items()) or "inside"
     mark, repeats = "worse" if search.edges else "", len(search.trials) - _different(search)
     return {
         "Trials": numeral(_different(search), 0, note=f"and {repeats} repeated" if repeats else ""),
         "Validation loss": numeral(sum(losses) / len(losses), 4),
         "Untrained": numeral(search.untrained, 4),
         "Noise": numeral(search.noise, 4),
-        "Lies": Cell(lies(search), mark=mark),
+        "Lies": Cell(lies, mark=mark),
         "For": Cell(f"{search.setting['data']}, {search.setting['language_model']}, {search.setting['steps']} steps"),
     }
 

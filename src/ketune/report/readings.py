@@ -134,7 +134,8 @@ def smaller(method: str, others: Sequence[str]) -> Reading:
             f"{number(100 * (ours / count - 1), 0, signed=True)} % against {found.results.named([other])}'s {count:,}"
             for other, count in theirs.items()
         )
-        sentence = f"{found.results.title(method)} trains {ours:,} parameters, {parts}{_absent(found, others)}."
+        missing = "" if whole else f" ({_not_run(found, others)})"
+        sentence = f"{found.results.title(method)} trains {ours:,} parameters, {parts}{missing}."
         if ours >= min(theirs.values()):
             return Finding("contradicted", sentence)
         return Finding("confirmed" if whole else "not testable here", sentence)

@@ -7,14 +7,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from ketune.report import counting, drawing, scaling
+from ketune.report import counting, drawing
 from ketune.report.drawing import Drawing
 from ketune.report.results import Results
 from ketune.report.style import MUTED, SHADES
 
-DASHES = dict(zip(scaling.BONDS, ("-", "--", ":"), strict=True))
+DASHES = dict(zip(counting.BONDS, ("-", "--", ":"), strict=True))
 COLOURS = dict(
-    zip(scaling.RANKS, (SHADES[family][0][1] for family in ("quantum", "classical", "control")), strict=True)
+    zip(counting.RANKS, (SHADES[family][0][1] for family in ("quantum", "classical", "control")), strict=True)
 )
 LOWEST = -100  # per cent; below, QTHA has more than twice LoRA's parameters
 
@@ -30,11 +30,11 @@ def growth(section: Mapping[str, Any]) -> Drawing:
     """Quantum-PEFT's parameters beside one square map, with the settings of a section, and LoRA's."""
     lines = {
         f"Quantum-PEFT, rank {section['rank']}": (counting.quantum_peft(section), SHADES["quantum"][0][1], "-"),
-        "LoRA, rank 1": ([scaling.lora(width, 1) for width in scaling.WIDTHS], SHADES["classical"][0][1], "--"),
+        "LoRA, rank 1": ([counting.lora(width, 1) for width in counting.WIDTHS], SHADES["classical"][0][1], "--"),
     }
     with drawing.canvas(5.6, 3.9) as (figure, (axes,)):
         for label, (counts, colour, dash) in lines.items():
-            axes.plot(scaling.WIDTHS, counts, dash, color=colour, marker="o", markersize=4, label=label)
+            axes.plot(counting.WIDTHS, counts, dash, color=colour, marker="o", markersize=4, label=label)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: drawing.short(value)))
         axes.yaxis.set_minor_formatter(NullFormatter())
@@ -50,12 +50,12 @@ def growth(section: Mapping[str, Any]) -> Drawing:
 
 def savings() -> Drawing:
     """What QTHA saves of LoRA's parameters, with an inner width that grows and with that of the released code."""
-    found = scaling.savings()
+    found = counting.savings()
     with drawing.canvas(9.6, 3.9, 1, 2, sharey=True) as (figure, panels):
         for panel, grows in zip(panels, (True, False), strict=True):
-            for rank, bond in itertools.product(scaling.RANKS, scaling.BONDS):
-                saved = [100 * found[width, rank, bond, grows] for width in scaling.WIDTHS]
-                panel.plot(scaling.WIDTHS, saved, DASHES[bond], color=COLOURS[rank], marker="o", markersize=3,
+            for rank, bond in itertools.product(counting.RANKS, counting.BONDS):
+                saved = [100 * found[width, rank, bond, grows] for width in counting.WIDTHS]
+                panel.plot(counting.WIDTHS, saved, DASHES[bond], color=COLOURS[rank], marker="o", markersize=3,
                            label=f"rank {rank}, bond {bond}")  # fmt: skip
             panel.axhline(100 * counting.SAVED, color=MUTED[1], lw=1)
             panel.set(ylim=(LOWEST, 105), title="inner width as here" if grows else "inner width 256, as released")
@@ -71,7 +71,7 @@ def savings() -> Drawing:
 
 def _widths(axes: Axes) -> None:
     axes.set_xscale("log", base=2)
-    axes.set_xticks(scaling.WIDTHS[::2])
+    axes.set_xticks(counting.WIDTHS[::2])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("width")
     axes.grid(axis="y")

@@ -15,7 +15,6 @@ from ketune.report.cells import Cell, Table, number, numeral
 from ketune.report.results import Results
 
 ALIKE = 1e-3  # relative: another processor or batch rounds differently
-LOSS = "loss"
 
 
 def read(settings: Params, folder: Path = layout.MEASURED) -> dict[tuple[str, int], Measured]:
@@ -98,7 +97,7 @@ def _untuned(results: Results, seed: int, run: Measured) -> float:
 def _sums(results: Results, method: str, seed: int) -> dict[str, float]:
     """Id → nats of the reference, as the run's likelihood says."""
     scores = results.runs[method, seed].scores
-    return {one: sums[0] for one, sums in zip(scores.ids["likelihood"], scores.metrics[LOSS].sums, strict=True)}
+    return {one: sums[0] for one, sums in zip(scores.ids["likelihood"], scores.metrics["loss"].sums, strict=True)}
 
 
 def _check(results: Results, method: str, seed: int, run: Measured) -> None:

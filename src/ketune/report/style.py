@@ -45,7 +45,11 @@ class Look:
         return "--" if self.hollow else "-"
 
 
-def looks(results: Results) -> dict[str, Look]:
+Looks = dict[str, Look]
+"""Method → its look."""
+
+
+def looks(results: Results) -> Looks:
     """The look of every method; it depends on the method's rank within its family, in the order of the params."""
     found = {}
     for method in results.methods:

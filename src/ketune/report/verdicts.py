@@ -63,7 +63,7 @@ def unconfirmed(found: Verdict) -> bool:
 
 def _caption(results: Results, judgement: Judgement) -> str:
     alpha = results.settings.report.alpha
-    margin = judgement.margin
+    margin = judgement.panels["loss"].margin
     alike = (
         "no margin can be told from fewer than three methods that vary over seeds"
         if margin is None
@@ -121,12 +121,13 @@ def pairwise(results: Results, judgement: Judgement) -> Table | None:
         for row in results.methods
     ]
     count = len(results.methods) * (len(results.methods) - 1) // 2
-    chance = results.settings.report.alpha * count
     caption = (
         "Held-out loss: probability that the row's method beats the column's on a reference text, same seed, a tie "
-        "being half a win. Coloured where the pair's verdict is better or worse. Most pairs are exploratory: of "
-        f"{count} like pairs about {chance:.1f} would be coloured by chance."
+        "being half a win. Coloured where the pair's verdict is better or worse."
     )
+    if len(results.settings.seeds) >= statistics.SEEDS_NEEDED:  # with fewer, none is
+        chance = results.settings.report.alpha * count
+        caption += f" Most pairs are exploratory: of {count} like pairs about {chance:.1f} would be coloured by chance."
     return table("pairwise", caption, rows)
 
 

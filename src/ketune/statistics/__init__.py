@@ -8,7 +8,7 @@ place. Same input, same output.
 from ketune.ground.contrasts import Contrast
 from ketune.statistics.attribution import Attribution, attribution
 from ketune.statistics.decisions import Decisions, Verdict, Word, decide, word
-from ketune.statistics.estimates import SEEDS_NEEDED, Estimate, Interval, seeds_to_confirm
+from ketune.statistics.estimates import SEEDS_NEEDED, seeds_to_confirm
 from ketune.statistics.measures import Measure, mean
 from ketune.statistics.pairs import agreement, probability_of_improvement, seeds_won
 from ketune.statistics.panel import Panel
@@ -19,8 +19,6 @@ __all__ = [
     "Attribution",
     "Contrast",
     "Decisions",
-    "Estimate",
-    "Interval",
     "Measure",
     "Panel",
     "Spread",

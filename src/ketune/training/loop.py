@@ -7,6 +7,7 @@ same order. A run that is killed goes on from its last whole checkpoint and ends
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from ketune.methods import ConfiguredMethod
 from ketune.records.training import CurvePoint, Movement, ParameterCounts, TrainingCost
 from ketune.tokens import Tokens
 from ketune.training import checkpoints, cost, distribution
-from ketune.training.order import ByLength, Collator, Rows
+from ketune.training.order import ByLength, collate
 from ketune.training.travel import Start
 
 PREPARED_ON = 32  # records that a method may look at before training
@@ -75,13 +76,13 @@ def train(
         return Trained([], cost.count(model), cost.nothing_trained(device), (), 0)
     for parameter in trainable:  # the frozen weights may be bf16; what is trained is fp32
         parameter.data = parameter.data.float()
-    method.prepare(model, language_model.batches(rows[:PREPARED_ON], settings.batch_size, padding, device))
+    method.adapter.prepare(model, language_model.batches(rows[:PREPARED_ON], settings.batch_size, padding, device))
     groups = method.parameter_groups(model)
     trainer = _ResponseTrainer(
         model=model,
         args=_arguments(settings, seed, folder, device),
-        train_dataset=Rows(rows),
-        data_collator=Collator(padding),
+        train_dataset=cast(Any, rows),
+        data_collator=partial(collate, padding=padding),
         optimizers=(torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True), None),
         callbacks=[_MethodStep(method), _Progress(), checkpoints.Sealer()],
     )
@@ -149,7 +150,7 @@ class _ResponseTrainer(Trainer):
         self.tokens = 0
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
-        lengths = [len(row.ids) for row in cast(Rows, self.train_dataset).rows]
+        lengths = [len(row.ids) for row in cast(Sequence[Tokens], self.train_dataset)]
         world = self.args.world_size * self.args.gradient_accumulation_steps
         return ByLength(lengths, self.args.train_batch_size * world, self.args.seed)
 
@@ -188,7 +189,7 @@ class _MethodStep(TrainerCallback):
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **context: Any) -> None:
         """The optimiser has stepped and the schedule has not: its rates are those just used."""
         rates = {group["rate"]: group["lr"] for group in context["optimizer"].param_groups}
-        self.method.after_step(context["model"], state.global_step + 1, state.max_steps, rates)
+        self.method.adapter.after_step(context["model"], state.global_step + 1, state.max_steps, rates)
 
 
 class _ReadsEnergy(TrainerCallback):

@@ -35,25 +35,6 @@ class ByLength(torch.utils.data.Sampler):
         return iter(get_length_grouped_indices(self.lengths, self.records_a_step, generator=generator))
 
 
-class Rows(torch.utils.data.Dataset):
-    """Tokenized records as the Trainer's sampler wants them: mappings with "input_ids"."""
-
-    def __init__(self, rows: Sequence[Tokens]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self.rows[index].ids, "row": self.rows[index]}
-
-
-class Collator:
-    """Pads a batch and keeps the records' ids, for messages."""
-
-    def __init__(self, padding: int) -> None:
-        self.padding = padding
-
-    def __call__(self, items: list[dict[str, Any]]) -> dict[str, Any]:
-        rows = [item["row"] for item in items]
-        return {**language_model.batch(rows, self.padding), "ids": [row.id for row in rows]}
+def collate(rows: Sequence[Tokens], padding: int) -> dict[str, Any]:
+    """A padded batch with the records' ids, for messages."""
+    return {**language_model.batch(rows, padding), "ids": [row.id for row in rows]}

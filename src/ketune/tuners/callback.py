@@ -7,6 +7,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from ketune.ground.errors import InputError
+
 
 class ProximalStep(TrainerCallback):
     """SoRA's proximal step after each optimiser step of a transformers Trainer, whose model is a PeftModel.
@@ -19,9 +21,18 @@ class ProximalStep(TrainerCallback):
         self.adapter_name = adapter_name
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **context: Any) -> None:
-        """The optimiser has stepped and the schedule has not: the gates' rate is the one just used."""
+        """The optimiser has stepped and the schedule has not: the gates' rate is the one just used.
+
+        Raises:
+            InputError: the gates have no learning rate, or several.
+        """
         tuner = context["model"].base_model
         gates = {id(adapter.gate) for adapter in tuner.gated(self.adapter_name).values()}
         groups = context["optimizer"].param_groups
-        [rate] = {group["lr"] for group in groups if gates & {id(parameter) for parameter in group["params"]}}
-        tuner.proximal_step(state.global_step + 1, state.max_steps, rate, self.adapter_name)
+        rates = {group["lr"] for group in groups if gates & {id(parameter) for parameter in group["params"]}}
+        if len(rates) != 1:
+            raise InputError(
+                f"sora: the gates have {len(rates)} learning rates in the optimiser, and the proximal step takes one; "
+                "give all gates one group of parameters."
+            )
+        tuner.proximal_step(state.global_step + 1, state.max_steps, rates.pop(), self.adapter_name)

@@ -90,10 +90,7 @@ class LinearFeatures(nn.Module):
         self.features = features
         weight = torch.empty(features, width)
         nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
-        if trained:
-            self.weight = nn.Parameter(weight)
-        else:
-            self.register_buffer("weight", weight)
+        self.weight = nn.Parameter(weight) if trained else nn.Buffer(weight)
 
     def forward(self, h: Tensor) -> Tensor:
         """h (…, d) → (…, n)."""

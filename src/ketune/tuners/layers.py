@@ -46,7 +46,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     one is saved, moved or deleted.
     """
 
-    other_param_names: tuple[str, ...] = ()
+    reads_output: bool
 
     def __init__(self, base_layer: nn.Module, name: str, prefix: str) -> None:
         super().__init__()
@@ -75,6 +75,10 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self.adapters[name] = adapter
         self.set_adapter(self.active_adapters or [name], inference_mode=config.inference_mode)
 
+    def _move_adapter_to_device_of_base_layer(self, adapter_name: str, device: torch.device | None = None) -> None:
+        """As peft asks for it when it loads, but with fixed buffers as they are: peft's own rounds them."""
+        _place(self.adapters[adapter_name], self.weight, device)
+
     def working(self) -> list[nn.Module]:
         """The adapters that act on the output now: active, not disabled, not merged into the weight."""
         if self.disable_adapters and self.merged:
@@ -82,6 +86,15 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         if self.disable_adapters or self.merged:
             return []
         return [self.adapters[name] for name in self.active_adapters if name in self.adapters]
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """x (B, T, i) → (B, T, o), in the dtype of the wrapped map's output."""
+        working = self.working()  # first, as it may take a merged adapter out of the weight
+        h = self.base_layer(x, *args, **kwargs)
+        read, total = h if self.reads_output else x, h
+        for adapter in working:
+            total = total + adapter(_cast(read, adapter)).to(h.dtype)
+        return total
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Refuse: the adapter is no change of the weight.
@@ -100,11 +113,11 @@ def cannot_merge(kind: str) -> str:
     return f"{kind}: the adapter is not a linear map, so no merged weight computes it; keep it beside the base model."
 
 
-def _place(adapter: nn.Module, weight: Tensor) -> None:
-    """Move to the weight's device; parameters take its dtype, fixed buffers keep theirs, unrounded."""
+def _place(adapter: nn.Module, weight: Tensor, device: torch.device | None = None) -> None:
+    """Move to the device, by default the weight's; parameters take its dtype, fixed buffers keep theirs, unrounded."""
     if any(parameter.is_meta for parameter in adapter.parameters()):
         return  # peft fills them from the file
-    adapter._apply(lambda tensor: tensor.to(weight.device))
+    adapter._apply(lambda tensor: tensor.to(device or weight.device))
     if weight.is_floating_point() and weight.element_size() > 1:
         for parameter in adapter.parameters():
             parameter.data = parameter.data.to(weight.dtype)
@@ -118,27 +131,13 @@ def _cast(x: Tensor, adapter: nn.Module) -> Tensor:
 class OutputLayer(AdapterLayer):
     """h + Σ adapter(h) with h the output of the wrapped map: the adapter of a block whose last map is wrapped."""
 
-    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """x (B, T, i) → (B, T, o), in the dtype of the wrapped map's output."""
-        working = self.working()  # first, as it may take a merged adapter out of the weight
-        h = self.base_layer(x, *args, **kwargs)
-        total = h
-        for adapter in working:
-            total = total + adapter(_cast(h, adapter)).to(h.dtype)
-        return total
+    reads_output = True
 
 
 class InputLayer(AdapterLayer):
     """W0 x + Σ adapter(x): the adapter stands beside the wrapped map."""
 
-    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """x (B, T, i) → (B, T, o), in the dtype of the wrapped map's output."""
-        working = self.working()  # first, as it may take a merged adapter out of the weight
-        total = self.base_layer(x, *args, **kwargs)
-        dtype = total.dtype
-        for adapter in working:
-            total = total + adapter(_cast(x, adapter)).to(dtype)
-        return total
+    reads_output = False
 
 
 class WeightLayer(InputLayer):

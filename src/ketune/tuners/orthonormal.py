@@ -20,10 +20,7 @@ class Columns(nn.Module):
     def __init__(self, width: int, rank: int, start: Tensor, trained: bool) -> None:
         super().__init__()
         self.width, self.rank = width, rank
-        if trained:
-            self.angles = nn.Parameter(start)
-        else:
-            self.register_buffer("angles", start)
+        self.angles = nn.Parameter(start) if trained else nn.Buffer(start)
 
     def columns(self, angles: Tensor) -> Tensor:
         """(N, K) of the angles, in at least float32."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ketune import circuits
-from ketune.circuits import Circuit, expectations, resolve
+from ketune.circuits import ROTATIONS, Circuit, expectations, resolve
 from ketune.ground.checks import Count
 from ketune.ground.errors import InputError
 from ketune.tuners.hardware import CircuitModule
@@ -68,10 +68,10 @@ class QAAConfig(ResidualConfig):
             resolve(self.device, self.circuit(2))
         except InputError as error:
             raise InputError(f"qaa.{error}") from error
-        if self.train_angles and self.angle_init == "zero" and self.rotation == "RX":
+        if self.train_angles and self.angle_init == "zero" and "RX" in ROTATIONS[self.rotation]:
             raise InputError(
-                "qaa.angle_init: 'zero' with RX never trains the angles, whose gradient is exactly 0 there; "
-                "allowed are 'uniform' and 'small', or rotation RY, or train_angles false."
+                "qaa.angle_init: 'zero' never trains the angles of RX, whose gradient is exactly 0 there; allowed are "
+                "'uniform' and 'small', or rotation RY, or train_angles false."
             )
 
     def circuit(self, width: int) -> Circuit:
@@ -127,10 +127,7 @@ class CircuitFeatures(CircuitModule):
         self.gain = 2 ** (circuit.qubits / 2) if config.unit_features else 1.0
         spread = SPREAD[config.angle_init]
         angles = torch.empty(circuit.angle_shape).uniform_(-spread, spread)  # (L, n)
-        if config.train_angles:
-            self.angles = nn.Parameter(angles)
-        else:
-            self.register_buffer("angles", angles)
+        self.angles = nn.Parameter(angles) if config.train_angles else nn.Buffer(angles)
 
     def forward(self, h: Tensor) -> Tensor:
         """h (…, d) → (…, n), computed at least in float32: half precision costs 1 % of z."""

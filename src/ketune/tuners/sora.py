@@ -107,7 +107,6 @@ class SoRAConfig(AdapterConfig):
             "gates": sum(len(adapter.gate) for adapter in gated.values()),
             "gates_zeroed_by_the_proximal_step": sum(int((a.zeroed_by == THRESHOLD).sum()) for a in gated.values()),
             "gates_zeroed_by_the_target": sum(int((a.zeroed_by == TARGET).sum()) for a in gated.values()),
-            "proximal_steps": max(adapter.proximal_steps for adapter in gated.values()),
             "ranks_left": sum(ranks.values()),
             "ranks": ranks,
             "parameters_after_pruning": sum(rank * cost[name] for name, rank in ranks.items()),
