@@ -177,6 +177,25 @@ def test_a_run_that_is_killed_while_it_is_saved_trains_nothing_again(project: Pr
     assert not any((project.folder / ".cache/checkpoints").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("block", "changes", "sentence"),
+    [
+        ("generate", {"prompts": 1000}, "generate.prompts: the test split has 14 records, and 1000 are needed"),
+        ("generate", {"likelihood_records": 99}, "generate.likelihood_records: the test split has 14 records"),
+        ("data", {"validation_fraction": 0.001}, "or raise data.validation_fraction."),
+        ("train", {"max_tokens": 513}, "train.max_tokens: 513, but the model has 512 positions; lower it."),
+        ("generate", {"max_new_tokens": 500}, "tokens are more than the model's 512 positions; lower it, or train.max"),
+    ],
+)
+def test_what_cannot_be_prepared_is_one_sentence(project: Project, block: str, changes: dict, sentence: str) -> None:
+    before, given = content(project), project.params()
+    given[block] |= changes
+    project.write_params(given)
+    result = stage_alone(project, "stages/prepare.py")
+    assert result.returncode == 1 and result.stderr.count("\n") == 1 and sentence in result.stderr, result.stderr
+    assert content(project) == before
+
+
 @pytest.fixture
 def mounted(done: Project, tmp_path: Path) -> Iterator[Project]:
     """The finished project on a file system of its own, 64 MB large."""

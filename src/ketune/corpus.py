@@ -134,7 +134,7 @@ def require(examples: dict[str, list[Example]], needs: dict[str, tuple[int, str]
             remedies += [f"lower {key}"] if key else []
             raise InputError(
                 f"{key or fraction}: the {split} split has {len(examples[split])} records, and {count} are needed; "
-                f"{' or '.join(remedies)}."
+                f"{', or '.join(remedies)}."
             )
 
 

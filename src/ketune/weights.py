@@ -66,6 +66,11 @@ def fetch(source: LanguageModel, folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def positions(folder: Path) -> int | None:
+    """How many tokens the model of a folder can tell apart by place; None where its configuration names none."""
+    return getattr(AutoConfig.from_pretrained(folder).get_text_config(), "max_position_embeddings", None)
+
+
 def _load_packaged(package: Packaged) -> tuple[PreTrainedModel, Any]:
     found = importlib.util.find_spec(package.module)
     if found is None or not found.submodule_search_locations:
