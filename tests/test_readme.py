@@ -192,6 +192,18 @@ def test_what_shots_leave_is_what_was_measured() -> None:
     assert f"gains {gain:.3f} nats, of which 100 shots leave {100 * kept['QTHA', '100 shots']:.0f} %" in said()
 
 
+def test_what_a_machines_noise_leaves_is_what_was_measured() -> None:
+    with (ROOT / "reports/benchmarks/shots.csv").open() as file:
+        rows = {(row["Method"], row["Circuits read"]): row for row in csv.DictReader(file)}
+    assert f"lowers its loss by {-float(rows['QTHA', 'FakeTorino, 10,000 shots']['Less exact']):.3f}" in said()
+    kept = re.findall(
+        r"\| (QTHA|QAA), [^|]*\| \d+ \| ([0-9.]+) ± ([0-9.]+)", (ROOT / "reports/benchmarks/hardware.md").read_text()
+    )
+    slopes = {name: (float(slope), float(error)) for name, slope, error in kept}
+    assert abs(slopes["QTHA"][0] - 0.9) < 0.02 and "which shrinks its expectations by a tenth" in said()
+    assert slopes["QAA"][0] < 2 * slopes["QAA"][1] and "leaves nothing that we could tell from 0" in said()
+
+
 def test_every_default_method_ships() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     assert set(params["methods"]) <= set(methods.names())
