@@ -199,9 +199,9 @@ def test_what_a_machines_noise_leaves_is_what_was_measured() -> None:
     kept = re.findall(
         r"\| (QTHA|QAA), [^|]*\| \d+ \| ([0-9.]+) ± ([0-9.]+)", (ROOT / "reports/benchmarks/hardware.md").read_text()
     )
-    slopes = {name: (float(slope), float(error)) for name, slope, error in kept}
-    assert abs(slopes["QTHA"][0] - 0.9) < 0.02 and "which shrinks its expectations by a tenth" in said()
-    assert slopes["QAA"][0] < 2 * slopes["QAA"][1] and "leaves nothing that we could tell from 0" in said()
+    slopes = {name: (slope, error) for name, slope, error in kept}
+    words = "through QTHA's circuit that noise leaves {}, through QAA's, with its 2,000 two-qubit gates, {} ± {}"
+    assert words.format(slopes["QTHA"][0], *slopes["QAA"]) in said()
 
 
 def test_every_default_method_ships() -> None:

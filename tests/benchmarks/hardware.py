@@ -2,7 +2,7 @@
 
 Needs the extra `hardware`. QAA reads a hidden vector of width 576 as the amplitudes of 10 qubits after each of 30
 blocks; QTHA reads 4 angles in each of 60 maps. Then each circuit runs with a machine's simulated noise on random rows
-(QAA's 2,000 two-qubit gates take minutes a row). The result is hardware.md and hardware.csv in the folder.
+(QAA's take long). The result is hardware.md and hardware.csv in the folder.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main() -> None:
     """Transpile and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("reports/benchmarks"))
-    parser.add_argument("--rows", type=int, default=12, help="rows of QAA that run with noise, minutes each")
+    parser.add_argument("--rows", type=int, default=12, help="rows of QAA that run with noise, which take long")
     given = parser.parse_args()
     folder, noise = given.folder, kept_table({"QTHA, r = 4, L = 1": 100, "QAA, L = 1, d = 576": given.rows})
     bills = {
