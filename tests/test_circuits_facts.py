@@ -40,6 +40,13 @@ def test_the_inputs_gradient_is_orthogonal_to_the_input() -> None:
     assert (x * d_x).sum(1).abs().max() < 1e-13 * d_x.abs().max() * 32
 
 
+def test_without_cnots_the_angles_of_rx_only_scale_fixed_features() -> None:
+    circuit = Circuit(5, layers=2, entangler="none")
+    x, angles = draw(circuit)
+    fixed = expectations(x, torch.zeros_like(angles), circuit)
+    assert torch.allclose(expectations(x, angles, circuit), angles.sum(0).cos() * fixed, atol=1e-13)
+
+
 @pytest.mark.parametrize("device_mode", BACKENDS)
 @pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20, 1e30])
 def test_tiny_and_huge_numbers_in_fp32(device_mode: tuple[str, str], scale: float) -> None:
@@ -178,7 +185,7 @@ def test_numbers_without_a_state_are_refused(device: str, bad: float) -> None:
         ((GOOD[0], torch.zeros(3), GOOD[2]), {}, "angles"),
         (GOOD, {"gradient": "adjiont"}, "Did you mean 'adjoint'"),
         (GOOD, {"device": "torch", "mode": "register"}, "closed_form, eager, statevector"),
-        (GOOD, {"device": "lightning.qubit", "mode": "per_token"}, "NaN for every gradient"),
+        (GOOD, {"device": "lightning.qubit", "mode": "chio"}, "Did you mean 'choi'"),
         (GOOD, {"device": "lightning.qbit"}, "Did you mean 'lightning.qubit'"),
         ((GOOD[0], torch.zeros(1, 4, 3), Reuploading(3, 1)), {}, "hold 3 to 3"),
         ((torch.ones(2, 3), torch.zeros(1, 4, 3), Reuploading(3, 1)), {}, "enter as angles"),

@@ -129,7 +129,7 @@ def test_the_page_is_the_same_bytes_each_time(project: Path) -> None:
     page = Page(first.decode())
     assert "which hold no texts" in page.text and archive.read(folder)[1].revisions["qaa"] in page.text
     assert "runs are still missing of SoRA, which this page leaves out" in page.text
-    legend = page.text.split("Grey: reference")[0].partition("Hadamard transforms.")[2]
+    legend = page.text.split("Grey: reference")[0].partition("however many layers it has.")[2]
     assert "QAA" in legend and "SoRA" not in legend
     assert f"{archive.read(folder)[0].mean('qaa', 'loss'):.3f}" in page.text
 
@@ -147,7 +147,9 @@ def test_the_answer_has_every_difference_with_its_interval_and_the_words_of_the_
     for other in ("lora", "base", "qaa_frozen"):
         one = judgement.verdict("qaa", other)
         assert f"{number(one.difference, 3, signed=True)} {interval(one.low, one.high, 3, signed=True)}" in shown
-        assert f"{interval(one.low, one.high, 3, signed=True)} against {found.title(other)} ({one.word})" in apart
+        level = "" if one.level == found.settings.report.alpha else f"; {100 * (1 - one.level):.4g} %"
+        told_interval = interval(one.low, one.high, 3, signed=True).replace("]", f"{level}]")
+        assert f"{told_interval} against {found.title(other)} ({one.word})" in apart
     assert [text for text in told if text != apart and text not in shown] == []
     figure = (project / "reports/published/tiny.svg").read_text()
     assert all(f">{found.title(other)}<" in figure for other in ("lora", "base", "qaa_frozen"))

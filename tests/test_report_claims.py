@@ -57,7 +57,7 @@ def test_every_statement_has_a_row_with_one_of_four_words(told: Found) -> None:
         methods.declared(name).source for name in ("qtha", "quantum_peft")
     } | {claims.QAA}
     words = {cell.text for cell in table.cells["Here"]}
-    assert words <= {"confirmed", "contradicted", "not distinguishable", "not testable here"}
+    assert words <= {"confirmed", "contradicted", "undecided", "not testable here"}
     assert all(cell.text.endswith(".") for cell in table.cells["Why"])
 
 
@@ -79,11 +79,11 @@ def test_a_statement_of_several_comparisons_needs_all(tmp_path: Path, monkeypatc
 
 
 def test_many_comparisons_contradict_no_more_easily_than_one() -> None:
-    worse, open_ = "worse", "not distinguishable"
+    worse, open_, undecided = "worse", "not distinguishable", "undecided"
     assert readings._word("better", [worse], [worse], whole=True) == "contradicted"
-    assert readings._word("better", [worse, *["better"] * 19], [open_] * 20, whole=True) == open_
+    assert readings._word("better", [worse, *["better"] * 19], [open_] * 20, whole=True) == undecided
     assert readings._word("better", ["better"] * 20, [open_] * 20, whole=True) == "confirmed"
-    assert readings._word("better", ["comparable", "better"], ["comparable", open_], whole=True) == open_
+    assert readings._word("better", ["comparable", "better"], ["comparable", open_], whole=True) == undecided
     assert readings._word("better", [worse], [worse], whole=False) == "contradicted"
     assert readings._word("better", ["better"], ["better"], whole=False) == "not testable here"
     random = np.random.default_rng(2)
@@ -97,7 +97,7 @@ def test_what_cannot_be_told_is_told_with_its_size(tmp_path: Path, monkeypatch: 
     noisy = Study(["base", "lora", "prefix", "qaa"], [0, 1, 2], prompts=4, seed_noise=0.3)
     here = found(tmp_path, monkeypatch, noisy)
     said = claim("better than prefix", "loss").reading(here)
-    assert said.word == "not distinguishable"
+    assert said.word == "undecided"
     size = here.judgement.verdict("qaa", "prefix").detectable
     assert f"A true difference of {size:.3f} nats per token would be found four times in five." in said.sentence
 

@@ -18,7 +18,7 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 def words(panel: Panel, family: list[Contrast], alpha: float) -> dict[Contrast, str]:
     """better, worse or not distinguishable, of losses."""
     tables = {one: crossed(panel.values[one.method] - panel.values[one.other]) for one in family}
-    adjusted = holm([_p_value(table) for table in tables.values()])
+    _, adjusted = holm([_p_value(table) for table in tables.values()], alpha)
     return {
         one: "not distinguishable" if p >= alpha else "better" if table.by_seed.mean() < 0 else "worse"
         for (one, table), p in zip(tables.items(), adjusted, strict=True)

@@ -1,4 +1,8 @@
-"""QAA without its CNOTs. What it reaches, entanglement does not explain."""
+"""QAA without its CNOTs. What it reaches, entangling gates do not explain.
+
+The embedded vector is an entangled state in both. As it is real, RX alone turns ⟨Z_k⟩ into cos(θ_k) ⟨Z_k⟩, with θ_k the
+sum of the qubit's angles: they only scale fixed quadratic features.
+"""
 
 from ketune.ground.checks import Range
 from ketune.methods import Method
@@ -10,7 +14,7 @@ METHOD = Method(
     adapter="qaa",
     fixed={"entangler": "none", "train_angles": True},
     control_of=("qaa",),
-    isolates="whether entanglement matters",
+    isolates="whether the entangling gates matter",
     draws="angles",
     rates={"projection": Range(1e-5, 1e-1), "angles": Range(1e-3, 1)},
 )

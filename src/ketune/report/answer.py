@@ -35,11 +35,15 @@ def answer(results: Results) -> Answer:
 def differences(results: Results, judgement: Judgement, method: str) -> str:
     """A method's held-out loss less that of the reference and of each control, with the intervals of the verdicts."""
     listed = ", ".join(_difference(results, judgement, method, other) for other in effects.others(results, method))
-    return f"{results.title(method)}'s held-out loss differs by {listed}, in nats per token." if listed else ""
+    told = f"in nats per token, with {100 * results.settings.report.confidence:g} % intervals unless marked"
+    return f"{results.title(method)}'s held-out loss differs by {listed}, {told}." if listed else ""
 
 
 def _difference(results: Results, judgement: Judgement, method: str, other: str) -> str:
     found = judgement.verdict(method, other)
-    size = f"{number(found.difference, 3, signed=True)} {interval(found.low, found.high, 3, signed=True)}"
+    ends = interval(found.low, found.high, 3, signed=True)
+    if found.level < results.settings.report.alpha:
+        ends = f"{ends[:-1]}; {100 * (1 - found.level):.4g} %]"
+    size = f"{number(found.difference, 3, signed=True)} {ends}"
     word = verdicts.word(results, judgement, Contrast("loss", method, other)).text
     return f"{size} against {results.title(other)} ({word})"

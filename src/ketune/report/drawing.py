@@ -110,7 +110,7 @@ def inline(drawing: Drawing) -> str:
     if view is None or width is None:
         raise RuntimeError(f"{drawing.name}: matplotlib's SVG header has changed: {head[:200]}")
     pixels = round(float(width.group(1)) * 4 / 3)
-    size = f'style="width:{pixels}px" data-width="{pixels}"'
+    size = f'style="width:{pixels}px"'
     return f'<svg {view.group(0)} {size} role="img" aria-labelledby="{drawing.name}-caption" focusable="false">{body}'
 
 

@@ -9,6 +9,7 @@ from ketune.report import cuts, drawing
 from ketune.report.cells import Cell
 from ketune.report.comparisons import Judgement
 from ketune.report.drawing import Drawing
+from ketune.report.panels import MARGIN
 from ketune.report.results import Results
 from ketune.report.style import GRID, MUTED, Looks
 
@@ -46,10 +47,7 @@ def against_others(results: Results, looks: Looks, judgement: Judgement) -> Draw
             "Each quantum method less the reference and each of its controls, with the intervals of their verdicts."
         )
         if margin is not None:
-            caption += (
-                f" The shaded strip is ±{margin:.3g}, what two runs of one method differ by: within it methods count "
-                "as comparable."
-            )
+            caption += f" The shaded strip is ±{margin:.3g}, {MARGIN}: within it methods count as comparable."
         return drawing.finish(figure, "against_others", caption)
 
 

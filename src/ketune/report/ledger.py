@@ -18,6 +18,11 @@ from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, number
 from ketune.report.results import Results
 
+EQUAL = (
+    "The same for every method. Beside these: AdamW with β = (0.9, 0.999), loss over response tokens alone, Alpaca's "
+    "prompt template; LoRA and SoRA at the query and value projections."
+)
+
 
 def equal(results: Results) -> Table | None:
     """Every parameter that is the same for all methods."""
@@ -26,7 +31,7 @@ def equal(results: Results) -> Table | None:
         for block in BLOCKS
         for key, value in asdict(getattr(results.settings, block)).items()
     ]
-    return cells.table("ledger_equal", "The same for every method.", rows)
+    return cells.table("ledger_equal", EQUAL, rows)
 
 
 def differing(results: Results) -> Table | None:

@@ -60,14 +60,14 @@ def circuits(results: Results) -> tuple[str, ...]:
     held = ", ".join(f"{title} {n}" for title, n in known.items())
     sentences = [
         f"The circuits (qubits: {held}) are simulated classically and exactly: {most} qubits are {2**most:,} "
-        "amplitudes. No quantum advantage is possible here in principle; the question is whether the circuit's "
+        "amplitudes. At this size a quantum computer could not be faster; the question is whether the circuit's "
         "function is a good adapter."
     ]
     diagonal = [m for m in results.in_family("quantum") if results.settings.sections[m].get("rotation") == "RX"]
     if diagonal:
         sentences.append(
-            f"The circuit of {results.named(diagonal)}, layers of RX and CNOT, is of the IQP type, however many layers "
-            "it has: one diagonal of phases between two Hadamard transforms."
+            f"The circuit of {results.named(diagonal)}, layers of RX and CNOT, is one diagonal of phases between two "
+            "Hadamard transforms and a permutation, the form of an IQP circuit, however many layers it has."
         )
     return tuple(sentences)
 

@@ -21,8 +21,8 @@ def table(results: Results, judgement: Judgement, made: Plan | None) -> Table | 
         f"beside what came. Planned: {made.seeds} seeds, {made.references} references; run: "
         f"{len(results.settings.seeds)} and {len(results.references)}. Power: how often a true "
         f"difference of {made.differences[0]:g} nats per token is found, and how often the sign-flip test over seeds "
-        "finds it, with the references as they are. Detectable: found four times in five. Seeds won: the share of "
-        "paired seeds in which the first method is the better one."
+        "finds it, with the references as they are. Detectable: found four times in five, at that level. Seeds won: "
+        "the share of paired seeds in which the first method is the better one."
     )
     return cells.table("plan", caption, rows)
 
@@ -35,8 +35,8 @@ def _row(results: Results, judgement: Judgement, promise: Promise) -> dict[str, 
         "Comparison": Cell(promise.contrast),
         "Role": Cell(promise.role),
         "Power": numeral(promise.power[0] if promise.power else None, 2, note=_seeds_agree(promise)),
-        "Detectable, planned": numeral(promise.detectable, 3),
-        "Detectable, here": numeral(found.detectable if found else None, 3),
+        "Detectable, planned": numeral(promise.detectable, 3, note=f"at {promise.level:.3g}"),
+        "Detectable, here": numeral(found.detectable, 3, note=f"at {found.lead_level:.3g}") if found else Cell(ABSENT),
         "Difference": numeral(found.difference if found else None, 3, signed=True),
         "Seeds won": numeral(
             statistics.seeds_won(judgement.panels[one.metric], one.method, one.other) if found else None, 2

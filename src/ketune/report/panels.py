@@ -18,6 +18,10 @@ def measure(results: Results, method: str, metric: str, chosen: Iterable[int] | 
     return Measure(sums, found.total, found.lower_is_better)
 
 
+MARGIN = "what two runs of a typical method differ by, drawn angles and maps apart"
+"""What the margin is, within which methods count as comparable, to follow "within ±0.01"."""
+
+
 def panel(results: Results, metric: str, chosen: Iterable[int] | None = None) -> Panel:
     """A metric of all methods; with `chosen`, over these references only."""
     measures = {method: measure(results, method, metric, chosen) for method in results.methods}

@@ -74,9 +74,6 @@ def sizes(results: Results) -> Table | None:
 def scores(results: Results) -> Table | None:
     """Table 3 of the paper beside ours: every published number, ours and the difference."""
     rows = []
-    verdicts = {match.what: match.word for match in matches(results)}
-    shown = {"Backbone": "Backbone", "Data": "Data", "Steps": "Optimiser steps"}
-    setting = {column: Cell(verdicts[what], mark=verdicts[what]) for column, what in shown.items()}
     for method in (m for m in results.methods if m in ROWS):
         for (key, title), published in zip(METRICS.items(), ROWS[method].scores, strict=True):
             ours = results.mean(method, key)
@@ -84,7 +81,7 @@ def scores(results: Results) -> Table | None:
                 "Method": Cell(results.title(method), method=method), "Metric": Cell(title),
                 "Published": numeral(published, 2),
                 "Ours": cuts.marked(results, numeral(ours, 2), metrics.named(key), method),
-                "Difference": numeral(None if key == "bertscore" else ours - published, 2, signed=True), **setting,
+                "Difference": numeral(None if key == "bertscore" else ours - published, 2, signed=True),
             })  # fmt: skip
     caption = (
         f"Scores: Table 3 of {SOURCE} beside this run. BERTScores have no difference: the paper does not name its "

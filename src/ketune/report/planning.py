@@ -5,6 +5,7 @@ import datetime
 
 from ketune.ground import files, layout, params
 from ketune.report import results
+from ketune.report.panels import MARGIN
 from ketune.report.plan import Plan, Promise, make
 from ketune.statistics.estimates import seeds_to_confirm
 
@@ -38,7 +39,7 @@ def text(plan: Plan) -> str:
 def _comparable(margin: float | None) -> str:
     if margin is None:
         return "No difference will be called comparable: fewer than three methods do not tell what two runs differ by."
-    return f"Comparable will mean: within {margin:.4f} nats per token, what two runs of one method differ by."
+    return f"Comparable will mean: within {margin:.4f} nats per token, {MARGIN}."
 
 
 def _without_pilot(plan: Plan) -> list[str]:

@@ -72,17 +72,10 @@ def elsewhere(results: Results) -> dict[str, list[str]]:
 
 
 def sentences(results: Results) -> list[str]:
-    """What weakens the rates: no search, one made elsewhere, and what each search itself remarks."""
+    """What weakens the rates and stands in no gate or table: a search made elsewhere, and what each itself remarks."""
     found = []
-    if without := [method for method in having_rates(results) if method not in searches(results)]:
-        found.append(f"Learning rates that no recorded search found: {results.named(without)}.")
     for place, methods in elsewhere(results).items():
         found.append(f"Learning rates that were searched for another setting ({place}): {results.named(methods)}.")
-    if unknown := without_noise(results):
-        found.append(
-            f"Searches that confirmed no second candidate: {results.named(unknown)}. Their noise is unknown, so that "
-            "smaller rates could not win within it."
-        )
     for method, search in searches(results).items():
         found += [f"{results.title(method)}: {remark}" for remark in search.remarks]
     return found
@@ -98,7 +91,8 @@ def table(results: Results) -> Table | None:
         rows.append(row | (_search(search, results.tunings[method].rates) if search else _none()))
     caption = (
         f"Learning rates, judged on validation records. {_budget(searches(results))} Noise: standard error of the "
-        "difference between two candidates; within it the smaller rates win."
+        "difference between two candidates; within it the smaller rates win. Intervals on this page "
+        "are for these rates: the uncertainty of the search is in none of them."
     )
     if without_noise(results):
         caption += " It is unknown where no second candidate was confirmed, and there they could not."

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ketune import metrics, statistics
-from ketune.report import cuts
+from ketune.report import cuts, verdicts
 from ketune.report.cells import interval, number
-from ketune.report.claim_sentences import LISTED, Asked, counted, findable, told
+from ketune.report.claim_sentences import LISTED, Asked, counted, findable, margins, told
 from ketune.report.comparisons import Judgement
 from ketune.report.curves import FEWEST, MEASURES, UNITS, measure
 from ketune.report.results import Results
 from ketune.statistics import Decisions, Panel, Spread
 
-Word = Literal["confirmed", "contradicted", "not distinguishable", "not testable here"]
+Word = Literal["confirmed", "contradicted", "undecided", "not testable here"]
 Wanted = Literal["better", "comparable", "not worse"]
 HOLDS = {"better": ("better",), "comparable": ("comparable",), "not worse": ("better", "comparable")}
 FAILS = {"better": ("worse",), "comparable": ("better", "worse"), "not worse": ("worse",)}
@@ -69,8 +69,9 @@ def measured(wanted: Wanted, method: str, others: Sequence[str], keys: Sequence[
         asked = [
             Asked(other, spec.title, spec.digits, spec.unit,
                   verdict := found.judgement.verdict(method, other, spec.key),
-                  _strictly(found.judgement.panels[spec.key], method, other, verdict.level / count),
-                  found.results.mean(other, spec.key) if spec.lower_is_better else None)
+                  _strictly(found.judgement.panels[spec.key], method, other, verdict.level / count, wanted),
+                  found.results.mean(other, spec.key) if spec.lower_is_better else None,
+                  found.judgement.panels[spec.key].margin)
             for spec in specs for other in present
         ]  # fmt: skip
         return _together(found, wanted, method, others, asked)
@@ -87,8 +88,8 @@ def trained(wanted: Wanted, method: str, others: Sequence[str], what: str) -> Re
             return untestable(reason or f"fewer than {FEWEST} steps")
         asked = [
             Asked(other, MEASURES[what], 4, UNITS[what], verdict := found.curves.between(what, method, other),
-                  _strictly(found.curve_panels[what], method, other, verdict.level / len(present)),
-                  float(measure(found.results, other, what).by_seed().mean()))
+                  _strictly(found.curve_panels[what], method, other, verdict.level / len(present), wanted),
+                  float(measure(found.results, other, what).by_seed().mean()), found.curve_panels[what].margin)
             for other in present
         ]  # fmt: skip
         return _together(found, wanted, method, others, asked)
@@ -151,8 +152,9 @@ def _together(found: Found, wanted: Wanted, method: str, others: Sequence[str], 
     word = _word(wanted, [one.verdict.word for one in asked], [one.strictly for one in asked], whole=whole)
     tell = told if len(asked) <= LISTED else counted
     sentence = f"{tell(found.results.named, method, asked)}{_absent(found, others)}."
-    if word == "not distinguishable":
-        sentence += f" {findable(asked)}"
+    if word == "undecided":
+        small = wanted == "comparable" and all(one.verdict.word in verdicts.SIGNIFICANT for one in asked)
+        sentence += f" {margins(asked) if small else findable(asked)}"
     return Finding(word, sentence)
 
 
@@ -160,11 +162,14 @@ def _word(wanted: Wanted, words: Sequence[str], strictly: Sequence[str], *, whol
     """`whole`: all comparisons that the statement names were made; a part of them can contradict it, not confirm it."""
     if all(word in HOLDS[wanted] for word in words):
         return "confirmed" if whole else "not testable here"
-    return "contradicted" if any(word in FAILS[wanted] for word in strictly) else "not distinguishable"
+    return "contradicted" if any(word in FAILS[wanted] for word in strictly) else "undecided"
 
 
-def _strictly(panel: Panel, method: str, other: str, level: float) -> statistics.Word:
-    return statistics.word(panel.estimate(method, other), panel, level)
+def _strictly(panel: Panel, method: str, other: str, level: float, wanted: Wanted) -> statistics.Word:
+    found = panel.estimate(method, other)
+    if wanted == "comparable" and not (panel.margin is not None and found.beyond(panel.margin, level)):
+        return "not distinguishable"
+    return statistics.word(found, panel, level)
 
 
 def _spread_word(found: Spread, level: float) -> statistics.Word:

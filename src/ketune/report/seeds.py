@@ -20,7 +20,10 @@ def losses(results: Results, judgement: Judgement) -> Table | None:
         | {"Deviation": numeral(float(np.std(by_seed[method], ddof=1)), 4)}
         for method in results.methods
     ]
-    caption = "Held-out loss of every run, in nats per token, and its standard deviation over seeds."
+    caption = (
+        "Held-out loss of every run, in nats per token, and its standard deviation over seeds. A seed draws the order "
+        "of the training records and all that a method draws: its start, its angles, its fixed maps."
+    )
     return cells.table("seeds", caption, rows)
 
 

@@ -1,7 +1,7 @@
 """The tables of judgement: words from the statistics, and all that they rest on."""
 
 from ketune import methods, metrics, statistics
-from ketune.report import cuts
+from ketune.report import cuts, panels
 from ketune.report.cells import ABSENT, Cell, Table, interval, number, numeral, probability, table
 from ketune.report.comparisons import Judgement, shown
 from ketune.report.results import Results
@@ -30,7 +30,7 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
             "Verdict": word(results, judgement, one),
             "Difference": numeral(found.difference, metric.digits, signed=True, note=note),
             "p": probability(found.adjusted_p), "p of seeds": probability(found.p_seeds),
-            "Detectable": numeral(found.detectable, metric.digits, note=f"at {found.level:.3g}"),
+            "Detectable": numeral(found.detectable, metric.digits, note=f"at {found.lead_level:.3g}"),
             "Seeds": numeral(found.seeds, 0), "References": numeral(found.prompts, 0),
         })  # fmt: skip
     return table("verdict", _caption(results, judgement), rows)
@@ -67,7 +67,7 @@ def _caption(results: Results, judgement: Judgement) -> str:
     alike = (
         "no margin can be told from fewer than three methods that vary over seeds"
         if margin is None
-        else f"within ±{margin:.3g} nats per token, what two runs of one method differ by (of held-out loss)"
+        else f"within ±{margin:.3g} nats per token, {panels.MARGIN} (of held-out loss)"
     )
     return (
         "Method less opponent, paired by seed and reference, with the interval at the level of the word; where a "

@@ -12,9 +12,10 @@ A comparison plays one of three roles, and its role sets the level at which its 
 Families are those that were declared: a comparison whose arms did not run has no verdict and counts all the same, so
 that no word depends on which of them ran, or on which come later.
 
-The interval, "detectable" and the word of a comparison are all at that one level, so an interval excludes 0 exactly
-where the word is better or worse. "Comparable" is equivalence within the margin, two one-sided tests (Schuirmann 1987)
-at the same level.
+The interval and the word of a comparison are at that one level, so an interval excludes 0 exactly where the word is
+better or worse. "Detectable" is at the level of a lead, which for a control is `alpha` whatever was found: for that a
+study can be planned. "Comparable" is equivalence within the margin, two one-sided tests (Schuirmann 1987) at the level
+of the word.
 
 What the words need of seeds. Three for any word at all: with fewer, nothing here is known of how runs differ. Those
 words may lean on the variance of other arms. *Confirmed* is said beside better or worse where the sign-flip test over
@@ -29,7 +30,7 @@ from typing import Literal
 
 from ketune.ground.contrasts import Contrast
 from ketune.statistics.estimates import Estimate
-from ketune.statistics.holm import holm, holm_levels
+from ketune.statistics.holm import holm
 from ketune.statistics.panel import Panel
 
 Word = Literal["better", "worse", "comparable", "not distinguishable", "too few seeds"]
@@ -48,7 +49,9 @@ class Verdict:
         level: the error at which this word is given.
         adjusted_p: two-sided, of no difference; adjusted over the family in which it stands, if it stands in one.
         p_seeds: of the sign-flip test over seeds.
-        detectable: the true difference that such a study finds four times in five, at `level`.
+        lead_level: the error at which the method is found to be ahead; that of the word but for controls, where it is
+            `alpha`.
+        detectable: the true lead that such a study finds four times in five, at `lead_level`.
     """
 
     word: Word
@@ -58,6 +61,7 @@ class Verdict:
     low: float
     high: float
     level: float
+    lead_level: float
     adjusted_p: float
     p_seeds: float
     detectable: float
@@ -112,11 +116,18 @@ def decide(
     levels, adjusted = dict.fromkeys(roles, alpha), {one: found.p_value() for one, found in estimates.items()}
     for family in _families(roles):
         p_values = [adjusted.get(one, 1.0) for one in family]
-        for one, level, p in zip(family, holm_levels(p_values, alpha), holm(p_values), strict=True):
+        for one, level, p in zip(family, *holm(p_values, alpha), strict=True):
             if roles[one] == "planned" or (one in estimates and not _ahead(estimates[one], panels[one.metric])):
                 levels[one], adjusted[one] = level, p
     return Decisions({
-        one: _verdict(estimate, panels[one.metric], roles[one], levels[one], adjusted[one])
+        one: _verdict(
+            estimate,
+            panels[one.metric],
+            roles[one],
+            level=levels[one],
+            lead_level=alpha if roles[one] == "control" else levels[one],
+            adjusted_p=adjusted[one],
+        )
         for one, estimate in estimates.items()
     })  # fmt: skip
 
@@ -134,7 +145,9 @@ def _ahead(estimate: Estimate, panel: Panel) -> bool:
     return (estimate.value < 0) == panel.lower_is_better
 
 
-def _verdict(estimate: Estimate, panel: Panel, role: Role, level: float, adjusted_p: float) -> Verdict:
+def _verdict(
+    estimate: Estimate, panel: Panel, role: Role, *, level: float, lead_level: float, adjusted_p: float
+) -> Verdict:
     found = estimate.interval(1.0 - level)
     told = word(estimate, panel, level)
     return Verdict(
@@ -145,9 +158,10 @@ def _verdict(estimate: Estimate, panel: Panel, role: Role, level: float, adjuste
         low=found.low,
         high=found.high,
         level=level,
+        lead_level=lead_level,
         adjusted_p=adjusted_p,
         p_seeds=estimate.p_seeds,
-        detectable=estimate.detectable(level),
+        detectable=estimate.detectable(lead_level),
         seeds=estimate.seeds,
         prompts=estimate.prompts,
     )

@@ -82,6 +82,10 @@ class Estimate:
         """Two one-sided tests at `alpha` (Schuirmann 1987): the difference lies within ±margin."""
         return abs(self.value) + self.reach(2.0 * alpha) < margin
 
+    def beyond(self, margin: float, alpha: float) -> bool:
+        """The whole interval at `alpha` lies outside of ±margin."""
+        return abs(self.value) - self.reach(alpha) > margin
+
     def detectable(self, alpha: float) -> float:
         """The true difference that a study like this one finds at level `alpha` with probability `POWER`.
 
