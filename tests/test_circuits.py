@@ -14,7 +14,6 @@ from torch import Tensor
 from benchmarks.usual import default_qubit, per_token
 from ketune.circuits import Circuit, expectations
 from ketune.circuits.devices import make
-from ketune.ground.errors import InputError
 
 MODES = [("torch", mode) for mode in ("closed_form", "eager", "statevector")] + [
     (device, mode) for device in ("lightning.qubit", "default.qubit") for mode in ("register", "choi", "phase")
@@ -154,9 +153,7 @@ def test_the_usual_path_agrees_where_it_works_and_gives_nan_where_inputs_are_pad
     # The state preparation is decomposed into arccosines there, which cost half of the digits.
     assert_close(found, gradients(per_token(circuit, "adjoint"), x, angles, weight), 1e-6, 1e-6)
     _, d_x, _ = gradients(per_token(circuit, "adjoint"), x[:, :4], angles, weight)
-    assert d_x.isnan().any(), "PennyLane repaired this path: the refusal of 'per_token' may go"
-    with pytest.raises(InputError, match="NaN"):
-        expectations(x, angles, circuit, "lightning.qubit", mode="per_token")
+    assert d_x.isnan().any(), "PennyLane repaired this path: what the benchmarks say of it may go"
 
 
 def test_pennylanes_own_template_is_the_same_circuit() -> None:

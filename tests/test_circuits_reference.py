@@ -20,7 +20,7 @@ from ketune.circuits import (
 from ketune.circuits.devices import apply
 from ketune.circuits.gates import KINDS, Gate, Gates, undone
 from ketune.circuits.noise import faulty, negated
-from ketune.circuits.simulator import embedded, read_out, simulate, start
+from ketune.circuits.simulator import read_out, simulate, start
 from ketune.ground.errors import InputError
 from ketune.tuners.qaa import QAAConfig
 
@@ -33,6 +33,11 @@ CIRCUITS: list[Gates] = [
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def embedded(features: Tensor, circuit: Gates) -> Tensor:
+    padded = torch.nn.functional.pad(features, (0, (1 << circuit.qubits) - features.shape[1]))
+    return (padded / torch.linalg.vector_norm(padded, dim=1, keepdim=True)).to(features.dtype.to_complex())
 
 
 def reference(circuit: Gates, features: Tensor, angles: Tensor, sequence=None) -> Tensor:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ketune import movement
 from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
+from ketune.ground.params import Tune
 from ketune.records.training import Movement, Trial
 from ketune.tuning import choice, points
 from ketune.tuning.remarks import edges, remarks
@@ -125,6 +126,10 @@ def test_a_smaller_second_rate_does_not_hide_that_the_first_is_near_divergence()
     assert choice.objection(near, far, UNTRAINED).severity == choice.FREE
 
 
+def budget(refined: int, confirmed: int = 3, seed: int = 0) -> Tune:
+    return Tune(all=True, trials=8, refined=refined, confirmed=confirmed, horizon=1.0, validation_records=1, seed=seed)
+
+
 @pytest.mark.parametrize("refined", [0, 4])
 @pytest.mark.parametrize("decades", [1, 2, 3, 4, 5])
 def test_the_next_larger_rate_that_was_tried_did_not_fail(decades: int, refined: int) -> None:
@@ -134,7 +139,7 @@ def test_the_next_larger_rate_that_was_tried_did_not_fail(decades: int, refined:
         place = math.log10(rates["weights"] / 1e-5) / decades
         return Trial(rates=rates, seed=seed, loss=UNTRAINED + (1.0 if place > 0.6 else -0.1 * place), moved=())
 
-    found = search(run, span, {}, UNTRAINED, trials=8, refined=refined, confirmed=3, seeds=(0, 1))
+    found = search(run, span, {}, UNTRAINED, budget(refined))
     won = choice.choose(found, UNTRAINED).winner
     assert choice.objection(won, found, UNTRAINED).severity == choice.FREE
     larger = [t for t in found if t.rates["weights"] > won.rates["weights"]]
@@ -196,7 +201,7 @@ def test_methods_get_equal_trials_whatever_the_number_of_their_rates(rates: int,
         calls.append((tuple(tried.values()), seed))
         return Trial(rates=tried, seed=seed, loss=valley(tried, dict.fromkeys(ranges(rates), 0.01)), moved=())
 
-    found = search(run, ranges(rates), {"given": 0.5}, UNTRAINED, trials=8, refined=refined, confirmed=3, seeds=(7, 8))
+    found = search(run, ranges(rates), {"given": 0.5}, UNTRAINED, budget(refined, seed=7))
     assert len(found) == len(calls) == len(set(calls)) == 11 + refined  # each of them is another run
     assert [seed for _, seed in calls] == [7] * (8 + refined) + [8] * 3
     assert all(t.rates["given"] == 0.5 for t in found)
@@ -212,7 +217,7 @@ def test_with_equal_trials_the_search_comes_nearer_than_random_points() -> None:
     for _ in range(60):
         best = draw()
         found = search(lambda rates, seed, best=best: Trial(rates=rates, seed=seed, loss=valley(rates, best), moved=()),
-                       two, {}, UNTRAINED, trials=8, refined=4, confirmed=2, seeds=(0, 1))  # fmt: skip
+                       two, {}, UNTRAINED, budget(4, confirmed=2))  # fmt: skip
         gaps["search"] += min(t.loss for t in found)
         gaps["random"] += min(valley(draw(), best) for _ in range(12))
     assert (gaps["search"] - 60 * 1.8) < 0.75 * (gaps["random"] - 60 * 1.8)

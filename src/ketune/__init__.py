@@ -11,29 +11,17 @@ from typing import TYPE_CHECKING, Any
 from ketune.waiting import after_import
 
 if TYPE_CHECKING:
-    from ketune.adapters import load
-    from ketune.circuits.noise import Noise
-    from ketune.tuners.callback import ProximalStep
-    from ketune.tuners.hardware import as_hardware
-    from ketune.tuners.qaa import QAAConfig
-    from ketune.tuners.qtha import QTHAConfig
-    from ketune.tuners.quantum_peft import QuantumPEFTConfig
-    from ketune.tuners.residual import measure_features
-    from ketune.tuners.sora import SoRAConfig
+    from ketune.adapters import load as load
+    from ketune.circuits.noise import Noise as Noise
+    from ketune.tuners.callback import ProximalStep as ProximalStep
+    from ketune.tuners.hardware import as_hardware as as_hardware
+    from ketune.tuners.qaa import QAAConfig as QAAConfig
+    from ketune.tuners.qtha import QTHAConfig as QTHAConfig
+    from ketune.tuners.quantum_peft import QuantumPEFTConfig as QuantumPEFTConfig
+    from ketune.tuners.residual import measure_features as measure_features
+    from ketune.tuners.sora import SoRAConfig as SoRAConfig
 
 __version__ = "0.1.0"
-__all__ = [
-    "Noise",
-    "ProximalStep",
-    "QAAConfig",
-    "QTHAConfig",
-    "QuantumPEFTConfig",
-    "SoRAConfig",
-    "as_hardware",
-    "load",
-    "measure_features",
-]
-
 _HOMES = {
     "Noise": "ketune.circuits.noise",
     "QAAConfig": "ketune.tuners.qaa",
@@ -45,6 +33,7 @@ _HOMES = {
     "load": "ketune.adapters",
     "measure_features": "ketune.tuners.residual",
 }
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

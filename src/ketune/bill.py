@@ -12,6 +12,7 @@ from importlib.metadata import version
 from ketune import circuits, language_model, methods
 from ketune.ground import files, layout, params
 from ketune.records.bills import Bills, circuit
+from ketune.training import cost
 from ketune.tuners.hardware import CircuitModule
 
 MACHINES = ("FakeSherbrooke", "FakeTorino")
@@ -31,7 +32,7 @@ def bill() -> None:
             continue
         record = Bills(
             circuit=circuit(adapter.card(model)),
-            trainable=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
+            trainable=cost.count(model).trainable,
             bills=dict(_bill(machine, found, width) for machine in MACHINES),
             packages={package: version(package) for package in PACKAGES},
             date=datetime.datetime.now(datetime.UTC).date().isoformat(),

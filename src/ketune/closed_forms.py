@@ -11,10 +11,14 @@ from itertools import pairwise
 CORES = 4  # of a tensor train
 
 
+def qubits(width: int) -> int:
+    """n = ceil(log2 d), at least 1: the qubits whose amplitudes hold a vector of width d."""
+    return max(1, (width - 1).bit_length())
+
+
 def two_design(width: int, layers: int) -> int:
     """Angles of the two-design circuit on the n qubits that `width` rows take: (2L + 1) n - 2L."""
-    qubits = (width - 1).bit_length()
-    return (2 * layers + 1) * qubits - 2 * layers
+    return (2 * layers + 1) * qubits(width) - 2 * layers
 
 
 def skew_symmetric(width: int, free: int) -> int:
@@ -50,9 +54,9 @@ def inner_width(inputs: int) -> int:
     return max(4, 2 ** round(math.log2(inputs / 14)))
 
 
-def reuploading(qubits: int, layers: int) -> int:
+def reuploading(wires: int, layers: int) -> int:
     """Angles of QTHA's quantum network: each layer two rotations a qubit and, beside others, two controlled ones."""
-    return (4 if qubits > 1 else 2) * layers * qubits
+    return (4 if wires > 1 else 2) * layers * wires
 
 
 def qtha(inputs: int, outputs: int, rank: int, bond: int, inner: int, network: int) -> int:

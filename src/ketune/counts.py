@@ -14,7 +14,7 @@ from transformers.pytorch_utils import Conv1D
 from ketune import methods, published
 from ketune.ground.errors import InputError
 from ketune.tuners.layers import widths
-from ketune.tuners.residual import residual_adapters
+from ketune.tuners.residual import without_gradient
 from ketune.tuners.sites import Backbone
 
 
@@ -52,7 +52,6 @@ def backbone(model: PreTrainedModel | PretrainedConfig) -> Backbone:
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return Backbone(
         parameters=sum(parameter.numel() for parameter in model.parameters()),  # a tied one is listed once
-        hidden=config.hidden_size,
         layers=config.num_hidden_layers,
         key_value_width=heads * head,
         linears=tuple(_linears(model, blocks[0])),
@@ -63,16 +62,6 @@ def _linears(model: nn.Module, blocks: str) -> Iterator[tuple[str, int, int]]:
     for name, module in model.named_modules():
         if name.startswith(f"{blocks}.") and isinstance(module, (nn.Linear, Conv1D)):
             yield (name, *widths(module, name))
-
-
-def trainable(model: nn.Module) -> int:
-    """Number of weights that training may change."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def without_gradient(model: nn.Module) -> int:
-    """Trainable weights that can never receive a gradient: the rows of a padded up projection."""
-    return sum(adapter.dead_parameters for adapter in residual_adapters(model))
 
 
 def count(name: str, changes: dict[str, Any], config: PretrainedConfig) -> tuple[int, int]:

@@ -108,16 +108,7 @@ def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[
     key = checkpoints.key(layout.dependencies("tune", name), name, section, settings, budget.validation_records)
     bench = _bench(name, params, section, settings, checkpoints.root() / f"tune-{key}")
     untrained = bench.untrained()
-    trials = tuning.search(
-        bench.trial,
-        ranges,
-        given,
-        untrained,
-        trials=budget.trials,
-        refined=budget.refined,
-        confirmed=budget.confirmed,
-        seeds=budget.seeds,
-    )
+    trials = tuning.search(bench.trial, ranges, given, untrained, budget)
     sizes = {"training_records": len(bench.training), "validation_records": len(bench.validation)}
     result = tuning.result(name, trials, untrained, ranges, tuning.described(params) | sizes)
     shutil.rmtree(bench.folder, ignore_errors=True)

@@ -5,13 +5,13 @@ The only room that imports PennyLane, and only once a PennyLane device is asked 
 
 from ketune.circuits.ansatz import ROTATIONS, WIRINGS, Circuit, Reuploading, TwoDesign
 from ketune.circuits.backends import Backend, resolve
-from ketune.circuits.cards import card, drawing, gradient_variance, shots_for
+from ketune.circuits.cards import card, drawing, facts, gradient_variance, shots_for
 from ketune.circuits.expectation import expectations
 from ketune.circuits.gates import Gate
 from ketune.circuits.hardware import Bill, bill
 from ketune.circuits.machines import noisy
 from ketune.circuits.noise import Noise
-from ketune.circuits.orthogonal import two_design_angles, two_design_columns
+from ketune.circuits.orthogonal import two_design_columns
 from ketune.circuits.reuploading import reuploading_expectations
 from ketune.circuits.sampling import measure
 
@@ -29,12 +29,12 @@ __all__ = [
     "card",
     "drawing",
     "expectations",
+    "facts",
     "gradient_variance",
     "measure",
     "noisy",
     "resolve",
     "reuploading_expectations",
     "shots_for",
-    "two_design_angles",
     "two_design_columns",
 ]

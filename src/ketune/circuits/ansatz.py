@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ketune import closed_forms
 from ketune.circuits.gates import Gate, Gates
 from ketune.ground.errors import InputError, nearest
 
@@ -63,7 +64,7 @@ class Circuit(Gates):
         """The circuit for hidden vectors of `width` d: n = ceil(log2 d) qubits, at least one."""
         if isinstance(width, bool) or not isinstance(width, int) or width < 1:
             raise InputError(f"width: {width!r} is not a positive whole number; give the model's hidden size.")
-        return cls(qubits=max(1, (width - 1).bit_length()), **fields)
+        return cls(qubits=closed_forms.qubits(width), **fields)
 
     @property
     def angle_shape(self) -> tuple[int, ...]:

@@ -129,11 +129,6 @@ def _choose(device: str, mode: str | None) -> tuple[str, str]:
 
 
 def _check_mode(mode: str, name: str, circuit: Gates, known: dict) -> None:
-    if mode == "per_token":
-        raise InputError(
-            "mode: 'per_token' (a QNode with AmplitudeEmbedding and trainable inputs) returns NaN for every gradient "
-            "of zero-padded inputs and takes about 0.4 s a token; use 'register', the same device at batch speed."
-        )
     if mode not in known:
         raise InputError(f"mode: {mode!r} is none of {', '.join(known)} on {name}; choose one.{nearest(mode, known)}")
     if mode in ("closed_form", "eager", "phase") and beyond(circuit):

@@ -5,6 +5,7 @@ it acts where the first is 1. KINDS is the one place where a gate is defined: th
 noise and the gradients read it there.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -101,10 +102,7 @@ class Gates:
     @property
     def gate_counts(self) -> dict[str, int]:
         """Number of gates of each name, in order of first use."""
-        counts: dict[str, int] = {}
-        for gate in self.gates():
-            counts[gate.name] = counts.get(gate.name, 0) + 1
-        return counts
+        return dict(Counter(gate.name for gate in self.gates()))
 
     @property
     def depth(self) -> int:

@@ -9,6 +9,7 @@ its way, dL/dθ = Im <λ_φ | P | φ>. RX generators commute through CNOTs, so t
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -62,9 +63,7 @@ class Register(torch.autograd.Function):
         width, d_unit, d_angles = unit.shape[1], torch.empty_like(unit), torch.zeros_like(angles)
         diagonals = signs(ctx.circuit.qubits, grad.dtype, grad.device)
 
-        def run(gates: Sequence[Gate], turned: Tensor, states: Tensor) -> Tensor:
-            return run_register(ctx.name, gates, turned, states)
-
+        run = partial(run_register, ctx.name)
         for start in range(0, unit.shape[0], REGISTER_CHUNK):
             part = slice(start, start + REGISTER_CHUNK)
             inputs = torch.nn.functional.pad(unit[part], (0, outputs.shape[1] - width))
@@ -88,11 +87,12 @@ class Unitary(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        def run(gates: Sequence[Gate], turned: Tensor, states: Tensor) -> Tensor:
-            return run_register(ctx.name, gates, turned, states)
-
         angles, identity, columns = ctx.saved_tensors
-        return angle_gradient(run, ctx.circuit, angles, identity, columns, grad / 2)[1], None, None
+        return (
+            angle_gradient(partial(run_register, ctx.name), ctx.circuit, angles, identity, columns, grad / 2)[1],
+            None,
+            None,
+        )
 
 
 class Phases(torch.autograd.Function):

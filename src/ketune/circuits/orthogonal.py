@@ -13,11 +13,6 @@ from ketune.circuits.statevector import kronecker, segment_matrices
 from ketune.ground.errors import InputError
 
 
-def two_design_angles(qubits: int, layers: int) -> int:
-    """(2L + 1) n - 2L: the number of angles; 1 on one qubit, which has no pairs."""
-    return TwoDesign(qubits, layers).angle_shape[0]
-
-
 @constant
 def _flips(circuit: TwoDesign, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(S, N, 1): the signs that the CZ gates after every segment's rotations give the basis states."""

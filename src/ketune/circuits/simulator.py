@@ -60,12 +60,6 @@ def start(batch: int, circuit: Gates, like: Tensor) -> Tensor:
     return state
 
 
-def embedded(features: Tensor, circuit: Gates) -> Tensor:
-    """(B, N): the rows of features (B, d) as amplitudes, padded and normalised, complex, differentiable."""
-    padded = torch.nn.functional.pad(features, (0, (1 << circuit.qubits) - features.shape[1]))
-    return (padded / torch.linalg.vector_norm(padded, dim=1, keepdim=True)).to(features.dtype.to_complex())
-
-
 def read_out(state: Tensor) -> Tensor:
     """⟨Z⟩ (B, n) on every wire of states (B, N)."""
     squares = torch.view_as_real(state).flatten(1).square()  # (B, 2N)

@@ -147,22 +147,21 @@ def with_controls(*chosen: str) -> list[str]:
     return list(dict.fromkeys([*chosen, *(control for name in chosen for control in controls(name))]))
 
 
-def load(name: str, section: Mapping[str, Any], tuned: Mapping[str, float] | None = None) -> ConfiguredMethod:
+def load(name: str, section: Mapping[str, Any]) -> ConfiguredMethod:
     """The method `name` with the values of its params section.
 
     Args:
-        section: a value for each setting that the method leaves open, and `learning_rates`.
-        tuned: a value for each learning rate that the section calls "tuned".
+        section: a value for each setting that the method leaves open, and `learning_rates`, all of them numbers.
 
     Raises:
-        InputError: unknown method, unknown or missing key, or a value that the adapter refuses.
+        InputError: unknown method, unknown or missing key, a rate that is still to be tuned, or a value that the
+            adapter refuses.
     """
     made, found = adapter(name, section), rates(name, section)
-    for rate in [rate for rate, value in found.items() if value is None]:
-        key = f"{name}.learning_rates.{rate}"
-        if tuned is None or rate not in tuned:
+    for rate, value in found.items():
+        if value is None:
+            key = f"{name}.learning_rates.{rate}"
             raise InputError(f"{key}: {TUNED!r}, but no rate has been tuned; give a number, or tune {name} first.")
-        found[rate] = checked(tuned[rate], Positive, key)
     return ConfiguredMethod(made, found)
 
 

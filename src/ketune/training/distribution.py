@@ -28,15 +28,6 @@ def wait() -> None:
         torch.distributed.barrier()
 
 
-def total(count: int, device: str) -> int:
-    """The sum of a count over the processes that share the run; each must ask for it."""
-    if not torch.distributed.is_initialized():
-        return count
-    found = torch.tensor(count, device=device)
-    torch.distributed.all_reduce(found)
-    return int(found)
-
-
 def spread(settings: Train) -> None:
     """Start the run again under torchrun where `train.processes` asks for several; the batch is shared among them.
 

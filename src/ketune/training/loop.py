@@ -84,7 +84,7 @@ def train(
         train_dataset=cast(Any, rows),
         data_collator=partial(collate, padding=padding),
         optimizers=(torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True), None),
-        callbacks=[_MethodStep(method), _Progress(), checkpoints.Sealer()],
+        callbacks=[*method.adapter.callbacks(), _Progress(), checkpoints.Sealer()],
     )
     trainer.remove_callback(PrinterCallback)
     start, before = checkpoints.last_whole(folder), Start(groups, angles_in_radians=method.adapter.angles_in_radians)
@@ -94,7 +94,7 @@ def train(
     return Trained(
         curve=_curve(trainer.state.log_history),
         parameters=cost.count(model, trainer.optimizer),
-        cost=meter.reading(distribution.total(trainer.tokens, device)),
+        cost=meter.reading(int(trainer.accelerator.reduce(torch.tensor(trainer.tokens, device=device)))),
         moved=before.movements(),
         resumed_from=int(start.name.rpartition("-")[2]) if start else 0,
     )
@@ -178,18 +178,6 @@ class _ResponseTrainer(Trainer):
             f"training diverged: the loss of step {self.state.global_step + 1} is {loss}, on records "
             f"{', '.join(inputs['ids'])}; lower the method's learning_rates or train.gradient_clip."
         )
-
-
-class _MethodStep(TrainerCallback):
-    """Gives the method its turn after each optimiser step."""
-
-    def __init__(self, method: ConfiguredMethod) -> None:
-        self.method = method
-
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, **context: Any) -> None:
-        """The optimiser has stepped and the schedule has not: its rates are those just used."""
-        rates = {group["rate"]: group["lr"] for group in context["optimizer"].param_groups}
-        self.method.adapter.after_step(context["model"], state.global_step + 1, state.max_steps, rates)
 
 
 class _ReadsEnergy(TrainerCallback):

@@ -5,10 +5,13 @@ Each file of this folder that says `ADAPTER = …` is a kind of adapter, and the
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Annotated, Any, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
 
 from ketune.ground.checks import Range
 from ketune.tuners.sites import Backbone
@@ -59,8 +62,9 @@ class Adapter:
         """The part with a learning rate of its own that the trained tensor of that qualified name belongs to."""
         return "weights"
 
-    def after_step(self, model: nn.Module, step: int, steps: int, learning_rates: Mapping[str, float]) -> None:
-        """Called after optimiser step `step` (from 1) of `steps`, with the rates just used; a proximal method acts."""
+    def callbacks(self) -> "list[TrainerCallback]":
+        """What a Trainer has to call for it, such as a proximal step after each step of the optimiser."""
+        return []
 
     def card(self, model: nn.Module) -> dict[str, Any]:
         """Facts about the trained adapter for the report: ranks left, qubits, gates, backend. JSON types only."""

@@ -11,10 +11,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ketune.closed_forms import qubits
 from ketune.ground.checks import Count
 from ketune.ground.errors import InputError
 from ketune.tuners.registration import register
-from ketune.tuners.residual import ResidualConfig, ResidualTuner, qubits
+from ketune.tuners.residual import ResidualConfig, ResidualTuner
 
 
 @dataclass

@@ -63,11 +63,6 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         """The adapters by name."""
         return cast(nn.ModuleDict, getattr(self, self.adapter_layer_names[0]))
 
-    @property
-    def weight(self) -> Tensor:
-        """The wrapped map's weight, as it is stored."""
-        return cast(Tensor, self.get_base_layer().weight)
-
     def add(self, name: str, config: _Config) -> None:
         """Add an adapter; the first one added becomes active."""
         adapter = config.adapter(self.in_features, self.out_features)

@@ -9,7 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ketune.circuits import two_design_angles, two_design_columns
+from ketune import closed_forms
+from ketune.circuits import two_design_columns
 
 
 class Columns(nn.Module):
@@ -37,8 +38,8 @@ class PauliColumns(Columns):
     """The first K columns of the two-design circuit on ceil(log2 N) qubits; from U(-π, π)."""
 
     def __init__(self, width: int, rank: int, layers: int, trained: bool = True) -> None:
-        self.layers, self.qubits = layers, (width - 1).bit_length()
-        start = torch.empty(two_design_angles(self.qubits, layers)).uniform_(-math.pi, math.pi)
+        self.layers, self.qubits = layers, closed_forms.qubits(width)
+        start = torch.empty(closed_forms.two_design(width, layers)).uniform_(-math.pi, math.pi)
         super().__init__(width, rank, start, trained)
 
     def columns(self, angles: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class RandomColumns(Columns):
     directions: Tensor
 
     def __init__(self, width: int, rank: int, layers: int, trained: bool = True) -> None:
-        count = two_design_angles((width - 1).bit_length(), layers)
+        count = closed_forms.two_design(width, layers)
         super().__init__(width, rank, torch.zeros(count), trained)
         frame = torch.linalg.qr(torch.randn(width, rank)).Q
         directions = torch.randn(width, count)

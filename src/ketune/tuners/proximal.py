@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+from torch.nn.functional import softshrink
 
 from ketune.ground.errors import InputError
 
@@ -30,13 +31,8 @@ def gathered(vectors: Sequence[Tensor]) -> Tensor:
     return torch.cat([vector.to(vectors[0].device) for vector in vectors])
 
 
-def soft_threshold(values: Tensor, threshold: float) -> Tensor:
-    """sign(v) max(|v| - threshold, 0), exactly 0 for |v| up to the threshold."""
-    return values.sign() * (values.abs() - threshold).clamp_min(0)
-
-
 def largest(values: Tensor, count: int, threshold: float) -> Tensor:
     """The `count` values of largest size, soft-thresholded by so little that none of them dies; 0 elsewhere."""
     size, order = values.abs().sort(descending=True, stable=True)
-    survivors = soft_threshold(values, min(threshold, float(size[count - 1]) / 2))
+    survivors = softshrink(values, min(threshold, float(size[count - 1]) / 2))
     return torch.zeros_like(values).index_copy_(0, order[:count], survivors[order[:count]])

@@ -16,13 +16,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ketune import circuits
+from ketune import circuits, closed_forms
 from ketune.circuits import ROTATIONS, Circuit, expectations, resolve
 from ketune.ground.checks import Count
 from ketune.ground.errors import InputError
 from ketune.tuners.hardware import CircuitModule
 from ketune.tuners.registration import register
-from ketune.tuners.residual import ResidualConfig, ResidualTuner, qubits, residual_adapters
+from ketune.tuners.residual import ResidualConfig, ResidualTuner, without_gradient
 
 SPREAD = {"uniform": math.pi, "small": 0.01, "zero": 0.0}
 """Half-width of the interval that angles are drawn from, in radians."""
@@ -76,16 +76,16 @@ class QAAConfig(ResidualConfig):
 
     def circuit(self, width: int) -> Circuit:
         """The circuit for hidden vectors of `width`."""
-        return Circuit(qubits(width), self.layers, self.rotation, self.entangler)
+        return Circuit.for_width(width, layers=self.layers, rotation=self.rotation, entangler=self.entangler)
 
     def rows(self, width: int) -> int:
         """d, or 2**n where padded."""
-        return 1 << qubits(width) if self.up_projection == "padded" else width
+        return 1 << closed_forms.qubits(width) if self.up_projection == "padded" else width
 
     def parameters(self, inputs: int, outputs: int) -> int:
         """W_up, the bias and, where they are trained, the angles."""
         angles = math.prod(self.circuit(outputs).angle_shape) if self.train_angles else 0
-        return qubits(outputs) * self.rows(outputs) + self.with_bias * outputs + angles
+        return closed_forms.qubits(outputs) * self.rows(outputs) + self.with_bias * outputs + angles
 
     def feature_map(self, width: int) -> nn.Module:
         """The circuit with its angles."""
@@ -108,7 +108,7 @@ class QAAConfig(ResidualConfig):
         facts = {
             "adapters": len(found),
             "backend": {"name": backend.name, "mode": backend.mode, "description": backend.description},
-            "parameters_without_gradient": sum(adapter.dead_parameters for adapter in residual_adapters(model)),
+            "parameters_without_gradient": without_gradient(model),
         }
         spread = SPREAD[self.angle_init] if self.train_angles else None
         return circuits.card(circuit, spread=spread) | facts | super().card(model)

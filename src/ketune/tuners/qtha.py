@@ -15,8 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ketune import closed_forms
-from ketune.circuits import Reuploading, drawing, reuploading_expectations
+from ketune import circuits, closed_forms
+from ketune.circuits import Reuploading, reuploading_expectations
 from ketune.ground.checks import Count, Positive
 from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
@@ -95,16 +95,7 @@ class QTHAConfig(AdapterConfig):
         """Qubits and gates of the quantum network."""
         if self.network != "quantum":
             return {}
-        network = Reuploading(self.r, self.layers)
-        return {
-            "qubits": self.r,
-            "layers": self.layers,
-            "gates": network.gate_counts,
-            "two_qubit_gates": network.two_qubit_gates,
-            "depth": network.depth,
-            "bond": self.bond,
-            "drawing": drawing(network),
-        }
+        return circuits.facts(Reuploading(self.r, self.layers)) | {"layers": self.layers, "bond": self.bond}
 
 
 class QuantumNetwork(CircuitModule):

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ketune import closed_forms
-from ketune.circuits import TwoDesign, drawing
+from ketune import circuits, closed_forms
+from ketune.circuits import TwoDesign
 from ketune.ground.checks import Count, Positive
 from ketune.ground.errors import InputError
 from ketune.tuners.layers import WeightLayer
@@ -105,15 +105,7 @@ class QuantumPEFTConfig(AdapterConfig):
         facts: dict[str, Any] = {"parameterization": self.parameterization, "rank": self.rank, "mergeable": True}
         spans = [module for module in model.modules() if isinstance(module, PauliColumns)]
         if spans:
-            circuit = TwoDesign(spans[0].qubits, self.layers)
-            facts |= {
-                "qubits": circuit.qubits,
-                "layers": self.layers,
-                "gates": circuit.gate_counts,
-                "two_qubit_gates": circuit.two_qubit_gates,
-                "depth": circuit.depth,
-                "drawing": drawing(circuit),
-            }
+            facts |= circuits.facts(TwoDesign(spans[0].qubits, self.layers)) | {"layers": self.layers}
         return facts
 
 

@@ -38,16 +38,6 @@ class Features(Protocol):
     def __call__(self, h: Tensor) -> Tensor: ...
 
 
-def qubits(width: int) -> int:
-    """n = ceil(log2 d), the number of qubits whose amplitudes hold a vector of width d, and of QAA's features."""
-    return (width - 1).bit_length()
-
-
-def placed(placement: Placement) -> tuple[str, ...]:
-    """The field names of `tuners.Sites` that a placement means."""
-    return ("attention", "feedforward") if placement == "both" else (placement,)
-
-
 @dataclass
 class ResidualConfig(AdapterConfig):
     """What all residual adapters share.
@@ -77,7 +67,7 @@ class ResidualConfig(AdapterConfig):
 
     def sites(self) -> tuple[str, ...]:
         """The last maps of the chosen blocks."""
-        return placed(self.placement)
+        return ("attention", "feedforward") if self.placement == "both" else (self.placement,)
 
     def feature_map(self, width: int) -> nn.Module:
         """f for hidden vectors of `width`; see `Features`."""
@@ -138,6 +128,11 @@ class ResidualAdapter(nn.Module):
 def residual_adapters(model: nn.Module) -> list[ResidualAdapter]:
     """Every residual adapter of a model."""
     return [module for module in model.modules() if isinstance(module, ResidualAdapter)]
+
+
+def without_gradient(model: nn.Module) -> int:
+    """Trainable weights that can never receive a gradient: the rows of a padded up projection."""
+    return sum(adapter.dead_parameters for adapter in residual_adapters(model))
 
 
 @torch.no_grad()

@@ -58,14 +58,12 @@ class Backbone:
 
     Attributes:
         parameters: all weights, tied ones counted once.
-        hidden: width of the residual stream, d.
         layers: number of decoder blocks.
         key_value_width: width of the keys (and of the values) of one block, all heads together.
         linears: (qualified name, inputs, outputs) of every linear map inside the blocks, Conv1D included.
     """
 
     parameters: int
-    hidden: int
     layers: int
     key_value_width: int
     linears: tuple[tuple[str, int, int], ...]

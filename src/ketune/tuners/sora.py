@@ -12,7 +12,6 @@ ketune. Source: Ding et al., EMNLP 2023, arXiv:2311.11696.
 
 import math
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -27,7 +26,7 @@ from ketune.ground.checks import Count, NonNegative, Positive, Range
 from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
 from ketune.tuners.layers import WeightLayer
-from ketune.tuners.proximal import gathered, largest, require_whole, soft_threshold
+from ketune.tuners.proximal import gathered, largest, require_whole
 from ketune.tuners.registration import register
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
@@ -94,9 +93,11 @@ class SoRAConfig(AdapterConfig):
         """The gates apart from A and B, as the proximal step acts on them alone."""
         return "gates" if parameter.endswith(".gate") else "weights"
 
-    def after_step(self, model: nn.Module, step: int, steps: int, learning_rates: Mapping[str, float]) -> None:
+    def callbacks(self) -> list[Any]:
         """The proximal step, at the gates' rate."""
-        cast(Any, model).base_model.proximal_step(step, steps, learning_rates["gates"])
+        from ketune.tuners.callback import ProximalStep  # which needs transformers' callbacks, and those peft
+
+        return [ProximalStep()]
 
     def card(self, model: nn.Module) -> dict[str, Any]:
         """Gates, what zeroed them, ranks left and the parameters of the pruned adapter."""
@@ -181,7 +182,7 @@ class SoRAModel(Tuner):
         before = gathered([adapter.gate for adapter in adapters])
         zeroed_by = gathered([adapter.zeroed_by for adapter in adapters])
         threshold = config.threshold(step, steps, learning_rate)
-        shrunk = soft_threshold(before, threshold)
+        shrunk = nn.functional.softshrink(before, threshold)
         after = shrunk
         if config.target_ranks is not None:
             after = largest(before, config.ranks_kept(len(before), step, steps), threshold)

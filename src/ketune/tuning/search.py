@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
+from ketune.ground.params import Tune
 from ketune.records.training import Fact, Search, Trial, Tuning
 from ketune.tuning import points
 from ketune.tuning.choice import candidates, choose
@@ -17,13 +18,9 @@ def search(
     ranges: Mapping[str, Range],
     given: Mapping[str, float],
     untrained: float,
-    *,
-    trials: int,
-    refined: int,
-    confirmed: int,
-    seeds: tuple[int, int],
+    budget: Tune,
 ) -> list[Trial]:
-    """`trials` over the whole ranges, `refined` around the best, then `confirmed` of all again on the second seed.
+    """The budget's `trials` over the whole ranges, `refined` around the best, `confirmed` of all on the second seed.
 
     The first half of the refined trials reaches from the best to where its neighbours lie; the second half, around the
     best by then, half as far. Two of them make one step.
@@ -33,14 +30,14 @@ def search(
         given: the rates that are not searched; every trial takes them as they are.
         untrained: the loss of the model without training.
     """
-    first, second = seeds
-    found = [run({**given, **rates}, first) for rates in points.over(ranges, trials)]
-    spacing = trials ** (-1 / len(ranges))
-    reaches = (spacing, spacing / 2) if refined > 2 else (spacing,)  # a single point would be the best itself
+    first, second = budget.seeds
+    found = [run({**given, **rates}, first) for rates in points.over(ranges, budget.trials)]
+    spacing = budget.trials ** (-1 / len(ranges))
+    reaches = (spacing, spacing / 2) if budget.refined > 2 else (spacing,)  # a single point would be the best itself
     for reach in reaches:
-        centre, count = candidates(found, untrained, 1)[0].rates, refined // len(reaches)
+        centre, count = candidates(found, untrained, 1)[0].rates, budget.refined // len(reaches)
         found += [run({**given, **rates}, first) for rates in points.around(centre, ranges, reach, count)]
-    return found + [run(trial.rates, second) for trial in candidates(found, untrained, confirmed)]
+    return found + [run(trial.rates, second) for trial in candidates(found, untrained, budget.confirmed)]
 
 
 def result(
