@@ -13,6 +13,8 @@ from torch import Tensor
 
 from benchmarks.usual import default_qubit, per_token
 from ketune.circuits import Circuit, expectations
+from ketune.circuits.ansatz import WIRINGS
+from ketune.circuits.backends import CHOI_FROM
 from ketune.circuits.devices import make
 
 MODES = [("torch", mode) for mode in ("closed_form", "eager", "statevector")] + [
@@ -91,7 +93,7 @@ def test_fp32_agrees_to_1e_5(device: str, mode: str) -> None:
     qubits=st.integers(1, 6),
     layers=st.integers(1, 5),
     rotation=st.sampled_from(("RX", "RY", "RXRY")),
-    entangler=st.sampled_from(("ring", "chain", "none")),
+    entangler=st.sampled_from(sorted(WIRINGS)),
     kind=st.sampled_from(KINDS),
     data=st.data(),
 )
@@ -177,6 +179,10 @@ def test_a_compiled_model_computes_the_same(rotation: str) -> None:
     compiled = torch.compile(ours(Circuit(5, 2, rotation), "auto", None), fullgraph=True, backend="aot_eager")
     wanted = gradients(ours(circuit, "auto", None), x, angles, weight)
     assert_close(gradients(compiled, x, angles, weight), wanted, 1e-14, 1e-14)
+    for batch in (12, 15, CHOI_FROM):  # the first makes the size dynamic, the last is the other branch of `resolve`
+        x, angles, weight = case(circuit, "random", batch=batch, width=30)
+        wanted = gradients(ours(circuit, "auto", None), x, angles, weight)
+        assert_close(gradients(compiled, x, angles, weight), wanted, 1e-14, 1e-14)
 
 
 @pytest.mark.parametrize("rotation", ["RX", "RY", "RXRY"])

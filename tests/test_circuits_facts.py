@@ -1,6 +1,7 @@
 """What the circuits are, mathematically, and what they answer to inputs that have no state."""
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ketune.circuits import Circuit, Reuploading, expectations, resolve
+from ketune.circuits import Circuit, Gate, Reuploading, expectations, measure, resolve
 from ketune.circuits.closed_form import phases
+from ketune.circuits.gates import Gates
 from ketune.circuits.layout import signs
 from ketune.circuits.parity import bit, permutation, strings
 from ketune.ground.errors import InputError
@@ -22,6 +24,42 @@ def draw(circuit: Circuit, batch: int = 3, width: int | None = None, seed: int =
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(batch, width or 1 << circuit.qubits, generator=generator, dtype=torch.float64)
     return x, torch.randn(circuit.angle_shape, generator=generator, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Odd(Gates):
+    """A circuit on two wires of any gates."""
+
+    listed: tuple[Gate, ...]
+    qubits: int = 2
+
+    @property
+    def angle_shape(self) -> tuple[int, ...]:
+        return (1,)
+
+    def gates(self) -> tuple[Gate, ...]:
+        return self.listed
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        (Gate("RXX", (0,), angle=0), r"is none of RX, .*; choose one. Did you mean 'RX'"),
+        (Gate("CNOT", (0, 0)), "it takes 2 of them, each another"),
+        (Gate("RX", (0, 1), angle=0), "it takes 1 of them"),
+        (Gate("RX", (2,), angle=0), "allowed are 0 to 1"),
+        (Gate("RX", (-1,), angle=0), "allowed are 0 to 1"),
+        (Gate("RX", (0,)), "it takes one angle"),
+        (Gate("CNOT", (0, 1), angle=0), "it takes no angle"),
+        (Gate("Hadamard", (0,), angle=0), "it takes no angle"),
+        (Gate("RX", (0,), angle=1), "has angle 1; allowed are 0 to 0"),
+    ],
+)
+def test_gates_that_make_no_sense_are_refused(gate: Gate, words: str) -> None:
+    with pytest.raises(InputError, match=f"^circuit: {gate.name} on wires .*{words}"):
+        expectations(torch.ones(1, 4), torch.zeros(1), Odd((gate,)))
+    with pytest.raises(InputError, match=f"^circuit: {gate.name}"):
+        measure(torch.ones(1, 4), torch.zeros(1), Odd((gate,)), shots=10)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

@@ -97,6 +97,13 @@ def test_the_callback_takes_the_proximal_step_in_any_trainer(tmp_path: Path) -> 
     assert taken == [(step, 3, 2.0, "default") for step in (1, 2, 3)]
 
 
+def test_the_callback_names_the_adapters_that_are_there() -> None:
+    model, state = sora(r=4), TrainerState(global_step=0, max_steps=2)
+    for given, known in ((model, "default"), (architectures.model("gpt_neo"), "none")):
+        with pytest.raises(InputError, match=f"'task' is no SoRA adapter of this model, .* are {known}; name one"):
+            ketune.ProximalStep("task").on_optimizer_step(None, state, None, model=given, optimizer=None)
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_the_callback_needs_one_rate_of_the_gates(count: int) -> None:
     model = sora(r=4)

@@ -440,3 +440,60 @@ def test_registration_refuses_to_shadow_and_checks_the_version(monkeypatch: pyte
     monkeypatch.setattr(registration.peft, "__version__", "0.20.0")
     with pytest.raises(InputError, match=r"peft 0\.20\.0 is installed; ketune needs peft >=0\.21,<0\.22"):
         registration.register("qaa", QAAConfig, QAAModel)
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"), [("sora", "A"), ("qaa", "angles"), ("pauli", "left"), ("qtha", "network"), ("qtha", "0")]
+)
+def test_an_adapter_is_not_called_like_one_of_its_tensors(variant: str, name: str) -> None:
+    with pytest.raises(InputError, match=f"adapter_name: '{name}' is the name of one of the adapter's tensors"):
+        get_peft_model(architectures.model("llama"), make(variant), adapter_name=name)
+
+
+REFUSED = [
+    ("pauli", {"rank": 20}), ("qaa", {"target_modules": ["o_proj", "norm"]}),
+    ("sora", {"target_modules": ["q_proj", "norm"]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("variant", "wrong"), REFUSED)
+def test_an_adapter_that_is_refused_leaves_the_model_as_it_was(variant: str, wrong: dict[str, Any]) -> None:
+    base = architectures.model("llama")
+    names = [name for name, _ in base.named_modules()]
+    with pytest.raises(InputError):
+        get_peft_model(base, make(variant, **wrong))
+    assert [name for name, _ in base.named_modules()] == names
+    fresh, again = (get_peft_model(model, make(variant)) for model in (architectures.model("llama"), base))
+    assert again.get_nb_trainable_parameters() == fresh.get_nb_trainable_parameters()
+
+
+@pytest.mark.parametrize(("variant", "wrong"), REFUSED)
+def test_a_second_adapter_that_is_refused_leaves_the_first(variant: str, wrong: dict[str, Any]) -> None:
+    model = adapt("llama", variant)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    with pytest.raises(InputError):
+        model.add_adapter("second", make(variant, **wrong))
+    after = model.state_dict()
+    assert after.keys() == before.keys() and all(torch.equal(after[name], w) for name, w in before.items())
+    assert model.active_adapters == ["default"]
+
+
+@every_variant
+def test_an_adapter_of_the_same_configuration_takes_the_fixed_buffers(variant: str) -> None:
+    """As TRL makes the reference of a trained adapter: the configuration itself, and a copy of the parameters."""
+    model = adapt("llama", variant, init_weights=False)
+    for name, buffer in model.named_buffers():
+        if name.endswith(".mean"):
+            buffer.normal_()
+    model.add_adapter("ref", model.peft_config["default"])
+    for name, weight in model.named_parameters():
+        if ".default." in name:
+            model.get_parameter(name.replace(".default.", ".ref.")).data.copy_(weight.data)
+    own = model.eval()(input_ids=ids()).logits
+    model.set_adapter("ref")
+    assert torch.equal(model(input_ids=ids()).logits, own)
+
+
+def test_blocks_are_not_chosen_beside_a_regular_expression() -> None:
+    with pytest.raises(InputError, match="cannot be used when `target_modules` is a str"):
+        QAAConfig(target_modules=r".*o_proj", layers_to_transform=[0])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from peft import PeftModel, get_peft_model
 from torch import Tensor
+from transformers import T5Config, T5ForConditionalGeneration
 
 import architectures
 from architectures import CONFIGS, ids
@@ -96,3 +97,35 @@ def test_a_model_without_an_active_adapter_is_refused() -> None:
     model = adapt()
     with model.disable_adapter(), pytest.raises(InputError, match=r"no adapter .* is active .*; activate one"):
         measure_features(model, batches())
+
+
+def test_a_trained_adapter_keeps_its_mean() -> None:
+    model = adapt(init_weights=False)
+    with pytest.raises(InputError, match=r"an adapter is trained, .*; measure before"):
+        measure_features(model, batches())
+
+
+def test_a_single_batch_is_refused() -> None:
+    for given in (batches()[0], ids()):
+        with pytest.raises(InputError, match="one batch was given; give a list of batches"):
+            measure_features(adapt(), given)
+
+
+@pytest.mark.parametrize("by_labels", [False, True])
+def test_the_decoder_is_measured_where_its_own_positions_are(by_labels: bool) -> None:
+    sizes = {"d_model": 16, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_decoder_layers": 1, "num_heads": 4}
+    base = T5ForConditionalGeneration(T5Config(vocab_size=40, decoder_start_token_id=0, **sizes))
+    chosen = QAAConfig(task_type="SEQ_2_SEQ_LM", centre="data", target_modules=["SelfAttention.o"])
+    model = get_peft_model(base, chosen)
+    inputs, outputs = torch.arange(1, 13).view(2, 6), torch.arange(1, 9).view(2, 4)
+    masks = [torch.ones_like(inputs), torch.ones_like(outputs)]
+    masks[0][1, 3:], masks[1][1, 2:] = 0, 0
+    batch = {"input_ids": inputs, "attention_mask": masks[0], "labels": outputs.masked_fill(masks[1] == 0, -100)}
+    seen = {}
+    for adapter in residual_adapters(model):
+        adapter.feature_map.register_forward_hook(lambda _, __, z, adapter=adapter: seen.update({adapter: z}))
+    measure_features(model, [batch if by_labels else batch | {"decoder_attention_mask": masks[1]}])
+    assert len(seen) == 2
+    for (adapter, z), mask in zip(seen.items(), masks, strict=True):
+        counted = z.reshape(-1, adapter.feature_map.features)[mask.flatten().bool()]
+        assert torch.allclose(adapter.mean, counted.mean(0), atol=1e-6)

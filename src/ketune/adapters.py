@@ -127,6 +127,8 @@ def load(
     folder = Path(source) if Path(source).is_dir() else _download(str(source), revision)
     _refuse_pickles(folder, WEIGHTS)
     config = _config(folder)
+    if base is None and not config.base_model_name_or_path:
+        raise InputError(f"{folder}: the adapter names no base model; give the model that it was trained on as base=.")
     with _one_sentence(folder):
         if base is None:
             model = AUTO[config.task_type].from_pretrained(

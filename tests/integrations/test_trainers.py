@@ -122,3 +122,5 @@ def test_torch_compile_whole_graph(name: str) -> None:
     assert torch.allclose(loss, model(input_ids=architectures.ids(), labels=architectures.ids()).loss, atol=1e-5)
     loss.backward()
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+    longer = torch.cat([architectures.ids(), architectures.ids()], 1)
+    assert torch.allclose(compiled(input_ids=longer).logits, model(input_ids=longer).logits, atol=1e-5)

@@ -7,10 +7,11 @@ circuit is arXiv:2503.05431; the re-uploading circuit arXiv:2503.12790.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from ketune import closed_forms
 from ketune.circuits.gates import Gate, Gates
+from ketune.ground.checks import Range
 from ketune.ground.errors import InputError, nearest
 
 ROTATIONS = {"RX": ("RX",), "RY": ("RY",), "RXRY": ("RX", "RY")}
@@ -24,6 +25,7 @@ WIRINGS: dict[str, Callable[[int], list[tuple[int, int]]]] = {
 """(control, target) of the CNOTs of a layer on n qubits, in order."""
 
 WIDEST, DEEPEST = 20, 1000
+Layers = Annotated[int, Range(low=1, high=DEEPEST)]
 
 
 def _check(**sizes: tuple[int, int, int]) -> None:

@@ -70,7 +70,10 @@ def resolve(device: str, circuit: Gates, mode: str | None = None, *, batch: int 
     Raises:
         InputError: the device is not available here, or the mode does not exist or does not fit the circuit.
     """
-    return Backend(*_resolve(device, circuit, mode, batch is None or batch >= CHOI_FROM))
+    large = batch is None
+    if batch is not None and batch >= CHOI_FROM:  # a branch, as the size of a compiled graph's batch is no plain number
+        large = True
+    return Backend(*_resolve(device, circuit, mode, large))
 
 
 @torch.compiler.assume_constant_result  # so that only plain strings enter a compiled graph

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ketune.circuits.backends import Backend, resolve
-from ketune.circuits.gates import Gates
+from ketune.circuits.gates import KINDS, Gates
 from ketune.circuits.parity import fact
 from ketune.ground.errors import InputError, nearest
 
@@ -74,7 +74,9 @@ def expectations(
 
 
 def check(features: Tensor, angles: Tensor, circuit: Gates) -> None:
-    """Raise an InputError where shapes or types do not fit the circuit."""
+    """Raise an InputError where the circuit's gates make no sense, or where shapes or types do not fit it."""
+    if flaw := _flaw(circuit):
+        raise InputError(f"circuit: {flaw}")
     if not features.is_floating_point():
         raise InputError(f"features: dtype {features.dtype}; real floating point numbers are needed, so convert them.")
     if features.ndim != 2 or features.shape[0] == 0:
@@ -90,6 +92,25 @@ def check(features: Tensor, angles: Tensor, circuit: Gates) -> None:
         )
     if tuple(angles.shape) != circuit.angle_shape:
         raise InputError(f"angles: shape {tuple(angles.shape)}; the circuit needs {circuit.angle_shape}, so give that.")
+
+
+@fact
+def _flaw(circuit: Gates) -> str:
+    """What is wrong with the circuit's gates, for a refusal; empty where nothing is."""
+    for gate in circuit.gates():
+        told = f"{gate.name} on wires {gate.wires}"
+        if gate.name not in KINDS:
+            return f"{told} is none of {', '.join(KINDS)}; choose one.{nearest(gate.name, KINDS)}"
+        count = 2 if gate.kind.controlled else 1
+        if len(set(gate.wires)) != count or len(gate.wires) != count:
+            return f"{told}; it takes {count} of them, each another."
+        if not all(0 <= wire < circuit.qubits for wire in gate.wires):
+            return f"{told}; allowed are 0 to {circuit.qubits - 1}."
+        if gate.kind.turned != ((gate.angle is None) != (gate.input is None)):
+            return f"{told}; it takes {'one angle, of its own or of the token' if gate.kind.turned else 'no angle'}."
+        if gate.angle is not None and not 0 <= gate.angle < math.prod(circuit.angle_shape):
+            return f"{told} has angle {gate.angle}; allowed are 0 to {math.prod(circuit.angle_shape) - 1}."
+    return ""
 
 
 @fact

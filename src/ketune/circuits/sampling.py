@@ -57,14 +57,19 @@ def measure(
     """
     if torch.is_grad_enabled() and (inputs.requires_grad or angles.requires_grad):
         raise InputError("measured expectations have no gradient; evaluate under torch.no_grad(), or train without.")
-    if shots is not None and (isinstance(shots, bool) or not isinstance(shots, int) or shots < 1):
-        raise InputError(f"shots: {shots!r} is not a positive whole number; give one, or None for exact expectations.")
+    check_shots(shots)
     check(inputs, angles, circuit)
     dtype = torch.promote_types(inputs.dtype, torch.float32)
     with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
         x, theta = inputs.to(dtype), angles.to(inputs.device, dtype)
         z = _average(x, theta, circuit, device, shots, noise or Noise(patterns=1), _generator(seed))
         return torch.where(_stateless(x, circuit), 0, z).to(inputs.dtype)
+
+
+def check_shots(shots: int | None) -> None:
+    """Raise an InputError where it is no number of measurements."""
+    if shots is not None and (isinstance(shots, bool) or not isinstance(shots, int) or shots < 1):
+        raise InputError(f"shots: {shots!r} is not a positive whole number; give one, or None for exact expectations.")
 
 
 def _generator(seed: int | torch.Generator | None) -> torch.Generator:

@@ -26,7 +26,13 @@ class ProximalStep(TrainerCallback):
         Raises:
             InputError: the gates have no learning rate, or several.
         """
-        tuner = context["model"].base_model
+        tuner: Any = getattr(context["model"], "base_model", None)
+        known = tuner.peft_config if hasattr(tuner, "gated") else {}
+        if self.adapter_name not in known:
+            raise InputError(
+                f"ProximalStep: {self.adapter_name!r} is no SoRA adapter of this model, whose SoRA adapters are "
+                f"{', '.join(known) or 'none'}; name one, or attach it by peft.get_peft_model."
+            )
         gates = {id(adapter.gate) for adapter in tuner.gated(self.adapter_name).values()}
         groups = context["optimizer"].param_groups
         rates = {group["lr"] for group in groups if gates & {id(parameter) for parameter in group["params"]}}

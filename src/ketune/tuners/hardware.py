@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ketune.circuits import Noise, measure
 from ketune.circuits.devices import Device
 from ketune.circuits.gates import Gates
+from ketune.circuits.sampling import check_shots
 from ketune.ground.errors import InputError
 
 
@@ -90,6 +91,9 @@ def as_hardware(
         )
     if shots is None and noise is None and device == "torch":
         raise InputError("as_hardware: neither shots nor noise nor device given, so nothing would change; give one.")
+    if not isinstance(noise, Noise | None):
+        raise InputError(f"as_hardware: noise is {noise!r}; give ketune.Noise(depolarizing=…, readout=…), or None.")
+    check_shots(shots)
     before = [module.reading for module in found]
     reading = Reading(device, shots, noise, torch.Generator().manual_seed(seed))
     for module in found:

@@ -63,12 +63,34 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         """The adapters by name."""
         return cast(nn.ModuleDict, getattr(self, self.adapter_layer_names[0]))
 
-    def add(self, name: str, config: _Config) -> None:
-        """Add an adapter; the first one added becomes active."""
+    def add(self, name: str, config: _Config, like: str | None = None) -> None:
+        """Add an adapter; the first one added becomes active.
+
+        Args:
+            like: an adapter here whose fixed buffers it takes over, in place of its own draw.
+
+        Raises:
+            InputError: the name is that of one of the adapter's tensors, which peft would then leave out of a file.
+        """
         adapter = config.adapter(self.in_features, self.out_features)
+        taken = {part for key in adapter.state_dict() for part in key.split(".")}
+        if name in taken:
+            raise InputError(
+                f"adapter_name: {name!r} is the name of one of the adapter's tensors, and files would lack that; any "
+                f"name but {', '.join(sorted(taken))} is allowed."
+            )
         _place(adapter, self.weight)
+        if like is not None:
+            for own, other in zip(adapter.buffers(), self.adapters[like].buffers(), strict=True):
+                own.copy_(other)
         self.adapters[name] = adapter
         self.set_adapter(self.active_adapters or [name], inference_mode=config.inference_mode)
+
+    def remove(self, name: str) -> None:
+        """Take the adapter out where it is here, as if it had never been added."""
+        if name in self.adapters:
+            del self.adapters[name]
+            self._active_adapter = [other for other in self.active_adapters if other != name]
 
     def _move_adapter_to_device_of_base_layer(self, adapter_name: str, device: torch.device | None = None) -> None:
         """As peft asks for it when it loads, but with fixed buffers as they are: peft's own rounds them."""

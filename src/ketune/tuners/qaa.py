@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ketune import circuits, closed_forms
 from ketune.circuits import ROTATIONS, Circuit, expectations, resolve
-from ketune.ground.checks import Count
+from ketune.circuits.ansatz import Layers
 from ketune.ground.errors import InputError
 from ketune.tuners.hardware import CircuitModule
 from ketune.tuners.registration import register
@@ -52,7 +52,7 @@ class QAAConfig(ResidualConfig):
 
     kind = "qaa"
 
-    layers: Count = 1
+    layers: Layers = 1
     rotation: str = "RX"
     entangler: str = "ring"
     up_projection: Literal["exact", "padded"] = "exact"

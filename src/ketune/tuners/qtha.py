@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ketune import circuits, closed_forms
 from ketune.circuits import Reuploading, reuploading_expectations
+from ketune.circuits.ansatz import Layers
 from ketune.ground.checks import Count, Positive
 from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
@@ -55,7 +56,7 @@ class QTHAConfig(AdapterConfig):
     r: Count = 4
     bond: Count = 8
     inner: Count | None = None
-    layers: Count = 1
+    layers: Layers = 1
     map_init: Literal["released", "torch"] = "released"
     network: Literal["quantum", "silu", "none"] = "quantum"
     alpha: Positive = 8.0

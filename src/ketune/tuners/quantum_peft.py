@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ketune import circuits, closed_forms
 from ketune.circuits import TwoDesign
+from ketune.circuits.ansatz import Layers
 from ketune.ground.checks import Count, Positive
 from ketune.ground.errors import InputError
 from ketune.tuners.layers import WeightLayer
@@ -39,7 +40,7 @@ class QuantumPEFTConfig(AdapterConfig):
     kind = "quantum_peft"
 
     rank: Count = 4
-    layers: Count = 1
+    layers: Layers = 1
     parameterization: Literal["pauli", "taylor", "random"] = "pauli"
     intrinsic_rank: Count | None = None
     train_columns: bool = True

@@ -10,7 +10,7 @@ Source: arXiv:2509.16244, Sec. 3.1-3.3. Shapes: B batch, T positions, d hidden w
 
 import statistics
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -144,13 +144,21 @@ def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) 
 
     Args:
         model: with adapters.
-        batches: what the model is called with, by name; without an `attention_mask` (B, T) every position counts.
+        batches: what the model is called with, by name. Without an `attention_mask` (B, T) every position counts; in
+            the decoder of an encoder-decoder model it is the `decoder_attention_mask`, or else labels other than -100.
 
     Raises:
-        InputError: no residual adapter is active, or the batches have no position that is not masked.
+        InputError: no residual adapter is active, one to be centred is trained already, or the batches are none or have
+            no position that is not masked.
     """
-    layers = [module for module in model.modules() if isinstance(module, OutputLayer)]
-    adapters = [adapter for layer in layers for adapter in layer.working() if isinstance(adapter, ResidualAdapter)]
+    if isinstance(batches, (Mapping, Tensor)):
+        raise InputError("measure_features: one batch was given; give a list of batches.")
+    named = model.named_modules()
+    layers = [(module, _masks(model, name)) for name, module in named if isinstance(module, OutputLayer)]
+    places = [(each, mask) for layer, mask in layers for each in layer.working() if isinstance(each, ResidualAdapter)]
+    adapters = [adapter for adapter, _ in places]
+    if any(adapter.mean is not None and adapter.up.weight.any() for adapter in adapters):
+        raise InputError("measure_features: an adapter is trained, and another mean would change it; measure before.")
     if not adapters:
         raise InputError(
             "measure_features: no adapter with features is active in this model; activate one by set_adapter."
@@ -160,8 +168,8 @@ def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) 
     try:
         for batch in batches:
             given += 1
-            for adapter, moments in zip(adapters, found, strict=True):
-                adapter.moments = moments, batch.get("attention_mask")
+            for (adapter, mask), moments in zip(places, found, strict=True):
+                adapter.moments = moments, mask(batch)
             model(**batch)
     finally:
         model.train(training)
@@ -176,6 +184,18 @@ def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) 
         adapter.facts = moments.facts()
         if adapter.mean is not None:
             adapter.mean.copy_(moments.mean)
+
+
+def _masks(model: nn.Module, name: str) -> Callable[[Mapping[str, Tensor]], Tensor | None]:
+    """Which positions of a batch count at the layer called `name`."""
+    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False) or ".decoder." not in f".{name}":
+        return lambda batch: batch.get("attention_mask")
+
+    def decoded(batch: Mapping[str, Tensor]) -> Tensor | None:
+        labels = batch.get("labels")
+        return batch.get("decoder_attention_mask", None if labels is None else labels != -100)
+
+    return decoded
 
 
 class ResidualTuner(Tuner):

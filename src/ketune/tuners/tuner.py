@@ -55,6 +55,11 @@ class AdapterConfig(Adapter, PeftConfig):
                 setattr(self, name, set(getattr(self, name)))
         if self.layers_pattern and self.layers_to_transform is None:
             raise InputError("layers_pattern: given alone; `layers_to_transform` must be specified with it.")
+        if isinstance(self.target_modules, str) and self.layers_to_transform is not None:
+            raise InputError(
+                "layers_to_transform: `layers_to_transform` cannot be used when `target_modules` is a str; name the "
+                "blocks in that regular expression, or give a list of suffixes."
+            )
         for name, hint in self.settings().items():
             setattr(self, name, checked(getattr(self, name), hint, f"{self.kind}.{name}"))
 
@@ -126,6 +131,19 @@ class Tuner(BaseTuner):
             peft_config.target_modules = found  # type: ignore[assignment]  # peft's own configurations hold a set
         return peft_config
 
+    def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
+        """As in peft; where some map refuses its adapter, the model is left as it was before."""
+        before = {name for name, module in model.named_modules() if isinstance(module, AdapterLayer)}
+        try:
+            super().inject_adapter(model, adapter_name, *args, **kwargs)
+        except Exception:
+            for name, module in list(model.named_modules()):
+                if isinstance(module, AdapterLayer) and name in before:
+                    module.remove(adapter_name)
+                elif isinstance(module, AdapterLayer):
+                    model.set_submodule(name, module.base_layer)
+            raise
+
     def _create_and_replace(
         self,
         peft_config: PeftConfig,
@@ -137,7 +155,10 @@ class Tuner(BaseTuner):
         parameter_name: str | None = None,
     ) -> None:
         if isinstance(target, AdapterLayer):
-            target.add(adapter_name, cast(AdapterConfig, peft_config))
+            # TRL makes its reference of a trained adapter by that adapter's own configuration and a copy of parameters
+            of_its_config = [name for name, other in self.peft_config.items() if other is peft_config]
+            same = next((name for name in of_its_config if name in target.adapters), None)
+            target.add(adapter_name, cast(AdapterConfig, peft_config), same)
             return
         layer = self.tuner_layer_cls(target, current_key, self.prefix)
         layer.add(adapter_name, cast(AdapterConfig, peft_config))
