@@ -287,6 +287,18 @@ def test_every_table_and_sentence_tells_the_one_verdict_of_a_pair(
     assert roles == {"planned", "control"}
 
 
+def test_a_control_that_its_bias_alone_beats_has_not_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = ["base", "lora", "qaa", "qaa_frozen", "bias_only"]
+    for effect, passed in ((-0.05, False), (-0.12, True)):
+        made = Study(arms, [0, 1, 2], effects={"qaa_frozen": effect, "bias_only": -0.12})
+        (tmp_path / str(passed)).mkdir()
+        found, judgement = judged(tmp_path / str(passed), made, monkeypatch)
+        found_gates = gates.gates(gates.Evidence(found, judgement, None, ()))
+        learnt = next(gate for gate in found_gates if gate.name == "Controls learnt")
+        assert learnt.passed is passed
+        assert passed or learnt.sentence == "worse than the bias alone, which they contain: QAA (frozen angles)"
+
+
 def test_gates_stand_above_the_verdict_and_are_not_passed_by_default(study: Path) -> None:
     states = {row["Gate"]: (row["State"], row["Why"]) for row in table(study, "gates")}
     assert states["In the plan"] == (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ketune import statistics
 from ketune.ground import layout
-from ketune.report import calibration, cells, cuts, moved, plan, rates
+from ketune.report import calibration, cells, comparisons, cuts, moved, plan, rates
 from ketune.report.calibration import PlantedStudy
 from ketune.report.cells import Cell, Table, number
 from ketune.report.comparisons import Judgement, least_sure, unlearnt
@@ -90,6 +90,8 @@ def _healthy(found: Evidence) -> Look:
         return None, f"{len(found.results.settings.seeds)} of the {statistics.SEEDS_NEEDED} seeds that any word needs"
     if weak := unlearnt(found.results, found.judgement, sorted(controls)):
         return False, f"not better than the untuned model: {found.results.named(weak)}"
+    if behind := comparisons.worse_than_their_bias(found.results, found.judgement, sorted(controls)):
+        return False, f"worse than the bias alone, which they contain: {found.results.named(behind)}"
     return True, f"better than the untuned model: {found.results.named(sorted(controls))}"
 
 
