@@ -146,9 +146,9 @@ def test_the_answer_has_every_difference_with_its_interval_and_the_words_of_the_
     apart = next(sentence for sentence in told if sentence.startswith("QAA's held-out loss differs by"))
     for other in ("lora", "base", "qaa_frozen"):
         one = judgement.verdict("qaa", other)
-        assert f"{number(one.difference, 3, signed=True)} {interval(one.low, one.high, 3, signed=True)}" in shown
         level = "" if one.level == found.settings.report.alpha else f"; {100 * (1 - one.level):.4g} %"
         told_interval = interval(one.low, one.high, 3, signed=True).replace("]", f"{level}]")
+        assert f"{number(one.difference, 3, signed=True)} {told_interval}" in shown
         assert f"{told_interval} against {found.title(other)} ({one.word})" in apart
     assert [text for text in told if text != apart and text not in shown] == []
     figure = (project / "reports/published/tiny.svg").read_text()

@@ -6,7 +6,7 @@ Every sentence is computed, from the verdicts that the page prints.
 from dataclasses import dataclass
 
 from ketune.report import comparisons, effects, opening, style, verdicts
-from ketune.report.cells import interval, number
+from ketune.report.cells import number
 from ketune.report.comparisons import Judgement
 from ketune.report.drawing import Drawing
 from ketune.report.results import Results
@@ -41,9 +41,7 @@ def differences(results: Results, judgement: Judgement, method: str) -> str:
 
 def _difference(results: Results, judgement: Judgement, method: str, other: str) -> str:
     found = judgement.verdict(method, other)
-    ends = interval(found.low, found.high, 3, signed=True)
-    if found.level < results.settings.report.alpha:
-        ends = f"{ends[:-1]}; {100 * (1 - found.level):.4g} %]"
+    ends = verdicts.with_level(found, 3, results.settings.report.alpha)
     size = f"{number(found.difference, 3, signed=True)} {ends}"
     word = verdicts.word(results, judgement, Contrast("loss", method, other)).text
     return f"{size} against {results.title(other)} ({word})"

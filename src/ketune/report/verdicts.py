@@ -22,7 +22,7 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
     for one in shown(results, judgement):
         found = judgement.verdict(one.method, one.other, one.metric)
         metric = metrics.named(one.metric)
-        note = interval(found.low, found.high, metric.digits, signed=True)
+        note = with_level(found, metric.digits, results.settings.report.alpha)
         rows.append({
             "Method": Cell(results.title(one.method), method=one.method),
             "Against": Cell(results.title(one.other), method=one.other, note=methods.declared(one.other).isolates),
@@ -34,6 +34,12 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
             "Seeds": numeral(found.seeds, 0), "References": numeral(found.prompts, 0),
         })  # fmt: skip
     return table("verdict", _caption(results, judgement), rows)
+
+
+def with_level(found: Verdict, digits: int, alpha: float) -> str:
+    """The interval of a verdict, with its level where that is not the report's own."""
+    ends = interval(found.low, found.high, digits, signed=True)
+    return f"{ends[:-1]}; {100 * (1 - found.level):.4g} %]" if found.level < alpha else ends
 
 
 def word(results: Results, judgement: Judgement, one: Contrast) -> Cell:
