@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import yaml
@@ -189,6 +190,27 @@ def test_what_it_says_of_each_control_on_alpaca_stands_in_the_records() -> None:
     assert (losses.loc["qaa"] < losses.loc["qaa_frozen"]).all() and len(losses.loc["qaa"]) == 8
 
 
+def test_what_a_rate_of_its_own_for_the_bias_gives_is_what_was_measured() -> None:
+    with (ROOT / "reports/benchmarks/bias_rate.csv").open() as file:
+        apart = {row.pop("method"): [float(row["seed_1000"]), float(row["seed_1001"])] for row in csv.DictReader(file)}
+    tunings = archive.read(ROOT / publishing.STUDIES / "alpaca")[0].tunings
+    shared = {}
+    for name in (*apart, "bias_only"):
+        trials = {(trial.seed, *trial.rates.items()): trial.loss for trial in tunings[name].search.trials}
+        shared[name] = [trials[seed, *tunings[name].rates.items()] for seed in (1000, 1001)]
+    page = " ".join((ROOT / "reports/studies/README.md").read_text().split())
+    told, before = ({name: "{:.4f} and {:.4f}".format(*found[name]) for name in found} for found in (apart, shared))
+    assert f"reaches {before['bias_only']} on the search's two seeds" in page
+    assert f"QAA, at 0.00178, {before['qaa']}." in page and f"QAA reaches {told['qaa']}, frozen angles" in page
+    for name, title in {"qaa_frozen": "frozen angles", "qaa_zero": "0", "random_quadratic": "quadratic map"}.items():
+        assert f"{title} {told[name]} ({before[name]} at the shared rate)" in page
+    assert f"training its angles is worth {fmean(apart['qaa_frozen']) - fmean(apart['qaa']):.3f}:" in said()
+    assert fmean(apart["qaa"]) > fmean(shared["qaa"])
+    alone = fmean(shared["bias_only"])
+    for name in ("qaa_zero", "random_quadratic"):
+        assert fmean(apart[name]) - alone < 0.006 < fmean(shared[name]) - alone
+
+
 def test_what_it_says_of_the_second_study_stands_in_the_records() -> None:
     found, beside = archive.read(ROOT / publishing.STUDIES / "starter")
     assert beside.plan == plan.read(ROOT / "reports/plan/starter.json") and beside.plan.pilot_seeds == 2
@@ -211,6 +233,7 @@ def test_what_shots_leave_is_what_was_measured() -> None:
     few = rows["QTHA", "100 shots"]
     gain = float(few["Less exact"]) / (1 - kept["QTHA", "100 shots"])
     assert f"gains {gain:.3f} nats, of which 100 shots leave {100 * kept['QTHA', '100 shots']:.0f} %" in said()
+    assert f"and 1,000 leave {100 * kept['QTHA', '1,000 shots']:.0f} %" in said()
 
 
 def test_what_a_machines_noise_leaves_is_what_was_measured() -> None:
@@ -221,7 +244,7 @@ def test_what_a_machines_noise_leaves_is_what_was_measured() -> None:
         r"\| (QTHA|QAA), [^|]*\| \d+ \| ([0-9.]+) ± ([0-9.]+)", (ROOT / "reports/benchmarks/hardware.md").read_text()
     )
     slopes = {name: (slope, error) for name, slope, error in kept}
-    words = "through QTHA's circuit that noise leaves {}, through QAA's, with its 2,000 two-qubit gates, {} ± {}"
+    words = "slope of {} through QTHA's circuit and of {} ± {} (standard error, 12 inputs) through QAA's"
     assert words.format(slopes["QTHA"][0], *slopes["QAA"]) in said()
 
 
