@@ -16,6 +16,8 @@ import architectures
 import ketune
 from conftest import ROOT
 from ketune import counts, methods
+from ketune.ground import files
+from ketune.records.training import Tuning
 from ketune.report import answer, archive, comparisons, exports, gates, plan, publishing
 from ketune.tuners.sites import SITES
 
@@ -209,6 +211,18 @@ def test_what_a_rate_of_its_own_for_the_bias_gives_is_what_was_measured() -> Non
     alone = fmean(shared["bias_only"])
     for name in ("qaa_zero", "random_quadratic"):
         assert fmean(apart[name]) - alone < 0.006 < fmean(shared[name]) - alone
+
+
+def test_what_it_says_of_features_that_keep_their_mean_was_measured() -> None:
+    kept = files.read_json(ROOT / "reports/benchmarks/uncentred/qaa_product.json", Tuning)
+    centred = archive.read(ROOT / publishing.STUDIES / "alpaca")[0].tunings["qaa_product"]
+    told = [
+        "{:.4f} and {:.4f}".format(*(trials[seed, *found.rates.items()] for seed in (1000, 1001)))
+        for found in (kept, centred)
+        for trials in [{(trial.seed, *trial.rates.items()): trial.loss for trial in found.search.trials}]
+    ]
+    page = " ".join((ROOT / "reports/studies/README.md").read_text().split())
+    assert f"{told[0]} on the two seeds, centred {told[1]}" in page
 
 
 def test_what_it_says_of_the_second_study_stands_in_the_records() -> None:
