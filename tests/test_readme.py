@@ -214,15 +214,25 @@ def test_what_a_rate_of_its_own_for_the_bias_gives_is_what_was_measured() -> Non
 
 
 def test_what_it_says_of_features_that_keep_their_mean_was_measured() -> None:
-    kept = files.read_json(ROOT / "reports/benchmarks/uncentred/qaa_product.json", Tuning)
-    centred = archive.read(ROOT / publishing.STUDIES / "alpaca")[0].tunings["qaa_product"]
-    told = [
-        "{:.4f} and {:.4f}".format(*(trials[seed, *found.rates.items()] for seed in (1000, 1001)))
-        for found in (kept, centred)
-        for trials in [{(trial.seed, *trial.rates.items()): trial.loss for trial in found.search.trials}]
-    ]
+    def losses(found: Tuning) -> list[float]:
+        trials = {(trial.seed, *trial.rates.items()): trial.loss for trial in found.search.trials}
+        return [trials[seed, *found.rates.items()] for seed in (1000, 1001)]
+
+    def told(found: Tuning) -> str:
+        return "{:.4f} and {:.4f}".format(*losses(found))
+
+    centred = archive.read(ROOT / publishing.STUDIES / "alpaca")[0].tunings
+    folder = ROOT / "reports/benchmarks/uncentred"
+    kept = {name: files.read_json(folder / f"{name}.json", Tuning) for name in ("qaa", "qaa_product")}
     page = " ".join((ROOT / "reports/studies/README.md").read_text().split())
-    assert f"{told[0]} on the two seeds, centred {told[1]}" in page
+    assert f"for QAA, {told(kept['qaa'])} (centred {told(centred['qaa'])}, at the same rates)" in page
+    assert kept["qaa"].rates == centred["qaa"].rates
+    assert f"without CNOTs {told(kept['qaa_product'])} (centred {told(centred['qaa_product'])})" in page
+    assert f"are at {told(centred['lora_matched'])}, and {told(centred['silu_bottleneck'])}" in page
+    mean = {name: f"{fmean(losses(centred[name])):.3f}" for name in ("lora_matched", "silu_bottleneck", "bias_only")}
+    assert f"does better by {fmean(losses(centred['qaa'])) - fmean(losses(kept['qaa'])):.3f} where" in said()
+    words = "validation loss {}, with LoRA (matched) at {}, the SiLU bottleneck at {} and the vector alone at {}"
+    assert words.format(f"{fmean(losses(kept['qaa'])):.3f}", *mean.values()) in said()
 
 
 def test_what_it_says_of_the_second_study_stands_in_the_records() -> None:
