@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -18,8 +19,11 @@ from conftest import ROOT
 from ketune import counts, methods
 from ketune.ground import files
 from ketune.records.training import Tuning
-from ketune.report import answer, archive, comparisons, exports, gates, plan, publishing
+from ketune.report import answer, archive, comparisons, exports, gates, panels, plan, publishing
+from ketune.report.cells import interval, number
+from ketune.statistics import Panel
 from ketune.tuners.sites import SITES
+from ketune.tuning import choice
 
 TEXT = (ROOT / "README.md").read_text()
 LIBRARY = (ROOT / "src/ketune/README.md").read_text()
@@ -233,6 +237,37 @@ def test_what_it_says_of_features_that_keep_their_mean_was_measured() -> None:
     assert f"does better by {fmean(losses(centred['qaa'])) - fmean(losses(kept['qaa'])):.3f} where" in said()
     words = "validation loss {}, with LoRA (matched) at {}, the SiLU bottleneck at {} and the vector alone at {}"
     assert words.format(f"{fmean(losses(kept['qaa'])):.3f}", *mean.values()) in said()
+
+
+@pytest.mark.parametrize(("study", "pilot"), [("alpaca", (1, 2)), ("starter", (0, 1))])
+def test_what_the_seeds_after_the_pilot_say_alone_stands_in_the_records(study: str, pilot: tuple[int, ...]) -> None:
+    found = archive.read(ROOT / publishing.STUDIES / study)[0]
+    kept = [place for place, seed in enumerate(found.settings.seeds) if seed not in pilot]
+    measures = {name: panels.measure(found, name, "loss") for name in found.methods}
+    later = Panel({m: replace(each, sums=each.sums[kept]) for m, each in measures.items()}, panels.apart(found.methods))
+    page = " ".join((ROOT / "reports/studies/README.md").read_text().split())
+    for other, title in (("lora", "LoRA"), ("qaa_frozen", "frozen angles")):
+        one = later.estimate("qaa", other)
+        ends = one.interval(0.95)
+        told = f"{number(one.value, 3, signed=True)} {interval(ends.low, ends.high, 3, signed=True)} against {title}"
+        assert told in page and f"{one.p_seeds:.3f}" == "0.031" and len(kept) == 6
+
+
+def test_what_it_says_of_the_search_on_alpaca_stands_in_the_records() -> None:
+    found = archive.read(ROOT / publishing.STUDIES / "alpaca")[0]
+    page = " ".join((ROOT / "reports/studies/README.md").read_text().split())
+    told = {"lora": "1.8 for LoRA", "silu_bottleneck": "2.4 for LoRA (matched)", "qaa": "3.2 for the projection"}
+    for name, factor in told.items():
+        rate = next(iter(methods.declared(name).rates))
+        step = choice.steps(found.tunings[name].search.trials)[rate]
+        assert factor in page and f"{step:.1f}" == factor.split()[0]
+    search = found.tunings["qaa"].search
+    above = next(trial for trial in search.trials if trial.rates["projection"] == 0.00562)
+    assert f"({above.loss:.3f} nats, untrained {search.untrained:.3f})" in page
+    assert round(above.rates["angles"] / found.tunings["qaa"].rates["angles"]) == 13
+    whole = Panel({m: panels.measure(found, m, "loss") for m in found.methods}, panels.apart(found.methods))
+    ends = whole.estimate("lora_matched", "lora").interval(0.95)
+    assert f"worse than LoRA by {ends.value:.3f} {interval(ends.low, ends.high, 3)} (95 %, exploratory)" in page
 
 
 def test_what_it_says_of_the_second_study_stands_in_the_records() -> None:
