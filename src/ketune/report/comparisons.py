@@ -67,12 +67,14 @@ def unlearnt(results: Results, judgement: Judgement, controls: Iterable[str]) ->
     return [one for one in ran if "base" not in results.methods or judgement.verdict(one, "base").word != "better"]
 
 
-def worse_than_their_bias(results: Results, judgement: Judgement, controls: Iterable[str]) -> list[str]:
-    """Those of the controls with a trained bias that are worse than that bias alone: their rates let it learn less."""
-    if "bias_only" not in results.methods:
-        return []
-    having = [one for one in controls if one in results.methods and results.settings.sections[one].get("with_bias")]
-    return [one for one in having if judgement.verdict(one, "bias_only").word == "worse"]
+def with_bias(results: Results, controls: Iterable[str]) -> list[str]:
+    """Those of the controls that ran and have a trained bias beside their features."""
+    return [one for one in controls if one in results.methods and results.settings.sections[one].get("with_bias")]
+
+
+def worse_than_their_bias(judgement: Judgement, controls: Iterable[str]) -> list[str]:
+    """Those of the controls with a trained bias that are worse than it alone: at their rates they learn less."""
+    return [one for one in controls if judgement.verdict(one, "bias_only").word == "worse"]
 
 
 def shown(results: Results, judgement: Judgement) -> list[Contrast]:
