@@ -13,18 +13,20 @@ PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revisio
 	-S generate.prompts=100 -S generate.likelihood_records=500 -S score.bert_model=roberta-large \
 	-S lora.r=4 -S sora.r=4 -S sora.target_ranks=0.85 -S prefix.virtual_tokens=30 -S qaa.layers=1 -S qaa.rotation=RX \
 	-S qaa.up_projection=padded -S qaa.unit_features=false -S qaa.centre=none -S qaa.with_bias=false -S tune.all=true \
-	-S 'methods=[base,full,lora,sora,prefix,qaa]' -S 'seeds=[0,1,2,3,4]'
+	-S 'methods=[base,full,lora,sora,prefix,qaa]' -S 'seeds=[0,1,2,3,4]' \
+	-S 'plan.contrasts=[qaa against lora on loss,qaa against prefix on loss]'
 MODEL_REVISION ?= 21def0189f5705e2521767faed922f1f15e7d7db
 DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
 
 # The methods that are compared, with every control that is declared of them; samples stay out of the page, so that data
 # under any licence can be used.
 DATA ?= data/starter.jsonl
-export DATA
+REFERENCES ?= $(if $(filter data/starter.jsonl,$(DATA)),100,400)# at most the tenth of the records that is held out
+export DATA REFERENCES
 COMPARED = full lora lora_r1 sora prefix qaa quantum_peft qtha
 METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune import methods; \
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
-STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S generate.likelihood_records=400 \
+STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S "generate.likelihood_records=$$REFERENCES" \
 	-S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
 .PHONY: help setup check repro parallel test matrix test-integrations docs lint audit lock lock-check compare tuned requeue planted bill publish paper plan study gpu records page pages clean

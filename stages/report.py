@@ -2,7 +2,7 @@
 
 reads:  data/costs, data/curves, data/predictions, data/prepared, data/scores, data/tuned,
         reports/hardware, reports/plan, reports/planted, reports/tuned
-params: data, language_model, train, generate, score, report, methods, seeds
+params: all
 writes: reports/index.html, reports/figures, reports/tables, reports/metrics, reports/loss.csv, reports/scores.csv
 """
 

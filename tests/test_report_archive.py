@@ -16,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from conftest import Project
+from ketune import metrics
 from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
 from ketune.records.measured import Measured
@@ -132,6 +133,15 @@ def test_the_page_is_the_same_bytes_each_time(project: Path) -> None:
     legend = page.text.split("Grey: reference")[0].partition("however many layers it has.")[2]
     assert "QAA" in legend and "SoRA" not in legend
     assert f"{archive.read(folder)[0].mean('qaa', 'loss'):.3f}" in page.text
+
+
+def test_a_metric_that_came_later_leaves_a_study_as_it_was(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publishing.page("tiny")
+    before, page = metrics.every(), (project / publishing.PAGES / "tiny.html").read_bytes()
+    later = replace(metrics.named("bleu"), key="later", title="Later")
+    monkeypatch.setattr(metrics, "every", lambda: (*before, later))
+    publishing.page("tiny")
+    assert (project / publishing.PAGES / "tiny.html").read_bytes() == page
 
 
 def test_the_answer_has_every_difference_with_its_interval_and_the_words_of_the_page(

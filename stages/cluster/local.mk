@@ -17,7 +17,8 @@ define branch
 train@$1: tune@$(call method,$1)
 generate@$1: train@$1
 score@$1: generate@$1
-report: score@$1
+measure@$1: train@$1
+report: score@$1 $(filter measure@$1,$(STAGES))
 endef
 $(foreach run,$(RUNS),$(eval $(call branch,$(run))))
 $(filter tune@%,$(STAGES)): prepare

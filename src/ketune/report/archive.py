@@ -94,7 +94,7 @@ def write(
     trained = {key: run.curve["loss"] for key, run in runs.items() if len(run.curve)}
     steps = next(iter(trained.values())).index if trained else []
     _write_table(folder / "curves.csv", "step", steps, {key: list(map(_number, v)) for key, v in trained.items()})
-    for metric in metrics.every():
+    for metric in found.metrics:
         cells = _packed({key: run.scores.metrics[metric.key].sums for key, run in runs.items()})
         _write_table(folder / f"scores/{metric.key}.csv", "id", first.ids[metric.reads], cells)
     endings = {key: [ENDINGS[one.finished, one.empty] for one in run.endings] for key, run in runs.items()}
@@ -179,7 +179,7 @@ def _check(
 def _read_scores(folder: Path, about: About, names: Iterable[str]) -> dict[str, RunScores]:
     """Run → its scores, computed again from the sums."""
     found: dict[str, dict[str, MetricScore]] = {name: {} for name in names}
-    for metric in metrics.every():
+    for metric in (one for one in metrics.every() if one.key in about.signatures):
         path = folder / f"scores/{metric.key}.csv"
         cells = _read_table(path)
         _check(path, cells, (SHARED, *found), cells.index, about.ids[metric.reads])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from ketune import methods, metrics, statistics
+from ketune import methods, statistics
 from ketune.report import cuts, moved, panels, plan
 from ketune.report.results import Results
 from ketune.statistics import Attribution, Contrast, Decisions, Panel, Verdict
@@ -41,7 +41,7 @@ class Judgement:
 
 def judge(results: Results) -> Judgement:
     """Verdicts on every pair and metric: planned, for an attribution, or exploratory."""
-    found = {metric.key: panels.panel(results, metric.key) for metric in metrics.every()}
+    found = {metric.key: panels.panel(results, metric.key) for metric in results.metrics}
     planned, controls = plan.planned(results.settings), plan.controls(results.settings)
     asked = {*planned, *controls}
     families = results.settings.contrasts, plan.required(results.settings)  # those that did not run count in them
@@ -104,7 +104,7 @@ def separated_best(results: Results, judgement: Judgement) -> dict[str, str]:
     A metric of answers that were cut has none.
     """
     found = {}
-    for metric in metrics.every():
+    for metric in results.metrics:
         if cuts.touch(results, metric, *results.methods):
             continue
         for method in results.methods:

@@ -4,7 +4,7 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 
-from ketune import methods, metrics
+from ketune import methods
 from ketune.report import cuts, drawing
 from ketune.report.cells import Cell
 from ketune.report.comparisons import Judgement
@@ -66,7 +66,7 @@ def interval_plot(results: Results, looks: Looks, intervals: pd.DataFrame) -> Dr
     seeds = results.frame.reset_index()
     titles = [results.title(method) for method in results.methods]
     colours = {method: look.colour for method, look in looks.items()}
-    shown = metrics.every()
+    shown = results.metrics
     with drawing.grid(len(shown), 11.2, 1.1, 0.45 + 0.21 * len(titles), sharey=True) as (figure, panels):
         for panel, metric in zip(panels, shown, strict=True):
             seaborn.stripplot(seeds, x=metric.key, y=seeds["method"].map(results.title), hue="method", palette=colours,

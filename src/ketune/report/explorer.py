@@ -43,7 +43,7 @@ class Quantity:
 
 def quantities(results: Results, intervals: pd.DataFrame, costs: Sequence[Cost]) -> list[Quantity]:
     """These costs, then all metrics."""
-    found = [*(_cost(results, cost) for cost in costs), *(_metric(results, intervals, m) for m in metrics.every())]
+    found = [*(_cost(results, cost) for cost in costs), *(_metric(results, intervals, m) for m in results.metrics)]
     return [quantity for quantity in found if quantity.spots]
 
 

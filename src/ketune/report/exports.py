@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ketune import metrics
 from ketune.ground import files, layout
 from ketune.report.results import Results
 
@@ -34,7 +33,7 @@ def write_metrics(results: Results) -> None:
 
     The folder is replaced whole, so no other method's file stays.
     """
-    means = results.means[[metric.key for metric in metrics.every()]].round(4)
+    means = results.means[[metric.key for metric in results.metrics]].round(4)
     with files.replacing(layout.METRICS) as folder:
         folder.mkdir()
         for method, row in means.iterrows():
@@ -51,7 +50,7 @@ def write_curves(results: Results) -> None:
 def write_scores(results: Results, intervals: pd.DataFrame) -> None:
     """One row a method: each metric with the ends of its interval."""
     columns: dict[str, pd.Series] = {}
-    for key in (metric.key for metric in metrics.every()):
+    for key in (metric.key for metric in results.metrics):
         ends = intervals.xs(key, level="metric")
         columns |= {key: results.means[key], f"{key}_low": ends["low"], f"{key}_high": ends["high"]}
     files.write_text(SCORES, pd.DataFrame(columns).round(4).to_csv())

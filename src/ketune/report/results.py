@@ -16,6 +16,7 @@ from ketune import methods, metrics
 from ketune.ground import files, layout
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
+from ketune.metrics import Metric
 from ketune.records.examples import Example
 from ketune.records.predictions import Answer, Likelihood
 from ketune.records.preparation import Preparation
@@ -60,6 +61,12 @@ class Results:
     tunings: dict[str, Tuning]
     summary: Preparation
     references: tuple[Reference, ...]
+
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that the runs were scored with; one that came later is not among them."""
+        scored = next(iter(self.runs.values())).scores.metrics
+        return tuple(metric for metric in metrics.every() if metric.key in scored)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -209,8 +216,11 @@ def _check_metrics(runs: dict[tuple[str, int], RunResult]) -> None:
     first, reference = next(iter(runs.items()))
     for (key, run), metric in itertools.product(runs.items(), metrics.every()):
         found, other = (one.scores.metrics.get(metric.key) for one in (run, reference))
+        if found is None and other is None:
+            continue
         if found is None or other is None:
-            raise InputError(f"data/scores: {_name(key)} has no {metric.title}; run `dvc repro`, which scores it.")
+            lacking = _name(key if found is None else first)
+            raise InputError(f"data/scores: {lacking} has no {metric.title}; run `dvc repro`, which scores it.")
         if found.signature != other.signature:
             raise InputError(
                 f"data/scores: {metric.title} of {_name(key)} ({found.signature}) and of {_name(first)} "

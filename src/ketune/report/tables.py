@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from ketune import metrics
 from ketune.report import cuts
 from ketune.report.cells import Cell, Table, interval, number, numeral, table
 from ketune.report.costs import COSTS
@@ -17,7 +16,7 @@ def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> 
         row["Trained parameters"] = numeral(results.trainable(method), 0)
         cut, answers = cuts.counted(results, method)
         row["Cut, %"] = numeral(100 * cut / answers, 0)
-        for metric in metrics.every():
+        for metric in results.metrics:
             low, high = intervals.loc[(method, metric.key), ["low", "high"]]
             note = interval(low, high, metric.digits)
             mark = "best" if best.get(metric.key) == method else ""
@@ -34,7 +33,7 @@ def quality(results: Results, intervals: pd.DataFrame, best: dict[str, str]) -> 
 def signatures(results: Results) -> list[tuple[str, str]]:
     """How each metric was computed, the same way in every run."""
     scores = results.of(results.methods[0])[0].scores.metrics
-    return [(metric.title, scores[metric.key].signature) for metric in metrics.every()]
+    return [(metric.title, scores[metric.key].signature) for metric in results.metrics]
 
 
 def costs(results: Results, comparable: bool) -> Table | None:

@@ -96,7 +96,7 @@ def other_verdicts(results: Results, judgement: Judgement) -> Table | None:
     rows = []
     for method, other in pairs:
         row = {column: Cell(results.title(m), method=m) for column, m in (("Method", method), ("Against", other))}
-        for metric in (metric for metric in metrics.every() if metric.key != "loss"):
+        for metric in (metric for metric in results.metrics if metric.key != "loss"):
             cut = cuts.touch(results, metric, method, other)
             silent = cut or bool(judgement.void.keys() & {method, other})
             judged = _judged(judgement.verdict(method, other, metric.key), metric.digits, silent=silent)
