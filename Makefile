@@ -127,8 +127,8 @@ pages: $(VENV)/.ready  ## the page of every study that git keeps; fails where on
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
 	dvc exp run $(PAPER) $(ARGS)
 
-plan: $(VENV)/.ready  ## what a study will find: from the runs in the workspace as a pilot, into reports/plan
-	PYTHONPATH=src python -m ketune.report.planning
+plan: $(VENV)/.ready  ## what a study will find, into reports/plan; the pilot: the workspace, or the records of STUDY
+	PYTHONPATH=src python -m ketune.report.planning "$$STUDY"
 
 study: $(VENV)/.ready  ## the methods of the papers and all their controls, eight seeds, on the records in DATA
 	dvc exp run $(STUDIED) $(ARGS)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from ketune import check
 from ketune.ground import contrasts, files, layout, params
 from ketune.ground.errors import InputError
-from ketune.report import panels, plan, results
+from ketune.report import panels, plan, planning, publishing, results
 from ketune.report.plan import Plan
 from report_project import ROOT, Study, write
 
@@ -43,6 +44,23 @@ def test_make_plan_writes_what_the_study_will_find(tmp_path: Path) -> None:
     assert roles["qaa against qaa_frozen on loss"] == "control"
     assert not any("qtha" in contrast for contrast in roles)  # declared, and not listed
     assert found.date in done.stdout and "qaa against bias_only" in done.stdout
+
+
+def test_the_records_of_a_study_are_a_pilot_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plan.make(pilot(tmp_path), "2026-01-01")
+    monkeypatch.setattr(publishing, "revision", lambda: "")  # no git here
+    publishing.records("before")
+    (tmp_path / "data").rename(tmp_path / "gone")
+    planning.write("before")
+    found = files.read_json(layout.PLAN, Plan)
+    rounded = {"date": "", "margin": None, "alternatives": (), "promises": ()}  # records have nine digits
+    assert replace(found, **rounded) == replace(made, **rounded)
+    assert found.margin == pytest.approx(made.margin, rel=1e-4)
+    for one, other in zip(found.promises, made.promises, strict=True):
+        assert (one.contrast, one.role, one.level) == (other.contrast, other.role, other.level)
+        assert one.detectable == pytest.approx(other.detectable, rel=1e-6)
+    with pytest.raises(InputError, match=r"STUDY: '\.\./x' is not allowed"):
+        planning.write("../x")
 
 
 def test_planned_comparisons_share_the_error_and_controls_do_not(tmp_path: Path) -> None:

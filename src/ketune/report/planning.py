@@ -1,10 +1,15 @@
-"""The plan of a study, from the pilot in the workspace: `make plan` writes plan.json and plan.md in reports/plan."""
+"""The plan of a study: `make plan` writes plan.json and plan.md in reports/plan.
+
+The pilot lies in the workspace, or in the records of an earlier study: `make plan STUDY=name`. What is planned, its
+size and its comparisons, stands in params.yaml either way.
+"""
 
 from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
 import datetime
+from dataclasses import replace
 
 from ketune.ground import files, layout, params
-from ketune.report import results
+from ketune.report import archive, publishing, results
 from ketune.report.panels import MARGIN
 from ketune.report.plan import Plan, Promise, make
 from ketune.statistics.estimates import seeds_to_confirm
@@ -74,13 +79,16 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def write() -> None:
-    """Read the pilot, and write and print its plan."""
-    plan = make(results.read(params.load()), datetime.date.today().isoformat())
+def write(study: str = "") -> None:
+    """Read the pilot, from the workspace or from a study's records, and write and print its plan."""
+    settings = params.load()
+    pilot = archive.read(publishing.study_folder(study))[0] if study else results.read(settings)
+    aims = replace(pilot.settings, plan=settings.plan)
+    plan = make(replace(pilot, settings=aims), datetime.date.today().isoformat())
     files.write_json(layout.PLAN, plan)
     files.write_text(layout.PLAN.with_suffix(".md"), text(plan))
     print(text(plan))
 
 
 if __name__ == "__main__":
-    process.run(write)
+    process.run(write, lambda arguments: tuple(argument for argument in arguments if argument))

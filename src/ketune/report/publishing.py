@@ -31,7 +31,7 @@ LONGEST = 80
 
 def records(name: str, workspace: str = ".") -> None:
     """Copy what a workspace holds of a study into `reports/studies/<name>`."""
-    target = _folder(name).absolute()
+    target = study_folder(name).absolute()
     with contextlib.chdir(workspace):
         listed = params.load()
         kept = tuple(method for method in listed.methods if complete(listed, method))
@@ -59,7 +59,7 @@ def records(name: str, workspace: str = ".") -> None:
 
 def page(name: str) -> None:
     """Render `reports/published/<name>.html` and its figure from `reports/studies/<name>`, and say what they answer."""
-    folder = _folder(name)
+    folder = study_folder(name)
     found, beside = archive.read(folder)
     files.write_text(PAGES / f"{name}.html", rendered(folder, found, beside))
     told = answer.answer(found)
@@ -146,7 +146,8 @@ def _forms(piece: str) -> tuple[str, ...]:
     return piece, json.dumps(piece)[1:-1], json.dumps(piece, ensure_ascii=False)[1:-1]
 
 
-def _folder(name: str) -> Path:
+def study_folder(name: str) -> Path:
+    """Where the records of the study `name` lie."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise InputError(f"STUDY: {name!r} is not allowed; use small letters, digits, - and _.")
     return STUDIES / name
