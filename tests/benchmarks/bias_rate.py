@@ -45,10 +45,11 @@ def main() -> None:
     given, settings = parser.parse_args(), params.load()
     won = {name: files.read_json(given.tuned / f"{name}.json", Tuning).rates for name in (*given.methods, "bias_only")}
     rate = won["bias_only"]["weights"]
-    print("method,bias_rate," + ",".join(f"seed_{seed}" for seed in settings.tune.seeds))
+    print("method,centre,bias_rate," + ",".join(f"seed_{seed}" for seed in settings.tune.seeds))
     for name in given.methods:
         found = losses(name, dict(won[name]), rate, settings)
-        print(f"{name},{rate},{','.join('' if loss is None else f'{loss:.4f}' for loss in found)}", flush=True)
+        centre = settings.section(name)["centre"]
+        print(f"{name},{centre},{rate},{','.join('' if loss is None else f'{loss:.4f}' for loss in found)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,205 @@
+"""What README and the page on the studies say of them is what their records hold."""
+
+import csv
+import re
+from dataclasses import replace
+from statistics import fmean
+
+import pytest
+
+from conftest import ROOT
+from ketune import methods
+from ketune.records.training import Tuning
+from ketune.report import answer, archive, comparisons, gates, panels, plan, publishing
+from ketune.report.background import Background
+from ketune.report.cells import interval, number
+from ketune.report.comparisons import Judgement
+from ketune.report.gates import Gate
+from ketune.report.results import Results
+from ketune.statistics import Panel
+from ketune.tuning import choice
+
+
+def text(page: str) -> str:
+    """A page in one line, quotations included."""
+    return " ".join(re.sub(r"^> ?", "", (ROOT / page).read_text(), flags=re.M).split())
+
+
+README, STUDIES = text("README.md"), text("reports/studies/README.md")
+
+
+def study(name: str) -> tuple[Results, Background, Judgement]:
+    found, beside = archive.read(ROOT / publishing.STUDIES / name)
+    return found, beside, comparisons.judge(found)
+
+
+def looked(found: Results, beside: Background, judgement: Judgement) -> list[Gate]:
+    return gates.gates(gates.Evidence(found, judgement, beside.plan, beside.planted))
+
+
+def twice(found: Tuning) -> list[float]:
+    """The validation losses of the rates that won, on the search's two seeds."""
+    assert found.search is not None
+    losses = {(trial.seed, *trial.rates.items()): trial.loss for trial in found.search.trials}
+    return [losses[seed, *found.rates.items()] for seed in (1000, 1001)]  # type: ignore[misc]  # they did not diverge
+
+
+def told(losses: list[float]) -> str:
+    return "{:.4f} and {:.4f}".format(*losses)
+
+
+def with_a_rate_for_the_bias(centre: str) -> dict[str, list[float]]:
+    """Method → validation losses on the search's two seeds where the bias has the rate that is best for it alone."""
+    with (ROOT / "reports/benchmarks/bias_rate.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["centre"] == centre]
+    return {row["method"]: [float(row["seed_1000"]), float(row["seed_1001"])] for row in rows}
+
+
+@pytest.mark.parametrize(("name", "page"), [("alpaca_uncentred", README), ("alpaca", STUDIES), ("starter", STUDIES)])
+def test_the_answer_that_is_given_is_computed_from_the_records_of_the_study(name: str, page: str) -> None:
+    for sentence in answer.answer(archive.read(ROOT / publishing.STUDIES / name)[0]).sentences:
+        assert sentence in page, f"make page STUDY={name} prints: {sentence}"
+
+
+def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
+    found, beside, judgement = study("alpaca_uncentred")
+    assert beside.plan == plan.read(ROOT / "reports/plan/alpaca_uncentred.json")
+    states = {gate.name: gate.passed for gate in looked(found, beside, judgement) if not gate.passed}
+    assert states == {"Rates tuned inside their ranges": False, "Answers uncut": False}
+    budget = found.settings.train
+    assert f"({budget.steps * budget.batch_size} records each, in {budget.precision})" in README
+    against = {other: judgement.verdict("qaa", other) for other in found.methods if other != "qaa"}
+    size = {other: f"{abs(one.difference):.3f}" for other, one in against.items()}
+    found_at = {other: f"{one.detectable:.3f}" for other, one in against.items()}
+    trained = {method: f"{found.trainable(method):,}" for method in found.methods}
+    for words in (
+        f"It gains {size['base']} nats per token on the untuned model and is not told apart from LoRA, where a lead of "
+        f"{found_at['lora']} would have been found",
+        f"it has {trained['qaa']} trainable parameters to LoRA's {trained['lora']}",
+        f"({trained['bias_only']} parameters), which QAA contains, is {size['bias_only']} behind",
+        f"Without CNOTs the loss is {size['qaa_product']} higher, which is not told from 0; a lead of "
+        f"{found_at['qaa_product']} would have been found",
+    ):
+        assert words in README, words
+    assert all(one.difference < 0 for other, one in against.items() if other != "lora")
+    apart = {other for other, one in against.items() if one.word == "better"}
+    assert apart == {"base", "bias_only"}
+    assert {against[other].word for other in ("lora", "qaa_product")} == {"not distinguishable"}
+    missing = set(methods.controls("qaa")) - set(found.methods)
+    assert missing == {"qaa_frozen", "qaa_zero", "random_linear", "random_quadratic", "lora_matched", "silu_bottleneck"}
+    losses, centred = found.frame["loss"], study("alpaca")[0].frame["loss"]
+    assert (losses.loc["qaa"] < centred.loc["qaa"]).all() and len(losses.loc["qaa"]) == 8
+    assert f"by {(centred.loc['qaa'] - losses.loc['qaa']).mean():.3f}, in each of eight seeds" in README
+
+
+def test_runs_of_methods_without_features_are_those_of_the_study_before() -> None:
+    now, before = (archive.read(ROOT / publishing.STUDIES / name)[0] for name in ("alpaca_uncentred", "alpaca"))
+    for method in ("base", "lora", "bias_only"):
+        assert now.tunings[method] == before.tunings[method]
+        for one, other in zip(now.of(method), before.of(method), strict=True):
+            assert (one.training, one.scores, one.endings) == (other.training, other.scores, other.endings)
+            assert one.curve.equals(other.curve)
+    changed = [name for name in ("qaa", "qaa_product")
+               if {**now.settings.sections[name], "centre": "data"} != before.settings.sections[name]]  # fmt: skip
+    assert not changed and now.settings.train == before.settings.train and now.settings.tune == before.settings.tune
+
+
+def test_what_is_said_of_centred_features_on_alpaca_stands_in_the_records() -> None:
+    found, beside, judgement = study("alpaca")
+    assert beside.plan is not None and beside.plan.pilot_seeds == 2
+    failed = [gate.name for gate in looked(found, beside, judgement) if gate.passed is False]
+    assert failed == ["In the plan", "Rates tuned inside their ranges", "Controls learnt", "Answers uncut",
+                      "Seeds and references enough to find"]  # fmt: skip
+    assert "Five of its eight gates fail: the plan, the rates, controls that learn less than their bias" in STUDIES
+    standing = judgement.verdict("qaa", "lora")
+    assert f"against LoRA only one of {standing.detectable:.3f} would have been" in STUDIES
+    assert set(methods.controls("qaa")) <= set(found.methods)
+    assert f"(p of seeds {standing.p_seeds:.3f}). The rule" in STUDIES
+    assert f"the level becomes {standing.level:.4f}" in STUDIES
+    assert standing.p_seeds > standing.level and len(found.settings.contrasts) == 4
+    losses = found.frame["loss"]
+    assert (losses.loc["qaa"] > losses.loc["lora"]).sum() == 7 and "worse in seven of eight seeds than LoRA" in STUDIES
+
+
+def test_what_is_said_of_each_centred_control_stands_in_the_records() -> None:
+    found, _, judgement = study("alpaca")
+    size = {arm: f"{abs(judgement.verdict('qaa', arm).difference):.3f}" for arm in methods.controls("qaa")}
+    sizes = {arm: f"{found.trainable(arm):,}" for arm in ("bias_only", "qaa", "lora")}
+    alone = judgement.verdict("qaa", "bias_only")
+    lead = f"ahead and not told apart, where a lead of QAA of {alone.detectable:.3f} would have been found"
+    behind = {arm: f"{judgement.verdict(arm, 'bias_only').difference:.3f}"
+              for arm in ("qaa_frozen", "qaa_zero", "random_quadratic")}  # fmt: skip
+    for words in (
+        f"(bias only, {sizes['bias_only']} trainable parameters), which QAA with its {sizes['qaa']}",
+        f"it is {size['bias_only']} {lead}",
+        f"ahead of QAA by {size['random_linear']} and {size['lora_matched']}, a SiLU bottleneck by "
+        f"{size['silu_bottleneck']}; corrected for nine comparisons none of these leads is significant",
+        f"the loss is {size['qaa_product']} lower: they show no benefit",
+        f"LoRA, which has {sizes['lora']} parameters at other sites",
+        f"is itself worse than LoRA by {judgement.verdict('lora_matched', 'lora').difference:.3f}",
+        f"Training the angles is worth {size['qaa_frozen']} nats per token over frozen ones, in each of eight seeds",
+        "worse than the vector that they contain, by {qaa_frozen}, {qaa_zero} and {random_quadratic}".format(**behind),
+    ):
+        assert words in STUDIES, words
+    assert len(methods.controls("qaa")) == 9
+    for arm in ("bias_only", "random_linear", "lora_matched", "silu_bottleneck", "qaa_product"):
+        one = judgement.verdict("qaa", arm)
+        assert one.difference > 0 and one.word == "not distinguishable", arm
+    assert all(judgement.verdict(arm, "bias_only").word == "worse" for arm in behind)
+    losses = found.frame["loss"]
+    assert (losses.loc["qaa"] < losses.loc["qaa_frozen"]).all() and len(losses.loc["qaa"]) == 8
+
+
+def test_what_a_rate_of_its_own_for_the_bias_gives_is_what_was_measured() -> None:
+    tunings, apart = study("alpaca")[0].tunings, with_a_rate_for_the_bias("data")
+    shared = {name: twice(tunings[name]) for name in (*apart, "bias_only")}
+    assert f"reaches {told(shared['bias_only'])} on the search's two seeds" in STUDIES
+    assert f"QAA, at 0.00178, {told(shared['qaa'])}." in STUDIES
+    assert f"QAA reaches {told(apart['qaa'])}, frozen angles" in STUDIES
+    for name, title in {"qaa_frozen": "frozen angles", "qaa_zero": "0", "random_quadratic": "quadratic map"}.items():
+        assert f"{title} {told(apart[name])} ({told(shared[name])} at the shared rate)" in STUDIES
+    assert f"training its angles is worth {fmean(apart['qaa_frozen']) - fmean(apart['qaa']):.3f}:" in STUDIES
+    assert fmean(apart["qaa"]) > fmean(shared["qaa"])
+    alone = fmean(shared["bias_only"])
+    for name in ("qaa_zero", "random_quadratic"):
+        assert fmean(apart[name]) - alone < 0.006 < fmean(shared[name]) - alone
+
+
+@pytest.mark.parametrize(("name", "pilot"), [("alpaca", (1, 2)), ("starter", (0, 1))])
+def test_what_the_seeds_after_the_pilot_say_alone_stands_in_the_records(name: str, pilot: tuple[int, ...]) -> None:
+    found, _, _ = study(name)
+    kept = [place for place, seed in enumerate(found.settings.seeds) if seed not in pilot]
+    measures = {method: panels.measure(found, method, "loss") for method in found.methods}
+    later = Panel({m: replace(each, sums=each.sums[kept]) for m, each in measures.items()}, panels.apart(found.methods))
+    for other, title in (("lora", "LoRA"), ("qaa_frozen", "frozen angles")):
+        one = later.estimate("qaa", other)
+        ends = one.interval(0.95)
+        words = f"{number(one.value, 3, signed=True)} {interval(ends.low, ends.high, 3, signed=True)} against {title}"
+        assert words in STUDIES and f"{one.p_seeds:.3f}" == "0.031" and len(kept) == 6
+
+
+def test_what_is_said_of_the_search_on_alpaca_stands_in_the_records() -> None:
+    found, _, _ = study("alpaca")
+    factors = {"lora": "1.8 for LoRA", "silu_bottleneck": "2.4 for LoRA (matched)", "qaa": "3.2 for the projection"}
+    for name, factor in factors.items():
+        rate = next(iter(methods.declared(name).rates))
+        step = choice.steps(found.tunings[name].search.trials)[rate]
+        assert factor in STUDIES and f"{step:.1f}" == factor.split()[0]
+    search = found.tunings["qaa"].search
+    above = next(trial for trial in search.trials if trial.rates["projection"] == 0.00562)
+    assert f"({above.loss:.3f} nats, untrained {search.untrained:.3f})" in STUDIES
+    assert round(above.rates["angles"] / found.tunings["qaa"].rates["angles"]) == 13
+    whole = Panel({m: panels.measure(found, m, "loss") for m in found.methods}, panels.apart(found.methods))
+    ends = whole.estimate("lora_matched", "lora").interval(0.95)
+    assert f"worse than LoRA by {ends.value:.3f} {interval(ends.low, ends.high, 3)} (95 %, exploratory)" in STUDIES
+
+
+def test_what_is_said_of_the_projects_own_instructions_stands_in_the_records() -> None:
+    found, beside, judgement = study("starter")
+    assert beside.plan == plan.read(ROOT / "reports/plan/starter.json") and beside.plan.pilot_seeds == 2
+    states = {gate.name: gate.passed for gate in looked(found, beside, judgement) if not gate.passed}
+    assert states == {"Controls learnt": None, "Answers uncut": False} and len(gates.GATES) == 8
+    by_seed = {method: found.frame["loss"].loc[method] for method in found.methods}
+    assert (by_seed["qaa"] > by_seed["lora"]).all() and len(by_seed["qaa"]) == 8
+    gain, angles = (f"{(by_seed[other] - by_seed['qaa']).mean():.3f}" for other in ("base", "qaa_frozen"))
+    assert f"of the {gain} nats per token that it gains, training its angles is worth {angles}" in STUDIES
