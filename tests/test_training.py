@@ -12,9 +12,9 @@ import pytest
 import torch
 from peft import PeftModel
 from torch import nn
-from transformers import TrainerCallback
+from transformers import LlamaForCausalLM, TrainerCallback
 
-from conftest import byte_tokenizer, environment, records, tiny_params
+from conftest import byte_tokenizer, environment, records, tiny_config, tiny_params
 from ketune import adapters, generation, language_model, likelihood, methods, movement, tokens, weights
 from ketune.ground import files
 from ketune.ground.errors import InputError
@@ -38,14 +38,14 @@ def fresh(folder: Path, precision: str = "fp32") -> nn.Module:
 
 
 def run(
-    folder: Path, scratch: Path, name: str = "lora", section: dict | None = None, **changes: Any
+    folder: Path, scratch: Path, name: str = "lora", section: dict | None = None, seed: int = 0, **changes: Any
 ) -> tuple[nn.Module, Any]:
     chosen = settings(folder, **changes)
     method = methods.load(name, LORA if section is None else section)
     base = fresh(folder, chosen.precision)
     language_model.fix_randomness(0)
     model = method.adapter.attach(base)
-    return model, loop.train(method, model, ROWS, chosen, seed=0, padding=256, folder=scratch)
+    return model, loop.train(method, model, ROWS, chosen, seed=seed, padding=256, folder=scratch)
 
 
 def trained(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -85,8 +85,10 @@ def test_same_seed_same_bytes_and_another_seed_others(tiny_folder: Path, tmp_pat
     first, curve = run(tiny_folder, tmp_path / "a")
     torch.rand(17)  # other code may draw numbers in between
     second, again = run(tiny_folder, tmp_path / "b")
-    assert curve.curve == again.curve
+    third, other = run(tiny_folder, tmp_path / "c", seed=1)  # from the same start: order and dropout are others
+    assert curve.curve == again.curve != other.curve
     assert all(torch.equal(a, b) for a, b in zip(trained(first).values(), trained(second).values(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(trained(first).values(), trained(third).values(), strict=True))
 
 
 class StopAt(TrainerCallback):
@@ -296,6 +298,23 @@ def test_answers_do_not_depend_on_the_batch(tiny_folder: Path) -> None:
     alone = generation.answers(model, TOKENIZER, EXAMPLES[:5], each, 400)
     assert alone == generation.answers(model, TOKENIZER, EXAMPLES[:5], together, 400)
     assert [answer.id for answer in alone] == [example.id for example in EXAMPLES[:5]]
+
+
+@pytest.mark.parametrize("longest", [400, 30])  # 30: every prompt is longer
+def test_an_answer_is_the_reply_to_the_last_tokens_of_its_prompt_and_tells_whether_it_ended(longest: int) -> None:
+    torch.manual_seed(3)
+    model = LlamaForCausalLM(tiny_config(initializer_range=0.5, tie_word_embeddings=False)).eval()  # repeats nothing
+    tokenizer, chosen = byte_tokenizer(), Generate(**tiny_params(Path(), ["base"], [0])["generate"])
+    prompts = [torch.tensor([row.ids[: row.response][-longest:]]) for row in ROWS[:2]]
+    first, second = (
+        model.generate(ids, max_new_tokens=chosen.max_new_tokens, do_sample=False)[0, ids.shape[1] :].tolist()
+        for ids in prompts
+    )
+    assert first[2] not in first[:2] + second
+    tokenizer.add_special_tokens({"eos_token": tokenizer.convert_ids_to_tokens(first[2])})
+    ended, cut = generation.answers(model, tokenizer, EXAMPLES[:2], chosen, longest)
+    assert (ended.prediction, ended.new_tokens, ended.finished) == (tokenizer.decode(first[:2]).strip(), 3, True)
+    assert (cut.prediction, cut.new_tokens, cut.finished) == (tokenizer.decode(second).strip(), 8, False)
 
 
 DECODING = {"repetition_penalty": 5.0, "num_beams": 3, "min_new_tokens": 8, "suppress_tokens": list(range(97, 123))}
