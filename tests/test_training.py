@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,32 @@ def test_same_seed_same_bytes_and_another_seed_others(tiny_folder: Path, tmp_pat
     assert curve.curve == again.curve != other.curve
     assert all(torch.equal(a, b) for a, b in zip(trained(first).values(), trained(second).values(), strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(trained(first).values(), trained(third).values(), strict=True))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_the_rate_rises_in_the_warm_up_and_then_follows_the_schedule(
+    tiny_folder: Path, tmp_path: Path, schedule: str
+) -> None:
+    _, result = run(tiny_folder, tmp_path / "c", schedule=schedule, steps=6, warmup_steps=2)
+    gone = [0, 0.25, 0.5, 0.75]  # of the steps after the warm-up
+    after = {
+        "cosine": [(1 + math.cos(math.pi * part)) / 2 for part in gone],
+        "linear": [1 - part for part in gone],
+        "constant": [1.0] * 4,
+    }
+    shares = [point.learning_rate / LORA["learning_rates"]["weights"] for point in result.curve]
+    assert shares == pytest.approx([0, 0.5, *after[schedule]])
+
+
+def test_weights_decay_and_gradients_are_clipped_as_set(tiny_folder: Path, tmp_path: Path) -> None:
+    def size(name: str, **changes: Any) -> tuple[float, float]:
+        """Norm of the trained weights, and how far they moved relative to their start."""
+        model, result = run(tiny_folder, tmp_path / name, **changes)
+        return math.hypot(*(float(w.norm()) for w in trained(model).values())), result.moved[0].distance
+
+    norm, moved = size("plain")
+    assert size("decayed", weight_decay=25.0)[0] < 0.6 * norm
+    assert size("clipped", gradient_clip=1e-12)[1] < 0.01 * moved  # far below the epsilon of AdamW
 
 
 class StopAt(TrainerCallback):
@@ -232,9 +259,11 @@ def test_a_pickle_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
         adapters.restore(tmp_path / "out", fresh(tiny_folder))
 
 
-def test_bf16_stays_near_fp32(tiny_folder: Path, tmp_path: Path) -> None:
+def test_bf16_is_used_and_stays_near_fp32(tiny_folder: Path, tmp_path: Path) -> None:
     _, exact = run(tiny_folder, tmp_path / "a", steps=10)
-    _, rough = run(tiny_folder, tmp_path / "b", steps=10, precision="bf16")
+    model, rough = run(tiny_folder, tmp_path / "b", steps=10, precision="bf16")
+    assert [point.loss for point in exact.curve] != [point.loss for point in rough.curve]
+    assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.bfloat16}
     assert all(abs(a.loss - b.loss) < 0.05 for a, b in zip(exact.curve, rough.curve, strict=True))
 
 
