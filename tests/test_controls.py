@@ -153,6 +153,14 @@ def test_an_adapter_that_was_to_be_centred_and_was_not_is_told(tmp_path: Path) -
         attach("qaa").save_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["linear", "random_linear", "silu"])
+def test_classical_features_are_a_linear_map_and_in_the_bottleneck_its_silu(kind: Any) -> None:
+    torch.manual_seed(0)
+    feature_map, h = FeatureMapConfig(map=kind, rank=3).feature_map(24), torch.randn(5, 24)
+    z = h @ feature_map.weight.T
+    assert torch.allclose(feature_map(h), z * z.sigmoid() if kind == "silu" else z, atol=1e-6)
+
+
 def test_a_constant_cannot_be_centred() -> None:
     for change in ({"centre": "data"}, {"with_bias": True}):
         with pytest.raises(InputError, match=r"feature_map.map: 'constant' is a bias itself"):
@@ -186,10 +194,10 @@ def test_effective_rank_counts_the_directions_that_vary(scales: list[float], ran
 
 
 def test_a_centred_adapter_acts_on_what_its_features_are_beyond_the_mean() -> None:
-    model = randomised(prepared("qaa"))
+    model = randomised(prepared("qaa", scale=2.5))
     adapter: ResidualAdapter = residual_adapters(model)[0]
     plain = copy.deepcopy(adapter)
     plain.mean = None
     h = torch.randn(2, 3, 24)
-    shift = adapter.scale * adapter.up.weight @ adapter.mean
+    shift = 2.5 * adapter.up.weight @ adapter.mean
     assert torch.allclose(plain(h) - shift, adapter(h), atol=1e-5)

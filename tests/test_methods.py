@@ -115,6 +115,14 @@ def test_the_seed_decides_what_is_drawn(name: str) -> None:
     assert any(not torch.equal(first[key], other[key]) for key in first) == (name not in without_chance)
 
 
+def test_the_change_of_lora_is_alpha_over_r_times_its_factors() -> None:
+    layer = attach("lora", "llama", r=2, alpha=7.0).eval().base_model.model.model.layers[0].self_attn.q_proj
+    down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    torch.nn.init.normal_(up)
+    x = torch.randn(5, 24)
+    assert torch.allclose(layer(x), layer.base_layer(x) + 3.5 * x @ down.T @ up.T, atol=1e-5)
+
+
 @every_method
 def test_every_trained_tensor_is_in_one_group_and_every_rate_has_some(name: str) -> None:
     model = attach(name, "llama")

@@ -83,5 +83,14 @@ def test_qtha_multiplied_out_is_qtha_step_by_step() -> None:
     assert torch.allclose(adapter(x), y)
 
 
+def test_silu_sibling_bends_what_each_of_its_maps_gives() -> None:
+    torch.manual_seed(0)
+    network = HybridAdapter(20, 28, QTHAConfig(r=3, bond=2, layers=2, network="silu")).network.double()
+    z = torch.randn(4, 3, dtype=torch.float64)
+    first = z @ network.maps[0].T
+    second = first * first.sigmoid() @ network.maps[1].T
+    assert torch.allclose(network(z), second * second.sigmoid())
+
+
 def test_silu_sibling_has_as_many_parameters_at_r_4() -> None:
     assert QTHAConfig(r=4).parameters(64, 64) == QTHAConfig(r=4, network="silu").parameters(64, 64)

@@ -81,10 +81,11 @@ def test_frozen_columns_are_saved_and_not_trained(parameterization: Any) -> None
 
 def test_quantum_peft_is_a_change_of_rank_k() -> None:
     torch.manual_seed(0)
-    config = QuantumPEFTConfig(rank=3, init_weights=False)
+    config = QuantumPEFTConfig(rank=3, scale=2.5, init_weights=False)
     factors = OrthogonalFactors(config.columns(20), config.columns(12), config).double()
     x = torch.randn(5, 12, dtype=torch.float64)
     assert torch.linalg.matrix_rank(factors.delta()) == 3
+    assert torch.allclose(factors.delta(), 2.5 * factors.left() @ factors.diagonal.diag() @ factors.right().T)
     assert torch.allclose(factors(x), x @ factors.delta().T)
 
 

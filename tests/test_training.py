@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,9 @@ import pytest
 import torch
 from peft import PeftModel
 from torch import nn
-from transformers import TrainerCallback
+from transformers import LlamaForCausalLM, TrainerCallback
 
-from conftest import byte_tokenizer, environment, records, tiny_params
+from conftest import byte_tokenizer, environment, records, tiny_config, tiny_params
 from ketune import adapters, generation, language_model, likelihood, methods, movement, tokens, weights
 from ketune.ground import files
 from ketune.ground.errors import InputError
@@ -38,14 +39,14 @@ def fresh(folder: Path, precision: str = "fp32") -> nn.Module:
 
 
 def run(
-    folder: Path, scratch: Path, name: str = "lora", section: dict | None = None, **changes: Any
+    folder: Path, scratch: Path, name: str = "lora", section: dict | None = None, seed: int = 0, **changes: Any
 ) -> tuple[nn.Module, Any]:
     chosen = settings(folder, **changes)
     method = methods.load(name, LORA if section is None else section)
     base = fresh(folder, chosen.precision)
     language_model.fix_randomness(0)
     model = method.adapter.attach(base)
-    return model, loop.train(method, model, ROWS, chosen, seed=0, padding=256, folder=scratch)
+    return model, loop.train(method, model, ROWS, chosen, seed=seed, padding=256, folder=scratch)
 
 
 def trained(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -85,8 +86,36 @@ def test_same_seed_same_bytes_and_another_seed_others(tiny_folder: Path, tmp_pat
     first, curve = run(tiny_folder, tmp_path / "a")
     torch.rand(17)  # other code may draw numbers in between
     second, again = run(tiny_folder, tmp_path / "b")
-    assert curve.curve == again.curve
+    third, other = run(tiny_folder, tmp_path / "c", seed=1)  # from the same start: order and dropout are others
+    assert curve.curve == again.curve != other.curve
     assert all(torch.equal(a, b) for a, b in zip(trained(first).values(), trained(second).values(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(trained(first).values(), trained(third).values(), strict=True))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_the_rate_rises_in_the_warm_up_and_then_follows_the_schedule(
+    tiny_folder: Path, tmp_path: Path, schedule: str
+) -> None:
+    _, result = run(tiny_folder, tmp_path / "c", schedule=schedule, steps=6, warmup_steps=2)
+    gone = [0, 0.25, 0.5, 0.75]  # of the steps after the warm-up
+    after = {
+        "cosine": [(1 + math.cos(math.pi * part)) / 2 for part in gone],
+        "linear": [1 - part for part in gone],
+        "constant": [1.0] * 4,
+    }
+    shares = [point.learning_rate / LORA["learning_rates"]["weights"] for point in result.curve]
+    assert shares == pytest.approx([0, 0.5, *after[schedule]])
+
+
+def test_weights_decay_and_gradients_are_clipped_as_set(tiny_folder: Path, tmp_path: Path) -> None:
+    def size(name: str, **changes: Any) -> tuple[float, float]:
+        """Norm of the trained weights, and how far they moved relative to their start."""
+        model, result = run(tiny_folder, tmp_path / name, **changes)
+        return math.hypot(*(float(w.norm()) for w in trained(model).values())), result.moved[0].distance
+
+    norm, moved = size("plain")
+    assert size("decayed", weight_decay=25.0)[0] < 0.6 * norm
+    assert size("clipped", gradient_clip=1e-12)[1] < 0.01 * moved  # far below the epsilon of AdamW
 
 
 class StopAt(TrainerCallback):
@@ -230,9 +259,11 @@ def test_a_pickle_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
         adapters.restore(tmp_path / "out", fresh(tiny_folder))
 
 
-def test_bf16_stays_near_fp32(tiny_folder: Path, tmp_path: Path) -> None:
+def test_bf16_is_used_and_stays_near_fp32(tiny_folder: Path, tmp_path: Path) -> None:
     _, exact = run(tiny_folder, tmp_path / "a", steps=10)
-    _, rough = run(tiny_folder, tmp_path / "b", steps=10, precision="bf16")
+    model, rough = run(tiny_folder, tmp_path / "b", steps=10, precision="bf16")
+    assert [point.loss for point in exact.curve] != [point.loss for point in rough.curve]
+    assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.bfloat16}
     assert all(abs(a.loss - b.loss) < 0.05 for a, b in zip(exact.curve, rough.curve, strict=True))
 
 
@@ -296,6 +327,23 @@ def test_answers_do_not_depend_on_the_batch(tiny_folder: Path) -> None:
     alone = generation.answers(model, TOKENIZER, EXAMPLES[:5], each, 400)
     assert alone == generation.answers(model, TOKENIZER, EXAMPLES[:5], together, 400)
     assert [answer.id for answer in alone] == [example.id for example in EXAMPLES[:5]]
+
+
+@pytest.mark.parametrize("longest", [400, 30])  # 30: every prompt is longer
+def test_an_answer_is_the_reply_to_the_last_tokens_of_its_prompt_and_tells_whether_it_ended(longest: int) -> None:
+    torch.manual_seed(3)
+    model = LlamaForCausalLM(tiny_config(initializer_range=0.5, tie_word_embeddings=False)).eval()  # repeats nothing
+    tokenizer, chosen = byte_tokenizer(), Generate(**tiny_params(Path(), ["base"], [0])["generate"])
+    prompts = [torch.tensor([row.ids[: row.response][-longest:]]) for row in ROWS[:2]]
+    first, second = (
+        model.generate(ids, max_new_tokens=chosen.max_new_tokens, do_sample=False)[0, ids.shape[1] :].tolist()
+        for ids in prompts
+    )
+    assert first[2] not in first[:2] + second
+    tokenizer.add_special_tokens({"eos_token": tokenizer.convert_ids_to_tokens(first[2])})
+    ended, cut = generation.answers(model, tokenizer, EXAMPLES[:2], chosen, longest)
+    assert (ended.prediction, ended.new_tokens, ended.finished) == (tokenizer.decode(first[:2]).strip(), 3, True)
+    assert (cut.prediction, cut.new_tokens, cut.finished) == (tokenizer.decode(second).strip(), 8, False)
 
 
 DECODING = {"repetition_penalty": 5.0, "num_beams": 3, "min_new_tokens": 8, "suppress_tokens": list(range(97, 123))}

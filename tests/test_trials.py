@@ -92,6 +92,17 @@ def test_what_decides_a_trial_decides_where_it_is_remembered(
     assert place() != before
 
 
+def test_a_search_is_judged_on_the_first_validation_records_and_says_on_how_many(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = bench("qaa", settings, [], monkeypatch)
+    assert [row.id for row in shared.training] == [f"{i:02d}" for i in range(16)]
+    assert [row.id for row in shared.validation] == ["16", "17", "18", "19"]
+    monkeypatch.setattr(trials.Bench, "trial", lambda _, rates, seed: Trial(rates=rates, seed=seed, loss=1.0, moved=()))
+    setting = find("qaa", settings).search.setting
+    assert (setting["training_records"], setting["validation_records"]) == (16, 4)
+
+
 def test_trials_do_not_see_each_other(settings: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = bench("full", settings, [], monkeypatch)
     before = {name: weight.clone() for name, weight in shared.base.state_dict().items()}

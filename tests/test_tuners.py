@@ -163,6 +163,31 @@ def test_two_named_adapters(variant: str, tmp_path: Path) -> None:
     assert not any("second" in name for name in model.state_dict())
 
 
+@every_variant
+def test_active_adapters_add_up(variant: str) -> None:
+    torch.manual_seed(1)
+    kind, options = VARIANTS[variant]
+    model, x = nn.Sequential(nn.Linear(9, 13)), torch.randn(4, 9)
+    base = model(x)
+    first, second = (kind(target_modules=["0"], init_weights=False, **options) for _ in range(2))
+    model = get_peft_model(model, first)
+    model.add_adapter("second", second)
+    changes = []
+    for names in (["default"], ["second"], ["default", "second"]):
+        model.base_model.set_adapter(names)
+        changes.append(model(x) - base)
+    assert torch.allclose(changes[0] + changes[1], changes[2], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [SoRAConfig, QTHAConfig])
+def test_inputs_are_dropped_in_training_as_often_as_set(kind: type[AdapterConfig]) -> None:
+    adapter, x = kind(dropout=0.4, init_weights=False).adapter(20, 28), torch.randn(50, 20)
+    torch.manual_seed(0)
+    found = adapter.train()(x)
+    torch.manual_seed(0)
+    assert torch.equal(found, adapter.eval()(nn.functional.dropout(x, 0.4)))
+
+
 @five
 @pytest.mark.parametrize("variant", ["qaa", "qaa_ry", "sora", "pauli", "qtha"])
 def test_generation_with_and_without_cache(architecture: str, variant: str) -> None:
