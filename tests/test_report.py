@@ -223,6 +223,8 @@ def test_a_control_that_did_not_learn_carries_no_contribution(tmp_path: Path, mo
     said = opening.statements(found, judgement)[1]
     assert "nothing is said about its circuit" in said.text and "QAA (no CNOT) may not have learnt" in said.text
     assert said.mark == "open"
+    learnt = {one.name: one for one in gates.gates(gates.Evidence(found, judgement, None, []))}["Controls learnt"]
+    assert (learnt.passed, learnt.sentence) == (False, "not better than the untuned model: QAA (no CNOT)")
 
 
 def test_three_seeds_call_it_better_and_prove_no_contribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,11 +358,15 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     moved_on = replace(plan.read(), setting=replace(plan.read().setting, steps=7))
     late = replace(plan.read(), promises=plan.read().promises[:-1])
     bare = replace(plan.read(), promises=tuple(p for p in plan.read().promises if "qaa_frozen" not in p.contrast))
+    unrun = replace(plan.read().promises[-1], contrast="qaa against full on loss")
+    more = replace(plan.read(), promises=(*plan.read().promises, unrun), references=120)
     for other, reason in (
         (moved_on, "another setting"),
         (late, "not in the plan of 2026-01-02"),
         (bare, "not in the plan of 2026-01-02: qaa against qaa_frozen on loss"),
+        (more, "planned on 2026-01-02 and not compared: qaa against full on loss"),
         (plan.read(), "has 8 seeds and 400 references, of which 8 and 120 ran"),
+        (replace(plan.read(), seeds=9, references=120), "has 9 seeds and 120 references, of which 8 and 120 ran"),
     ):
         failed = gates.gates(replace(evidence, plan=other))[0]
         assert failed.passed is False and reason in failed.sentence
