@@ -372,25 +372,28 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
         assert failed.passed is False and reason in failed.sentence
 
 
-def test_no_table_has_a_word_where_a_part_stood_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("still", "part"), [("qaa", "angles"), ("lora", "weights")])
+def test_no_table_has_a_word_where_a_part_stood_still(
+    still: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arms = ["base", "lora", "qaa", "lora_matched", "qaa_frozen"]
-    pilot = read(write(tmp_path, Study(arms, [0, 1], likelihoods=30)), monkeypatch)
-    files.write_json(layout.PLAN, plan.make(pilot, "2026-01-02"))
-    made = Study(arms, SIX, effects={"qaa": -0.6}, still={("qaa", "angles")})
+    made = Study(arms, [0, 1, 2], prompts=6, likelihoods=30, effects={"qaa": -0.6}, still={(still, part)})
     found, judgement = judged(tmp_path, made, monkeypatch)
     assert judgement.verdict("qaa", "lora").word == "better"
-    planned = outcome.table(found, judgement, plan.read()).cells
-    about = planned[[cell.text.startswith("qaa against") for cell in planned["Comparison"]]]
+    planned = outcome.table(found, judgement, plan.make(found, "2026-01-02")).cells
+    about = planned[[still in cell.text.split() for cell in planned["Comparison"]]]
     assert len(about) and {cell.text for cell in about["Verdict"]} == {"void"}
     coloured = verdicts.pairwise(found, judgement).cells
-    marks = {cell.mark for cell in coloured[found.title("qaa")]} | {cell.mark for cell in coloured.iloc[2]}
-    assert marks == {""}
+    assert {cell.mark for cell in (*coloured[found.title(still)], *coloured.iloc[arms.index(still)])} == {""}
     alone, judged_alone = judged(tmp_path, replace(made, still=set()), monkeypatch)
     assert comparisons.separated_best(alone, judged_alone)["loss"] == "qaa"
-    assert "qaa" not in comparisons.separated_best(found, judgement).values()
+    assert still not in comparisons.separated_best(found, judgement).values()
     others = verdicts.other_verdicts(found, judgement).cells
-    assert not {cell.mark for column in others for cell in others[column]} & {"better", "worse"}
-    assert effects.against_others(found, style.looks(found), judgement) is None
+    about = others[[still in (row["Method"].method, row["Against"].method) for _, row in others.iterrows()]]
+    assert len(about) and not {cell.mark for column in about for cell in about[column]} & {"better", "worse"}
+    drawn = effects.against_others(found, style.looks(found), judgement)
+    assert drawn is None if still == "qaa" else ">LoRA</text>" not in drawn.svg
+    assert not any("is better than LoRA on" in one.text for one in opening.statements(found, judgement))
 
 
 def test_too_few_seeds_pass_no_gate_that_needs_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
