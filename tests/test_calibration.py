@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ketune.ground import files, layout, params
-from ketune.report import calibration, comparisons, opening, results
+from ketune.report import calibration, comparisons, gates, opening, results
 from ketune.report.calibration import Lead, PlantedStudy, PlantedVerdict
 from report_project import Study, write
 
@@ -64,6 +64,18 @@ def test_right_and_wrong_verdicts_are_counted() -> None:
     )
     both = replace(STUDY, verdicts=(FOUND, WRONG), date="2026-01-03")
     assert calibration.sentence([STUDY, both], TUNE).startswith("2 of 3 planted verdicts are right (run on 2026-01-02")
+
+
+@pytest.mark.parametrize(("verdicts", "passed"), [((FOUND,), True), ((FOUND, WRONG), False), ((), None)])
+def test_one_wrong_planted_verdict_fails_the_gate(
+    verdicts: tuple[PlantedVerdict, ...], passed: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["base"], [0], prompts=3, likelihoods=3)))
+    found = results.read(params.load())
+    planted = [replace(STUDY, verdicts=(one,)) for one in verdicts]
+    evidence = gates.Evidence(found, comparisons.judge(found), None, planted)
+    gate = next(gate for gate in gates.gates(evidence) if gate.name == "Planted studies right")
+    assert gate.passed is passed
 
 
 def test_a_row_names_the_hardest_control_and_what_was_recovered() -> None:

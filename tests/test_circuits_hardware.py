@@ -4,6 +4,8 @@ import importlib.util
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -46,6 +48,32 @@ def test_a_bill_counts_preparation_and_circuit() -> None:
     assert math.isclose(found.token_seconds, 30 * 100 * found.shot_seconds)
     assert math.isclose(found.noisy_shots, 100 / found.success**2)
     assert found == bill(Circuit(4), "FakeLagosV2", width=13, circuits_a_token=30, error=0.1)
+
+
+def test_a_bill_is_worked_out_from_what_the_transpiler_and_the_calibration_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand, with a stand-in for qiskit: of ten executions four go without a failure."""
+    errors = {("cx", (0, 1)): 0.2, ("measure", (0,)): 0.5, ("measure", (1,)): None}
+    target = {name: {where: SimpleNamespace(error=e) for (n, where), e in errors.items() if n == name}
+              for name in ("cx", "measure")}  # fmt: skip
+
+    def transpile(circuit: MagicMock, *_: object, **__: object) -> SimpleNamespace:
+        ran = [*errors, ("barrier", (0, 1))]
+        return SimpleNamespace(
+            data=[SimpleNamespace(operation=SimpleNamespace(name=name), qubits=where) for name, where in ran],
+            find_bit=lambda wire: SimpleNamespace(index=wire),
+            num_nonlocal_gates=lambda: 9 if circuit.prepare_state.called else 4,
+            depth=lambda: 12,
+            estimate_duration=lambda _: 2e-6,
+        )
+
+    qiskit = SimpleNamespace(QuantumCircuit=lambda *_: MagicMock(), transpile=transpile)
+    monkeypatch.setitem(sys.modules, "qiskit", qiskit)
+    backend = SimpleNamespace(name="stand-in", num_qubits=2, target=target)
+    found = bill(Circuit(2), backend, circuits_a_token=30, error=0.1)
+    assert (found.two_qubit_gates, found.preparation_two_qubit_gates, found.depth, found.shots) == (9, 5, 12, 100)
+    assert found.success == pytest.approx(0.8 * 0.5)
+    assert found.noisy_shots == pytest.approx(100 / 0.4**2)
+    assert found.token_seconds == pytest.approx(30 * 100 * 2e-6)
 
 
 def test_a_record_is_written_for_the_circuits_that_run_on_tokens(

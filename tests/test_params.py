@@ -120,15 +120,22 @@ def test_what_dvc_tells_in_its_own_words_is_told_by_the_check(
         check.check()
 
 
-NO_MAPPING = ["", "a: [", "- 1", "\x00", "a: b: c", "a: 1\na: 2", "a: 2020-13-45", f"a: {'9' * 5000}", "a: !!bool x",
-              f"a: {'[' * 3000}{']' * 3000}"]  # fmt: skip
+NO_MAPPING = ["", "a: [", "- 1", "\x00", "a: b: c", "a: 1\na: 2", "a: 2020-13-45", f"a: {'9' * 5000}", "a: !!bool x"]
 
 
 @pytest.mark.parametrize("text", NO_MAPPING)
 def test_a_file_that_is_no_mapping_is_one_sentence(text: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError, match=r"no valid YAML|a mapping of sections is expected") as error:
+        params.read(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_deeply_nested_file_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"a: {'[' * 3000}{']' * 3000}")
+    with pytest.raises(InputError, match=r"nested too deeply|^methods: ") as error:  # with libyaml it can be read
         params.load(path)
     assert "\n" not in str(error.value)
 
@@ -185,6 +192,11 @@ def test_values_that_exclude_each_other_are_named(tmp_path: Path) -> None:
             load(changed(section, key, value), tmp_path)
     with pytest.raises(InputError, match=r"data\.revision: missing"):
         load(changed("data", "hub", "tatsu-lab/alpaca"), tmp_path)
+    for seed in params.load(ROOT / "params.yaml").tune.seeds:
+        with pytest.raises(InputError, match=rf"^tune\.seed: 1000 is not allowed.* lists {seed}: rates would"):
+            load(RAW | {"seeds": [0, seed]}, tmp_path)
+    with pytest.raises(InputError, match=r"plan\.contrasts\[1\]: 'qaa against lora on loss' stands in the list twice"):
+        load(changed("plan", "contrasts", ["qaa against lora on loss"] * 2), tmp_path)
 
 
 @pytest.mark.parametrize(

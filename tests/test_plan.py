@@ -64,9 +64,10 @@ def test_the_records_of_a_study_are_a_pilot_too(tmp_path: Path, monkeypatch: pyt
 
 
 def test_planned_comparisons_share_the_error_and_controls_do_not(tmp_path: Path) -> None:
-    made = plan.make(pilot(tmp_path), "2026-01-01")
-    levels = {promise.role: promise.level for promise in made.promises}
-    assert levels == {"planned": pytest.approx(0.05 / 4), "control": pytest.approx(0.05)}
+    measured = pilot(tmp_path)
+    made, alpha = plan.make(measured, "2026-01-01"), measured.settings.report.alpha
+    levels = {(promise.role, promise.level) for promise in made.promises}
+    assert levels == {("planned", alpha / 4), ("control", alpha)} and alpha == pytest.approx(0.05)
     assert made.without_pilot == ("quantum_peft against lora_r1 on loss", "qtha against lora on loss")
     for promise in made.promises:
         assert dict(zip(made.differences, promise.power, strict=True))[0.1] >= promise.power[0] >= 0
@@ -78,6 +79,7 @@ def test_more_seeds_detect_less_and_hours_follow_the_measured_seconds(tmp_path: 
     made = plan.make(measured, "2026-01-01")
     at = {(seeds, references): detectable for seeds, references, detectable in made.alternatives}
     assert at[3, 40] > at[8, 40] > at[8, 400]
+    assert at[made.seeds, made.references] == max(promise.detectable for promise in made.promises)
     seconds = sum(run.training.cost.wall_seconds for run in measured.runs.values())
     assert made.training_hours == pytest.approx(seconds / 2 * 8 / 3600)
 

@@ -40,6 +40,7 @@ from ketune.report import (
     style,
     verdicts,
 )
+from ketune.statistics import Attribution
 from report_project import ABOUT, ROOT, Study, write
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u2028 $x_1$ "
@@ -223,6 +224,8 @@ def test_a_control_that_did_not_learn_carries_no_contribution(tmp_path: Path, mo
     said = opening.statements(found, judgement)[1]
     assert "nothing is said about its circuit" in said.text and "QAA (no CNOT) may not have learnt" in said.text
     assert said.mark == "open"
+    learnt = {one.name: one for one in gates.gates(gates.Evidence(found, judgement, None, []))}["Controls learnt"]
+    assert (learnt.passed, learnt.sentence) == (False, "not better than the untuned model: QAA (no CNOT)")
 
 
 def test_three_seeds_call_it_better_and_prove_no_contribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +257,33 @@ def test_missing_arms_and_seeds_forbid_the_claim(tmp_path: Path, monkeypatch: py
     assert any("fewer than three" in sentence for sentence in opening.opening(found).sentences)
     said = caveats.caveats(found, judgement)
     assert not any("of at least three seeds" in sentence or "only above" in sentence for sentence in said)
+
+
+def test_each_word_has_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, judgement = judged(tmp_path, Study(["lora", "qaa"], [0], prompts=3, likelihoods=3), monkeypatch)
+    given = replace(judgement.verdict("qaa", "lora"), role="planned", confirmed=True)
+    for word, sentence, mark in (
+        ("better", "QAA is better than LoRA on held-out loss (confirmed).", "better"),
+        ("worse", "QAA is worse than LoRA on held-out loss (confirmed).", "worse"),
+        ("comparable", "QAA is comparable with LoRA on held-out loss.", "open"),
+        ("not distinguishable", "QAA is not distinguishable from LoRA on held-out loss.", "open"),
+    ):
+        said = opening.standing(found, "qaa", "lora", replace(given, word=word))
+        assert (said.text, said.mark) == (sentence, mark)
+
+
+def test_each_reason_against_a_contribution_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(write(tmp_path, Study(["qaa"], [0], prompts=3, likelihoods=3)), monkeypatch)
+    given = Attribution(False, ("lora_matched",), ("qaa_frozen",), ("bias_only",), seeds=6, seeds_needed=6)
+    beaten, confirmed = "it does not beat LoRA (matched)", "the seeds do not confirm that it beats QAA (frozen angles)"
+    for attribution, reasons in (
+        (given, f"{beaten}; {confirmed}; Bias only did not run"),
+        (replace(given, not_beaten=(), missing=()), confirmed),
+        (replace(given, seeds=5), f"5 of the 6 seeds that could confirm it; {beaten}; Bias only did not run"),
+    ):
+        said = opening.contribution(found, "qaa", attribution)
+        assert said.text == f"QAA: that the circuit contributes is not shown: {reasons}."
+        assert said.mark == "open" and not said.contributes
 
 
 def test_equal_methods_are_never_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,35 +386,42 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     moved_on = replace(plan.read(), setting=replace(plan.read().setting, steps=7))
     late = replace(plan.read(), promises=plan.read().promises[:-1])
     bare = replace(plan.read(), promises=tuple(p for p in plan.read().promises if "qaa_frozen" not in p.contrast))
+    unrun = replace(plan.read().promises[-1], contrast="qaa against full on loss")
+    more = replace(plan.read(), promises=(*plan.read().promises, unrun), references=120)
     for other, reason in (
         (moved_on, "another setting"),
         (late, "not in the plan of 2026-01-02"),
         (bare, "not in the plan of 2026-01-02: qaa against qaa_frozen on loss"),
+        (more, "planned on 2026-01-02 and not compared: qaa against full on loss"),
         (plan.read(), "has 8 seeds and 400 references, of which 8 and 120 ran"),
+        (replace(plan.read(), seeds=9, references=120), "has 9 seeds and 120 references, of which 8 and 120 ran"),
     ):
         failed = gates.gates(replace(evidence, plan=other))[0]
         assert failed.passed is False and reason in failed.sentence
 
 
-def test_no_table_has_a_word_where_a_part_stood_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("still", "part"), [("qaa", "angles"), ("lora", "weights")])
+def test_no_table_has_a_word_where_a_part_stood_still(
+    still: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arms = ["base", "lora", "qaa", "lora_matched", "qaa_frozen"]
-    pilot = read(write(tmp_path, Study(arms, [0, 1], likelihoods=30)), monkeypatch)
-    files.write_json(layout.PLAN, plan.make(pilot, "2026-01-02"))
-    made = Study(arms, SIX, effects={"qaa": -0.6}, still={("qaa", "angles")})
+    made = Study(arms, [0, 1, 2], prompts=6, likelihoods=30, effects={"qaa": -0.6}, still={(still, part)})
     found, judgement = judged(tmp_path, made, monkeypatch)
     assert judgement.verdict("qaa", "lora").word == "better"
-    planned = outcome.table(found, judgement, plan.read()).cells
-    about = planned[[cell.text.startswith("qaa against") for cell in planned["Comparison"]]]
+    planned = outcome.table(found, judgement, plan.make(found, "2026-01-02")).cells
+    about = planned[[still in cell.text.split() for cell in planned["Comparison"]]]
     assert len(about) and {cell.text for cell in about["Verdict"]} == {"void"}
     coloured = verdicts.pairwise(found, judgement).cells
-    marks = {cell.mark for cell in coloured[found.title("qaa")]} | {cell.mark for cell in coloured.iloc[2]}
-    assert marks == {""}
+    assert {cell.mark for cell in (*coloured[found.title(still)], *coloured.iloc[arms.index(still)])} == {""}
     alone, judged_alone = judged(tmp_path, replace(made, still=set()), monkeypatch)
     assert comparisons.separated_best(alone, judged_alone)["loss"] == "qaa"
-    assert "qaa" not in comparisons.separated_best(found, judgement).values()
+    assert still not in comparisons.separated_best(found, judgement).values()
     others = verdicts.other_verdicts(found, judgement).cells
-    assert not {cell.mark for column in others for cell in others[column]} & {"better", "worse"}
-    assert effects.against_others(found, style.looks(found), judgement) is None
+    about = others[[still in (row["Method"].method, row["Against"].method) for _, row in others.iterrows()]]
+    assert len(about) and not {cell.mark for column in about for cell in about[column]} & {"better", "worse"}
+    drawn = effects.against_others(found, style.looks(found), judgement)
+    assert drawn is None if still == "qaa" else ">LoRA</text>" not in drawn.svg
+    assert not any("is better than LoRA on" in one.text for one in opening.statements(found, judgement))
 
 
 def test_too_few_seeds_pass_no_gate_that_needs_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -561,18 +598,23 @@ def test_a_page_without_samples_holds_no_record(tmp_path: Path, monkeypatch: pyt
             assert [word in text for text in texts] == [shown, *[False] * len(files)]
 
 
-def test_a_failing_report_leaves_the_old_one(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(study)
-    before = (study / "reports/index.html").read_bytes()
+def test_a_failing_report_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["base", "lora"], [0], prompts=3, likelihoods=3, steps=6)))
+    page = tmp_path / "reports/index.html"
+    files.write_text(page, "the old one")
+    move = os.replace
 
-    def refuse(*_: object) -> str:
-        raise OSError("disk full")
+    def refuse_the_page(source: Path, target: Path) -> None:
+        if Path(target).name == page.name:
+            raise OSError("disk full")
+        move(source, target)
 
-    monkeypatch.setattr(files, "write_text", refuse)
+    monkeypatch.setattr(os, "replace", refuse_the_page)
     with pytest.raises(OSError, match="disk full"):
         report.write(params.load())
-    assert (study / "reports/index.html").read_bytes() == before
-    assert not list((study / "reports").glob(".partial-*"))
+    assert (tmp_path / "reports/tables/quality.csv").exists()
+    assert page.read_text() == "the old one"
+    assert not list(page.parent.glob(".partial-*"))
 
 
 def test_digests_are_those_of_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -625,7 +667,6 @@ def test_a_winner_beside_divergence_fails_the_gate(tmp_path: Path, monkeypatch: 
 def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, Study(["base", "lora"], [0]))
     plain = read(tmp_path, monkeypatch)
-    assert rates.gate(plain) == (False, "no recorded search: LoRA")
     assert rates.gate(plain) == (False, "no recorded search: LoRA")
     used = plain.tunings["lora"].rates
     recorded = tmp_path / layout.recorded_tuning("lora")
@@ -767,6 +808,40 @@ def test_a_base_that_differs_between_seeds_is_an_alarm(tmp_path: Path, monkeypat
     loud = caveats.caveats(again, comparisons.judge(again))
     assert not any("not deterministic" in sentence for sentence in quiet)
     assert any("not deterministic" in sentence for sentence in loud)
+
+
+@pytest.mark.parametrize(
+    ("arms", "effects", "sentence"),
+    [
+        (["base", "lora", "qaa"], {"lora": 0.1}, "LoRA: the mean held-out loss, "),
+        (["base", "qaa"], {}, "The reference 'lora' is not among the methods: nothing is compared with it."),
+        (["base", "lora", "qaa"], {"lora": 0.5}, "Empty answers, which score 0: LoRA 3."),
+        (["base", "lora", "sora"], {}, "None of these comparisons was declared in plan.contrasts"),
+    ],
+)
+def test_what_weakens_a_study_is_a_caveat(
+    arms: list[str], effects: dict[str, float], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Study(["base", "lora", "qaa"], [0], prompts=3, likelihoods=3)
+    for one, weak in ((made, False), (replace(made, methods=arms, effects=effects), True)):
+        said = caveats.caveats(*judged(tmp_path, one, monkeypatch))
+        assert any(caveat.startswith(sentence) for caveat in said) is weak
+
+
+def test_controls_of_another_size_and_resumed_runs_are_caveats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Study(["base", "lora", "qaa", "lora_matched"], [0], prompts=3, likelihoods=3)
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    run = found.runs["lora_matched", 0]
+    for size, resumed_from, sentences in (
+        (170_000, 0, []),
+        (169_000, 0, ["LoRA, matched has 169,000 parameters and QAA 173,100: they are not matched."]),
+        (173_100, 7, ["1 runs were resumed from a checkpoint: their seconds leave out what came before."]),
+    ):
+        parameters = replace(run.training.parameters, trainable=size, receiving=size)
+        training = replace(run.training, parameters=parameters, resumed_from=resumed_from)
+        told = replace(found, runs=found.runs | {("lora_matched", 0): replace(run, training=training)})
+        said = [one for one in caveats.caveats(told, judgement) if "not matched" in one or "resumed" in one]
+        assert said == sentences
 
 
 def test_every_parameter_that_was_equal_is_in_the_ledger(study: Path) -> None:

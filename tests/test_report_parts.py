@@ -191,20 +191,24 @@ def test_nothing_is_judged_on_metrics_of_cut_answers(tmp_path: Path, monkeypatch
     study = Study(["base", "lora", "qaa"], [0, 1, 2], prompts=30, effects={"qaa": -0.45, "lora": 0.2})
     monkeypatch.chdir(write(tmp_path, study))
 
-    def judged() -> tuple[str, dict[str, str]]:
+    def judged() -> tuple[str, str, dict[str, str]]:
         found = results.read(params.load())
+        plan = replace(found.settings.plan, contrasts=("qaa against lora on bleu",))
+        found = replace(found, settings=replace(found.settings, plan=plan))
         judgement = comparisons.judge(found)
-        table = verdicts.other_verdicts(found, judgement)
-        return table.cells.iloc[0]["ROUGE-L ↑"].text, comparisons.separated_best(found, judgement)
+        planned, other = (table(found, judgement) for table in (verdicts.verdict, verdicts.other_verdicts))
+        best = comparisons.separated_best(found, judgement)
+        return planned.cells.iloc[0]["Verdict"].text, other.cells.iloc[0]["ROUGE-L ↑"].text, best
 
-    text, best = judged()
+    word, text, best = judged()
+    assert word == "not judged"
     assert "better" not in text and text.endswith(cuts.MARK)
     assert not {metric.key for metric in metrics.every() if metric.reads == "answers"} & set(best)
     for method, seed in itertools.product(study.methods, study.seeds):
         path = layout.Run(method, seed).rows("answers")
         files.write_rows(path, [replace(row, finished=True) for row in files.read_rows(path, Answer)])
-    text, best = judged()
-    assert text.endswith("better") and best["rougeL"] == "qaa"
+    word, text, best = judged()
+    assert word == "better" and text.endswith("better") and best["rougeL"] == "qaa"
 
 
 def test_no_strip_is_drawn_where_no_margin_can_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,8 +219,9 @@ def test_interval_p_value_and_equivalence_are_one_student_t():
 
 
 def test_identical_outputs_have_p_1_and_no_interval():
-    values = np.random.default_rng(0).standard_normal((3, 40))
-    found = Panel({"a": statistics.mean(values), "b": statistics.mean(values)}).estimate("a", "b")
+    values = np.random.default_rng(0).standard_normal((3, 3, 40))
+    arms = {arm: statistics.mean(rows) for arm, rows in zip("abc", values, strict=True)}
+    found = Panel(arms | {"again": arms["a"]}).estimate("a", "again")  # the others lend it no variance
     assert (found.p_value(), found.p_seeds, found.reach(0.05)) == (1.0, 1.0, 0.0)
 
 

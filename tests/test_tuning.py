@@ -48,13 +48,15 @@ def test_points_around_the_best_stay_near_it_and_in_range(
     rates: int, count: int, reach: float, data: st.DataObject
 ) -> None:
     chosen = ranges(rates)
-    centre = {name: data.draw(st.floats(r.low, r.high)) for name, r in chosen.items()}
+    centre = {name: r.low * (r.high / r.low) ** data.draw(st.floats(0.001, 0.999)) for name, r in chosen.items()}
     found = points.around(centre, chosen, reach, count)
     assert len(found) == count
     for name, allowed in chosen.items():
-        furthest = (allowed.high / allowed.low) ** reach * 1.01
-        assert all(allowed.holds(p[name]) and 1 / furthest < p[name] / centre[name] < furthest for p in found)
-        assert max(p[name] for p in found) > centre[name] * 0.99 or min(p[name] for p in found) < centre[name] * 1.01
+        tried, reached = [point[name] for point in found], (allowed.high / allowed.low) ** reach
+        furthest = 1.01 * reached  # rates have three digits
+        assert all(allowed.holds(rate) and 1 / furthest < rate / centre[name] < furthest for rate in tried)
+        if allowed.holds(centre[name] / reached) and allowed.holds(centre[name] * reached):
+            assert min(tried) < centre[name] < max(tried)
 
 
 def test_no_trials_around_the_best_may_be_asked_for() -> None:
@@ -93,6 +95,11 @@ def test_without_repeats_noise_is_unknown_and_not_zero(shape: tuple[int, int]) -
         (on_two_seeds((0.1, 1.5, 1.52), (0.3, 1.3, 1.31), (0.9, 1.4, 1.38)), 0.3, None),
         (on_two_seeds((0.1, 1.31, 1.33), (0.3, 1.32, 1.30)), 0.1, "0.3 had the lowest loss; weights 0.1 is within"),
         (on_two_seeds((0.1, 1.31, 1.31), (0.3, 1.30, 1.30)), 0.3, None),  # without noise the better one is better
+        (  # a candidate beside a failure tells of the noise too: √(2 · (2 · 0.01² + 2 · 0.01² + 2 · 0.02²) / 2 / 2)
+            [*on_two_seeds((0.1, 1.31, 1.31), (0.3, 1.30, 1.30), (0.9, 1.40, 1.46)), trial(2.7, None)],
+            0.1,
+            "weights 0.1 is within the noise of it, 0.0245 nats",
+        ),
         (
             [*on_two_seeds((0.1, 1.5, 1.5), (0.3, 1.2, None))],
             0.1,
