@@ -173,7 +173,7 @@ def test_angles_travel_in_radians_and_a_rate_too_small_leaves_them_standing(
     shared = bench("qaa", settings, [], monkeypatch)
     far, near = (shared.trial({"projection": 0.01, "angles": rate}, 0).moved for rate in (0.1, 0.001))
     assert [(m.part, m.unit) for m in far] == [("projection", "norm"), ("angles", "radians")]
-    steps = sum(row for row in (1.0, 1.0, 0.75, 0.25))  # warm-up of one step, then a cosine: a share of the rate each
+    steps = sum((0.0, 1.0, 0.75, 0.25))  # of the rate: a warm-up of one step, which starts at 0, then a cosine
     assert 0.05 < far[1].distance <= far[1].largest <= 0.1 * steps
     assert not any(map(movement.stood_still, far)) and [movement.stood_still(m) for m in near] == [False, True]
 
