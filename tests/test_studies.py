@@ -65,7 +65,7 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     found, beside, judgement = study("alpaca_uncentred")
     assert beside.plan == plan.read(ROOT / "reports/plan/alpaca_uncentred.json")
     states = {gate.name: gate.passed for gate in looked(found, beside, judgement) if not gate.passed}
-    assert states == {"Rates tuned inside their ranges": False, "Answers uncut": False}
+    assert states == dict.fromkeys(["Rates tuned inside their ranges", "Controls learnt", "Answers uncut"], False)
     budget = found.settings.train
     assert f"({budget.steps * budget.batch_size} records each, in {budget.precision})" in README
     against = {other: judgement.verdict("qaa", other) for other in found.methods if other != "qaa"}
@@ -77,18 +77,24 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"{found_at['lora']} would have been found",
         f"it has {trained['qaa']} trainable parameters to LoRA's {trained['lora']}",
         f"({trained['bias_only']} parameters), which QAA contains, is {size['bias_only']} behind",
+        f"Frozen as they were drawn, the loss is {size['qaa_frozen']} higher, in each of eight seeds",
         f"Without CNOTs the loss is {size['qaa_product']} higher, which is not told from 0; a lead of "
         f"{found_at['qaa_product']} would have been found",
     ):
         assert words in README, words
     assert all(one.difference < 0 for other, one in against.items() if other != "lora")
     apart = {other for other, one in against.items() if one.word == "better"}
-    assert apart == {"base", "bias_only"}
+    assert apart == {"base", "bias_only", "qaa_frozen"}
     assert {against[other].word for other in ("lora", "qaa_product")} == {"not distinguishable"}
+    assert judgement.verdict("qaa_frozen", "bias_only").word == "worse"
+    shared = {name: twice(found.tunings[name]) for name in ("qaa", "qaa_frozen")}
+    gaps = [fmean(one["qaa_frozen"]) - fmean(one["qaa"]) for one in (with_a_rate_for_the_bias("none"), shared)]
+    assert "two trials of each give {:.3f} in place of {:.3f}".format(*gaps) in README
     missing = set(methods.controls("qaa")) - set(found.methods)
-    assert missing == {"qaa_frozen", "qaa_zero", "random_linear", "random_quadratic", "lora_matched", "silu_bottleneck"}
+    assert missing == {"qaa_zero", "random_linear", "random_quadratic", "lora_matched", "silu_bottleneck"}
     losses, centred = found.frame["loss"], study("alpaca")[0].frame["loss"]
-    assert (losses.loc["qaa"] < centred.loc["qaa"]).all() and len(losses.loc["qaa"]) == 8
+    assert (losses.loc["qaa"] < losses.loc["qaa_frozen"]).all() and len(losses.loc["qaa"]) == 8
+    assert (losses.loc["qaa"] < centred.loc["qaa"]).all()
     assert f"by {(centred.loc['qaa'] - losses.loc['qaa']).mean():.3f}, in each of eight seeds" in README
 
 
@@ -99,7 +105,7 @@ def test_runs_of_methods_without_features_are_those_of_the_study_before() -> Non
         for one, other in zip(now.of(method), before.of(method), strict=True):
             assert (one.training, one.scores, one.endings) == (other.training, other.scores, other.endings)
             assert one.curve.equals(other.curve)
-    changed = [name for name in ("qaa", "qaa_product")
+    changed = [name for name in ("qaa", "qaa_product", "qaa_frozen")
                if {**now.settings.sections[name], "centre": "data"} != before.settings.sections[name]]  # fmt: skip
     assert not changed and now.settings.train == before.settings.train and now.settings.tune == before.settings.tune
 
