@@ -33,7 +33,8 @@ def losses(name: str, rates: dict[str, float], bias: float, settings: params.Par
         bench = trials._bench(name, settings, section, tuning.of_a_trial(settings), Path(folder))
         own = {key: getattr(bench.method.adapter, key) for key in bench.method.adapter.settings()}
         apart, rates = part_of_its_own(methods.declared(name).kind).configured(own), rates | {"bias": bias}
-        bench = dataclasses.replace(bench, method=methods.ConfiguredMethod(apart, rates))
+        method = dataclasses.replace(bench.method, adapter=apart, learning_rates=rates)
+        bench = dataclasses.replace(bench, method=method)
         return [bench.trial(rates, seed).loss for seed in settings.tune.seeds]
 
 
