@@ -17,7 +17,7 @@ def tune(name: str) -> None:
     """Write the rates that training takes; torch is loaded only where some are to be found."""
     settings = params.load()
     rates, ranges = methods.rates(name, settings.section(name)), methods.declared(name).rates
-    wanted = {rate: span for rate, span in ranges.items() if settings.tune.all or rates[rate] is None}
+    wanted = {rate: ranges[rate] for rate, value in rates.items() if settings.tune.all or value is None}
     given = {rate: value for rate, value in rates.items() if rate not in wanted}
     result = Tuning(rates=given, search=None)
     if wanted:

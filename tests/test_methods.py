@@ -129,7 +129,9 @@ def test_every_trained_tensor_is_in_one_group_and_every_rate_has_some(name: str)
     groups = load(name).parameter_groups(model)
     grouped = [id(p) for group in groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
-    assert [group["rate"] for group in groups] == list(methods.declared(name).rates)
+    assert [group["rate"] for group in groups] == [
+        part for part in methods.declared(name).rates if part not in methods.declared(name).shared
+    ]
     assert all(group["params"] and group["lr"] == load(name).learning_rates[group["rate"]] for group in groups)
 
 
@@ -138,6 +140,19 @@ def test_angles_have_a_rate_of_their_own() -> None:
     projection, angles = load("qaa", learning_rates=rates).parameter_groups(attach("qaa", "llama"))
     assert (projection["lr"], angles["lr"]) == (0.001, 0.05)
     assert [p.shape for p in angles["params"]] == [(1, 5), (1, 5)]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if methods.declared(name).shared])
+def test_the_bias_takes_a_rate_of_its_own_or_that_of_what_scales_the_features(name: str) -> None:
+    shared, other = methods.declared(name).shared["bias"], methods.defaults(name)["learning_rates"]
+    model = attach(name, "llama", with_bias=True)
+    biases = [parameter for path, parameter in model.named_parameters() if path.endswith(".bias")]
+    own = load(name, with_bias=True, learning_rates=other | {"bias": 0.07}).parameter_groups(model)
+    assert {group["rate"]: group["lr"] for group in own} == other | {"bias": 0.07}
+    assert [id(p) for p in own[-1]["params"]] == [id(p) for p in biases] != []
+    tied = load(name, with_bias=True, learning_rates=other).parameter_groups(model)
+    assert {group["rate"]: group["lr"] for group in tied} == other
+    assert {id(p) for group in tied if group["rate"] == shared for p in group["params"]} >= {id(p) for p in biases}
 
 
 def test_tuned_rates_come_from_outside() -> None:
@@ -186,7 +201,9 @@ def test_declarations_are_whole(name: str) -> None:
     assert set(method.control_of) | ({method.matches} - {None}) <= set(NAMES)
     assert method.isolates or not method.control_of
     assert all(0 < searched.low < searched.high for searched in method.rates.values())
-    assert methods.load(name, methods.defaults(name)).learning_rates.keys() == method.rates.keys()
+    needed = method.rates.keys() - method.shared.keys()
+    assert methods.load(name, methods.defaults(name)).learning_rates.keys() == needed
+    assert set(method.shared) <= set(method.rates) and set(method.shared.values()) <= needed
     for control in methods.controls(name):
         assert methods.declared(control).family in ("control", "reference")
 
@@ -233,6 +250,13 @@ def test_declarations_need_no_torch() -> None:
         ("sora", {"sparsity_end": 0.1}, r"sora.sparsity_end: 0.1"),
         ("full", {"learning_rates": {"weights": 0}}, r"full.learning_rates.weights: 0"),
         ("full", {"learning_rates": 0.1}, r"full.learning_rates: 0.1 is no mapping"),
+        ("qaa_zero", {"learning_rates": 0.1}, r"qaa_zero.learning_rates: 0.1 is no mapping"),
+        ("qaa_zero", {"learning_rates": {"bias": 0.1}}, r"qaa_zero.learning_rates.projection: missing"),
+        (
+            "qaa_zero",
+            {"with_bias": False, "learning_rates": {"projection": 0.1, "bias": "tuned"}},
+            r"qaa_zero.learning_rates.bias: with these settings qaa_zero has no bias; leave it out",
+        ),
         ("full", {"learning_rates": {"weight": 1.0}}, r"full.learning_rates.weight: unknown .*Did you mean 'weights'"),
     ],
 )

@@ -36,8 +36,9 @@ def settings(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def find(name: str, settings: Parameters, **given: float) -> Tuning:
-    """The rates of a method, all searched but the given ones."""
-    ranges = {rate: span for rate, span in methods.declared(name).rates.items() if rate not in given}
+    """The rates of a method, all searched but the given ones and those that it shares."""
+    method = methods.declared(name)
+    ranges = {rate: span for rate, span in method.rates.items() if rate not in (*given, *method.shared)}
     return trials.find(name, settings, given, ranges)
 
 
@@ -165,6 +166,15 @@ def test_a_given_rate_stays_and_the_other_is_found(settings: Parameters) -> None
     assert found.rates["projection"] == 0.005 and set(found.search.ranges) == {"angles"}
     assert len({trial.rates["angles"] for trial in found.search.trials}) == 2
     assert {trial.rates["projection"] for trial in found.search.trials} == {0.005}
+
+
+def test_the_bias_is_searched_where_it_is_to_have_a_rate_of_its_own(settings: Parameters) -> None:
+    section = settings.sections["qaa_frozen"]
+    assert section["learning_rates"] == {"projection": "tuned", "bias": "tuned"}
+    found = trials.find("qaa_frozen", settings, {}, methods.declared("qaa_frozen").rates)
+    assert found.rates.keys() == found.search.ranges.keys() == {"projection", "bias"}
+    assert [m.part for m in found.search.trials[0].moved] == ["projection", "bias"]
+    assert len({trial.rates["bias"] / trial.rates["projection"] for trial in found.search.trials}) > 1
 
 
 def test_angles_travel_in_radians_and_a_rate_too_small_leaves_them_standing(

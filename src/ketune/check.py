@@ -17,7 +17,6 @@ def check() -> None:
     settings = params.load()
     for name, section in settings.sections.items():
         methods.adapter(name, section)
-        methods.rates(name, section)
     metrics.check(settings.contrasts)
     print(f"params.yaml: every value is allowed; {len(settings.runs)} runs of {len(settings.methods)} methods")
     if slow := slow_precision(settings):

@@ -6,35 +6,20 @@ reports/benchmarks/bias_rate.csv, between its progress.
 """
 
 import argparse
-import dataclasses
 import tempfile
 from pathlib import Path
 
-from ketune import methods, trials, tuning
+from ketune import trials, tuning
 from ketune.ground import files, layout, params
 from ketune.records.training import Tuning
-from ketune.tuners.adapter import Adapter
-
-
-def part_of_its_own(kind: type[Adapter]) -> type[Adapter]:
-    """The kind of adapter, with the bias as a part that has a learning rate."""
-
-    class Apart(kind):  # type: ignore[valid-type,misc]  # a class made from a value
-        def part(self, parameter: str) -> str:
-            return "bias" if parameter.endswith(".bias") else super().part(parameter)
-
-    return Apart
 
 
 def losses(name: str, rates: dict[str, float], bias: float, settings: params.Params) -> list[float | None]:
     """The validation loss on each of the search's two seeds."""
+    rates = rates | {"bias": bias}
     section = settings.section(name) | {"learning_rates": rates}
     with tempfile.TemporaryDirectory() as folder:
         bench = trials._bench(name, settings, section, tuning.of_a_trial(settings), Path(folder))
-        own = {key: getattr(bench.method.adapter, key) for key in bench.method.adapter.settings()}
-        apart, rates = part_of_its_own(methods.declared(name).kind).configured(own), rates | {"bias": bias}
-        method = dataclasses.replace(bench.method, adapter=apart, learning_rates=rates)
-        bench = dataclasses.replace(bench, method=method)
         return [bench.trial(rates, seed).loss for seed in settings.tune.seeds]
 
 

@@ -12,5 +12,6 @@ METHOD = Method(
     control_of=("qaa",),
     isolates="the same number of weights at the same sites, linear",
     matches="qaa",
-    rates={"weights": Range(1e-4, 1e-1)},
+    rates={"weights": Range(1e-4, 1e-1), "bias": Range(1e-4, 1e-1)},
+    shared={"bias": "weights"},
 )

@@ -12,5 +12,6 @@ METHOD = Method(
     control_of=("qaa",),
     isolates="whether the angles matter",
     draws="angles",
-    rates={"projection": Range(1e-5, 1e-1)},
+    rates={"projection": Range(1e-5, 1e-1), "bias": Range(1e-4, 1e-1)},
+    shared={"bias": "projection"},
 )

@@ -16,5 +16,6 @@ METHOD = Method(
     control_of=("qaa",),
     isolates="whether the entangling gates matter",
     draws="angles",
-    rates={"projection": Range(1e-5, 1e-1), "angles": Range(1e-3, 1)},
+    rates={"projection": Range(1e-5, 1e-1), "angles": Range(1e-3, 1), "bias": Range(1e-4, 1e-1)},
+    shared={"bias": "projection"},
 )

@@ -11,5 +11,6 @@ METHOD = Method(
     fixed={"layers": 1, "rotation": "RX", "angle_init": "zero", "train_angles": False, "gradient": "adjoint"},
     control_of=("qaa",),
     isolates="circuit or mere parity features",
-    rates={"projection": Range(1e-5, 1e-1)},
+    rates={"projection": Range(1e-5, 1e-1), "bias": Range(1e-4, 1e-1)},
+    shared={"bias": "projection"},
 )

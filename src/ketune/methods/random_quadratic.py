@@ -12,5 +12,6 @@ METHOD = Method(
     control_of=("qaa",),
     isolates="the circuit or any quadratic map",
     draws="a quadratic map",
-    rates={"weights": Range(1e-4, 1e-1)},
+    rates={"weights": Range(1e-4, 1e-1), "bias": Range(1e-4, 1e-1)},
+    shared={"bias": "weights"},
 )

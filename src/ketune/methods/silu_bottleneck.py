@@ -11,5 +11,6 @@ METHOD = Method(
     fixed={"map": "silu"},
     control_of=("qaa",),
     isolates="the circuit or any nonlinearity",
-    rates={"weights": Range(1e-4, 1e-1)},
+    rates={"weights": Range(1e-4, 1e-1), "bias": Range(1e-4, 1e-1)},
+    shared={"bias": "weights"},
 )

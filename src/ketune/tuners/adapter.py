@@ -62,6 +62,10 @@ class Adapter:
         """The part with a learning rate of its own that the trained tensor of that qualified name belongs to."""
         return "weights"
 
+    def has_part(self, part: str) -> bool:
+        """Whether a part that may share another's rate has any parameter with these settings."""
+        return True
+
     def callbacks(self) -> "list[TrainerCallback]":
         """What a Trainer has to call for it, such as a proximal step after each step of the optimiser."""
         return []

@@ -1,6 +1,6 @@
 """h + scale · W_up f(h) with a classical feature map f: what QAA's circuit is held against, at QAA's sites.
 
-The tuner is QAA's, `ketune.tuners.residual`, and nothing but the feature map differs. Source: this project; "silu" is
+The adapter is QAA's, `ketune.tuners.residual`, and nothing but the feature map differs. Source: this project; "silu" is
 the bottleneck adapter of Houlsby et al., arXiv:1902.00751.
 """
 
@@ -15,7 +15,8 @@ from ketune.closed_forms import qubits
 from ketune.ground.checks import Count
 from ketune.ground.errors import InputError
 from ketune.tuners.registration import register
-from ketune.tuners.residual import ResidualConfig, ResidualTuner
+from ketune.tuners.residual import ResidualConfig
+from ketune.tuners.residual_tuner import ResidualTuner
 
 
 @dataclass

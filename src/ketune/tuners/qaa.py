@@ -22,7 +22,8 @@ from ketune.circuits.ansatz import Layers
 from ketune.ground.errors import InputError
 from ketune.tuners.hardware import CircuitModule
 from ketune.tuners.registration import register
-from ketune.tuners.residual import ResidualConfig, ResidualTuner, without_gradient
+from ketune.tuners.residual import ResidualConfig, without_gradient
+from ketune.tuners.residual_tuner import ResidualTuner
 
 SPREAD = {"uniform": math.pi, "small": 0.01, "zero": 0.0}
 """Half-width of the interval that angles are drawn from, in radians."""
@@ -50,7 +51,7 @@ class QAAConfig(ResidualConfig):
         >>> model = get_peft_model(model, QAAConfig(layers=2, entangler="ring", task_type="CAUSAL_LM"))
     """
 
-    kind = "qaa"
+    kind, features_part = "qaa", "projection"
 
     layers: Layers = 1
     rotation: str = "RX"
@@ -98,7 +99,7 @@ class QAAConfig(ResidualConfig):
 
     def part(self, parameter: str) -> str:
         """The angles apart from the up projections, as their scales have nothing in common."""
-        return "angles" if parameter.endswith(".angles") else "projection"
+        return "angles" if parameter.endswith(".angles") else super().part(parameter)
 
     def card(self, model: nn.Module) -> dict[str, Any]:
         """Qubits, gates, backend; the blocks of one model share a width, so the first speaks for all."""

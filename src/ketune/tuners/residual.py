@@ -1,6 +1,6 @@
-"""The tuner behind every adapter of the form h + scale · (W_up (f(h) - m) + b), with h the output of a block.
+"""Every adapter of the form h + scale · (W_up (f(h) - m) + b), with h the output of a block.
 
-QAA and its controls are this tuner with different feature maps f; nothing else differs between them. m is the mean of
+QAA and its controls are this adapter with different feature maps f; nothing else differs between them. m is the mean of
 the features over training data and b a bias: with both, controls are nested in QAA and differ from it by f alone. The
 block is the attention or the feed-forward block, and it is adapted by wrapping its last linear map, whose output is the
 output of the block. This module does not know any f.
@@ -9,25 +9,19 @@ Source: arXiv:2509.16244, Sec. 3.1-3.3. Shapes: B batch, T positions, d hidden w
 """
 
 import statistics
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
-from peft import PeftConfig
 from torch import Tensor, nn
 
 from ketune.ground.errors import InputError
 from ketune.tuners.layers import OutputLayer
 from ketune.tuners.moments import Moments
-from ketune.tuners.sites import SITES
-from ketune.tuners.tuner import AdapterConfig, Tuner
+from ketune.tuners.tuner import AdapterConfig
 
 Placement = Literal["attention", "feedforward", "both"]
-RESIDUAL_DROPOUT = ("resid_pdrop", "resid_dropout", "residual_dropout", "dropout", "dropout_rate", "hidden_dropout",
-                    "hidden_dropout_prob")  # fmt: skip
-"""What configurations of transformers call the dropout between a block's last map and the residual stream."""
 
 
 class Features(Protocol):
@@ -49,6 +43,8 @@ class ResidualConfig(AdapterConfig):
             "none" leaves them as they are, as in the paper.
         with_bias: add a trained vector, so that what the features do beyond it is told apart; the paper has none.
     """
+
+    features_part = "weights"  # the part, with a learning rate, of what scales the features and makes them
 
     placement: Placement = "attention"
     scale: float = 1.0
@@ -82,6 +78,14 @@ class ResidualConfig(AdapterConfig):
         if outputs < 2:
             raise InputError(f"{self.kind}: the width {outputs} was given; allowed are maps of at least 2 outputs.")
         return ResidualAdapter(self.feature_map(outputs), outputs, self.rows(outputs), self)  # type: ignore[arg-type]  # a Features
+
+    def part(self, parameter: str) -> str:
+        """The bias apart from what scales features, as the sizes of features decide the rate of that alone."""
+        return "bias" if parameter.endswith(".bias") else self.features_part
+
+    def has_part(self, part: str) -> bool:
+        """A bias where it is asked for, and everything else."""
+        return part != "bias" or self.with_bias
 
     def prepare(self, model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> None:
         """Measure the features of every block, and take their mean where they are to be centred."""
@@ -196,54 +200,3 @@ def _masks(model: nn.Module, name: str) -> Callable[[Mapping[str, Tensor]], Tens
         return batch.get("decoder_attention_mask", None if labels is None else labels != -100)
 
     return decoded
-
-
-class ResidualTuner(Tuner):
-    """Wraps the last linear map of each adapted block; a subclass names its prefix."""
-
-    tuner_layer_cls = OutputLayer
-
-    @classmethod
-    def _get_adapter_state_dict(  # type: ignore[override]  # peft passes everything by name
-        cls, model: nn.Module, **others: Any
-    ) -> dict[str, Tensor]:
-        if any(adapter.mean is not None and not adapter.mean.any() for adapter in residual_adapters(model)):
-            warnings.warn(
-                f"{cls.prefix.removesuffix('_')}: no mean was taken, so features are not centred; call "
-                "ketune.measure_features before training, or set centre to 'none'.",
-                stacklevel=2,
-            )
-        return super()._get_adapter_state_dict(model=model, **others)
-
-    def _prepare_model(self, peft_config: PeftConfig, model: nn.Module) -> None:
-        config = getattr(model, "config", None)
-        dropout = max((getattr(config, name, 0.0) or 0.0) for name in RESIDUAL_DROPOUT)
-        if dropout > 0:
-            warnings.warn(
-                f"residual dropout is {dropout}: in training the adapter reads the block's output before that dropout. "
-                "Set it to 0 for an adapter that stands exactly after the block.",
-                stacklevel=2,
-            )
-
-    def _post_injection_hook(self, model: nn.Module, config: PeftConfig, adapter_name: str) -> None:
-        inside = [name for name, module in model.named_modules() if isinstance(module, OutputLayer)
-                  and adapter_name in module.adapters and ends_no_block(model, name, module.out_features)]  # fmt: skip
-        if inside:
-            warnings.warn(
-                f"target_modules: {len(inside)} maps, {inside[0]} for instance, end no block, so their adapters act "
-                "inside of one; the paper's stands after the attention or the feed-forward block. Leave target_modules "
-                "to the default, or name the last maps of blocks.",
-                stacklevel=2,
-            )
-
-
-def ends_no_block(model: nn.Module, name: str, outputs: int) -> bool:
-    """Whether that map certainly lies inside a block: by the table of sites, else by a width that is not the model's.
-
-    In an architecture that is not in the table a map inside that happens to be of the model's width is not noticed.
-    """
-    config = getattr(model, "config", None)
-    sites = SITES.get(getattr(config, "model_type", ""))
-    if sites is not None:
-        return not name.endswith(sites.attention + sites.feedforward)
-    return getattr(config, "hidden_size", outputs) != outputs
