@@ -522,3 +522,10 @@ def test_an_adapter_of_the_same_configuration_takes_the_fixed_buffers(variant: s
 def test_blocks_are_not_chosen_beside_a_regular_expression() -> None:
     with pytest.raises(InputError, match="cannot be used when `target_modules` is a str"):
         QAAConfig(target_modules=r".*o_proj", layers_to_transform=[0])
+
+
+def test_one_module_to_save_is_given_as_a_list() -> None:
+    with pytest.raises(
+        InputError, match=r"qaa.modules_to_save: 'lm_head' is a text; give a list of names, \['lm_head'\]"
+    ):
+        QAAConfig(modules_to_save="lm_head")  # type: ignore[arg-type]  # peft would train whatever ends with one letter

@@ -53,6 +53,11 @@ class AdapterConfig(Adapter, PeftConfig):
         for name in ("target_modules", "exclude_modules"):
             if isinstance(getattr(self, name), list):
                 setattr(self, name, set(getattr(self, name)))
+        if isinstance(self.modules_to_save, str):  # peft would take each of its letters for the end of a name
+            raise InputError(
+                f"{self.kind}.modules_to_save: {self.modules_to_save!r} is a text; give a list of names, "
+                f"[{self.modules_to_save!r}]."
+            )
         if self.layers_pattern and self.layers_to_transform is None:
             raise InputError("layers_pattern: given alone; `layers_to_transform` must be specified with it.")
         if isinstance(self.target_modules, str) and self.layers_to_transform is not None:
