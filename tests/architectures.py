@@ -53,8 +53,9 @@ FIVE = ("llama", "mistral", "qwen2", "gpt2", "gpt_neo")
 
 @lru_cache
 def _model(name: str) -> t.PreTrainedModel:
-    torch.manual_seed(0)
-    return t.AutoModelForCausalLM.from_config(CONFIGS[name]).eval()
+    with torch.random.fork_rng():  # what a test draws must not depend on whether the model was made before
+        torch.manual_seed(0)
+        return t.AutoModelForCausalLM.from_config(CONFIGS[name]).eval()
 
 
 def model(name: str) -> t.PreTrainedModel:
