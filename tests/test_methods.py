@@ -129,9 +129,8 @@ def test_every_trained_tensor_is_in_one_group_and_every_rate_has_some(name: str)
     groups = load(name).parameter_groups(model)
     grouped = [id(p) for group in groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
-    assert [group["rate"] for group in groups] == [
-        part for part in methods.declared(name).rates if part not in methods.declared(name).shared
-    ]
+    needed = [part for part in methods.declared(name).rates if part not in methods.declared(name).optional]
+    assert [group["rate"] for group in groups] == needed
     assert all(group["params"] and group["lr"] == load(name).learning_rates[group["rate"]] for group in groups)
 
 
@@ -142,9 +141,10 @@ def test_angles_have_a_rate_of_their_own() -> None:
     assert [p.shape for p in angles["params"]] == [(1, 5), (1, 5)]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if methods.declared(name).shared])
-def test_the_bias_takes_a_rate_of_its_own_or_that_of_what_scales_the_features(name: str) -> None:
-    shared, other = methods.declared(name).shared["bias"], methods.defaults(name)["learning_rates"]
+@pytest.mark.parametrize("name", [name for name in NAMES if methods.declared(name).optional])
+def test_the_bias_takes_a_rate_of_its_own_or_that_of_the_weights_of_the_features(name: str) -> None:
+    other = methods.defaults(name)["learning_rates"]
+    shared = next(iter(other))
     model = attach(name, "llama", with_bias=True)
     biases = [parameter for path, parameter in model.named_parameters() if path.endswith(".bias")]
     own = load(name, with_bias=True, learning_rates=other | {"bias": 0.07}).parameter_groups(model)
@@ -153,6 +153,12 @@ def test_the_bias_takes_a_rate_of_its_own_or_that_of_what_scales_the_features(na
     tied = load(name, with_bias=True, learning_rates=other).parameter_groups(model)
     assert {group["rate"]: group["lr"] for group in tied} == other
     assert {id(p) for group in tied if group["rate"] == shared for p in group["params"]} >= {id(p) for p in biases}
+
+
+def test_a_bias_that_is_no_adapters_has_no_rate_of_its_own() -> None:
+    adapter = load("qaa", with_bias=True).adapter
+    assert adapter.own_part("transformer.h.0.attn.c_proj.qaa_adapter.default.bias") == "bias"
+    assert adapter.own_part("transformer.ln_f.modules_to_save.default.bias") is None
 
 
 def test_tuned_rates_come_from_outside() -> None:
@@ -201,9 +207,9 @@ def test_declarations_are_whole(name: str) -> None:
     assert set(method.control_of) | ({method.matches} - {None}) <= set(NAMES)
     assert method.isolates or not method.control_of
     assert all(0 < searched.low < searched.high for searched in method.rates.values())
-    needed = method.rates.keys() - method.shared.keys()
+    needed = method.rates.keys() - set(method.optional)
     assert methods.load(name, methods.defaults(name)).learning_rates.keys() == needed
-    assert set(method.shared) <= set(method.rates) and set(method.shared.values()) <= needed
+    assert set(method.optional) <= set(method.rates)
     for control in methods.controls(name):
         assert methods.declared(control).family in ("control", "reference")
 
@@ -220,7 +226,8 @@ def test_departures_name_settings_that_the_method_has(name: str) -> None:
 def test_a_departure_is_told_where_it_is_one() -> None:
     here = methods.departures("qaa", PARAMS["qaa"])
     published = {"up_projection": "padded", "unit_features": False, "centre": "none", "with_bias": False}
-    assert len(here) == 5 and methods.departures("qaa", PARAMS["qaa"] | published) == here[:1]
+    assert len(here) == 4 and methods.departures("qaa", PARAMS["qaa"] | published) == here[:1]
+    assert len(methods.departures("qaa", PARAMS["qaa"] | {"centre": "data"})) == 5
     pruned = "The smallest gates are zeroed on a schedule"
     assert any(text.startswith(pruned) for text in methods.departures("sora", PARAMS["sora"]))
     untargeted = methods.departures("sora", PARAMS["sora"] | {"target_ranks": None})
@@ -251,11 +258,20 @@ def test_declarations_need_no_torch() -> None:
         ("full", {"learning_rates": {"weights": 0}}, r"full.learning_rates.weights: 0"),
         ("full", {"learning_rates": 0.1}, r"full.learning_rates: 0.1 is no mapping"),
         ("qaa_zero", {"learning_rates": 0.1}, r"qaa_zero.learning_rates: 0.1 is no mapping"),
-        ("qaa_zero", {"learning_rates": {"bias": 0.1}}, r"qaa_zero.learning_rates.projection: missing"),
+        (
+            "qaa_zero",
+            {"learning_rates": {"bias": 0.1}},
+            r"qaa_zero.learning_rates.projection: missing; qaa_zero.learning_rates needs projection\.",
+        ),
+        (
+            "qaa_zero",
+            {"learning_rates": {"projection": 0.1, "biass": 0.1}},
+            r"biass: unknown key; .* has projection, bias\. Did you mean 'bias'",
+        ),
         (
             "qaa_zero",
             {"with_bias": False, "learning_rates": {"projection": 0.1, "bias": "tuned"}},
-            r"qaa_zero.learning_rates.bias: with these settings qaa_zero has no bias; leave it out",
+            r"qaa_zero.learning_rates.bias: with these settings qaa_zero has no bias; leave the key out .*'~qaa_zero",
         ),
         ("full", {"learning_rates": {"weight": 1.0}}, r"full.learning_rates.weight: unknown .*Did you mean 'weights'"),
     ],

@@ -1,6 +1,7 @@
 """Trials of learning rates on a tiny model: what decides them, what a kill leaves, how far parts travel."""
 
 import dataclasses
+import runpy
 import shutil
 import subprocess
 import sys
@@ -36,9 +37,9 @@ def settings(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def find(name: str, settings: Parameters, **given: float) -> Tuning:
-    """The rates of a method, all searched but the given ones and those that it shares."""
+    """The rates of a method, all searched but the given ones and those that it need not have."""
     method = methods.declared(name)
-    ranges = {rate: span for rate, span in method.rates.items() if rate not in (*given, *method.shared)}
+    ranges = {rate: span for rate, span in method.rates.items() if rate not in (*given, *method.optional)}
     return trials.find(name, settings, given, ranges)
 
 
@@ -175,6 +176,21 @@ def test_the_bias_is_searched_where_it_is_to_have_a_rate_of_its_own(settings: Pa
     assert found.rates.keys() == found.search.ranges.keys() == {"projection", "bias"}
     assert [m.part for m in found.search.trials[0].moved] == ["projection", "bias"]
     assert len({trial.rates["bias"] / trial.rates["projection"] for trial in found.search.trials}) > 1
+
+
+def test_a_search_of_every_rate_leaves_out_what_the_section_leaves_out(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["tune"]["all"] = True
+    Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    asked: list[Any] = []
+    nothing = Tuning(rates={}, search=None)
+    monkeypatch.setattr(trials, "find", lambda *given: asked.append(given[2:]) or nothing)
+    for name in ("qaa", "qaa_frozen"):
+        runpy.run_path(str(ROOT / "stages/tune.py"))["tune"](name)
+    assert [(given, [*ranges]) for given, ranges in asked] == [
+        ({}, ["projection", "angles"]), ({}, ["projection", "bias"])]  # fmt: skip
 
 
 def test_angles_travel_in_radians_and_a_rate_too_small_leaves_them_standing(

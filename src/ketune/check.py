@@ -16,7 +16,7 @@ def check() -> None:
     """Read params.yaml and build every listed method from its section."""
     settings = params.load()
     for name, section in settings.sections.items():
-        methods.adapter(name, section)
+        methods.configured(name, section)
     metrics.check(settings.contrasts)
     print(f"params.yaml: every value is allowed; {len(settings.runs)} runs of {len(settings.methods)} methods")
     if slow := slow_precision(settings):

@@ -9,7 +9,7 @@ where it is not it takes "1" for 1; and the same annotations check an adapter's 
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -70,8 +70,11 @@ def build(kind: type[T], section: Any, prefix: str) -> T:
     return kind(**entries(section, {field.name: hints[field.name] for field in fields(kind)}, prefix))  # type: ignore[arg-type]  # any dataclass
 
 
-def entries(section: Any, hints: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def entries(section: Any, hints: Mapping[str, Any], prefix: str, optional: Collection[str] = ()) -> dict[str, Any]:
     """The mapping `section` with exactly the keys of `hints`, each value checked against its annotated type.
+
+    Args:
+        optional: keys that may be missing.
 
     Raises:
         InputError: names the key, the value given and what is allowed.
@@ -83,10 +86,11 @@ def entries(section: Any, hints: Mapping[str, Any], prefix: str) -> dict[str, An
         if key not in allowed:
             listed = ", ".join(allowed) or "no keys"
             raise InputError(f"{prefix}.{key}: unknown key; {prefix} has {listed}.{nearest(key, allowed)}")
-    for key in allowed:
+    needed = [key for key in allowed if key not in optional]
+    for key in needed:
         if key not in section:
-            raise InputError(f"{prefix}.{key}: missing; {prefix} needs {', '.join(allowed)}.")
-    return {key: checked(section[key], hints[key], f"{prefix}.{key}") for key in allowed}
+            raise InputError(f"{prefix}.{key}: missing; {prefix} needs {', '.join(needed)}.")
+    return {key: checked(section[key], hints[key], f"{prefix}.{key}") for key in allowed if key in section}
 
 
 def checked(value: Any, hint: Any, key: str) -> Any:

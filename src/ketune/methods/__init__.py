@@ -65,7 +65,7 @@ class Method:
             by more than training, so it neither lends its variance over seeds to other methods nor borrows theirs.
         rates: name → range searched, of the learning rate of each part of the adapter; parts of unlike scale have rates
             of their own.
-        shared: part → the part whose rate it takes where the section gives it none, as those who never search it do.
+        optional: parts whose rate a section may leave out; what belongs to one is then trained at the rate of another.
         departures: in what it differs from its source.
     """
 
@@ -79,7 +79,7 @@ class Method:
     matches: str | None = None
     draws: str = ""
     rates: Mapping[str, Range] = field(default_factory=dict)
-    shared: Mapping[str, str] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
     departures: tuple[Departure, ...] = ()
 
     @property
@@ -100,20 +100,18 @@ class ConfiguredMethod:
     Attributes:
         adapter: its adapter, with all settings.
         learning_rates: the rate of each part.
-        shared: part without one → the part whose rate it takes.
     """
 
     adapter: Adapter
     learning_rates: dict[str, float]
-    shared: Mapping[str, str] = field(default_factory=dict)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Groups for the optimiser, one for each rate: `params`, `rate` (its name) and `lr` (its value)."""
         parts: dict[str, list[nn.Parameter]] = {name: [] for name in self.learning_rates}
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                part = self.adapter.part(name)
-                parts[part if part in parts else self.shared[part]].append(parameter)
+                own = self.adapter.own_part(name)
+                parts[own if own in parts else self.adapter.part(name)].append(parameter)
         return [{"params": parts[name], "rate": name, "lr": rate} for name, rate in self.learning_rates.items()]
 
 
@@ -162,12 +160,12 @@ def load(name: str, section: Mapping[str, Any]) -> ConfiguredMethod:
         InputError: unknown method, unknown or missing key, a rate that is still to be tuned, or a value that the
             adapter refuses.
     """
-    made, found = adapter(name, section), rates(name, section)
+    made, found = configured(name, section)
     for rate, value in found.items():
         if value is None:
             key = f"{name}.learning_rates.{rate}"
             raise InputError(f"{key}: {TUNED!r}, but no rate has been tuned; give a number, or tune {name} first.")
-    return ConfiguredMethod(made, found, declared(name).shared)
+    return ConfiguredMethod(made, found)
 
 
 def adapter(name: str, section: Mapping[str, Any]) -> Adapter:
@@ -180,27 +178,38 @@ def adapter(name: str, section: Mapping[str, Any]) -> Adapter:
     values = entries(section, method.settings | ({"learning_rates": Any} if method.rates else {}), name)
     values.pop("learning_rates", None)
     try:
-        made = method.kind.configured({**values, **method.fixed})
+        return method.kind.configured({**values, **method.fixed})
     except InputError as error:  # the adapter names its own kind; the user knows the method's section
         raise InputError(f"{name}.{str(error).removeprefix(f'{method.adapter}.')}") from error
-    for part in rates(name, section):
+
+
+def configured(name: str, section: Mapping[str, Any]) -> tuple[Adapter, dict[str, Any]]:
+    """The adapter of the method `name` and the rates of its parts, None where the section says "tuned".
+
+    Raises:
+        InputError: as `load`, but for rates to be tuned; or a rate of a part that the adapter has not.
+    """
+    made, found = adapter(name, section), rates(name, section)
+    for part in found:
         if not made.has_part(part):
-            raise InputError(f"{name}.learning_rates.{part}: with these settings {name} has no {part}; leave it out.")
-    return made
+            key = f"{name}.learning_rates.{part}"
+            raise InputError(
+                f"{key}: with these settings {name} has no {part}; leave the key out (dvc exp run -S '~{key}')."
+            )
+    return made, found
 
 
 def rates(name: str, section: Mapping[str, Any]) -> dict[str, Any]:
     """The learning rate of each part as the section of the method `name` gives it, None where it says "tuned".
 
-    A part that shares another's rate is missing here where the section leaves it out.
+    A part whose rate is optional is missing here where the section leaves it out.
 
     Raises:
         InputError: a rate is unknown, missing or not positive.
     """
     prefix = f"{name}.learning_rates"
-    method, found = declared(name), section.get("learning_rates", {})
-    absent = [part for part in method.shared if isinstance(found, Mapping) and part not in found]
-    given = entries(found, {rate: Any for rate in method.rates if rate not in absent}, prefix)
+    method = declared(name)
+    given = entries(section.get("learning_rates", {}), dict.fromkeys(method.rates, Any), prefix, method.optional)
     return {
         rate: None if value == TUNED else checked(value, Positive, f"{prefix}.{rate}") for rate, value in given.items()
     }
@@ -211,6 +220,6 @@ def defaults(name: str) -> dict[str, Any]:
     method = declared(name)
     standard = method.kind.defaults()
     section = {setting: standard[setting] for setting in method.settings}
-    needed = {rate: searched for rate, searched in method.rates.items() if rate not in method.shared}
+    needed = {rate: searched for rate, searched in method.rates.items() if rate not in method.optional}
     middle = {rate: math.prod(searched.ends) ** 0.5 for rate, searched in needed.items()}
     return section | ({"learning_rates": middle} if middle else {})

@@ -13,5 +13,5 @@ METHOD = Method(
     isolates="the same number of weights at the same sites, linear",
     matches="qaa",
     rates={"weights": Range(1e-4, 1e-1), "bias": Range(1e-4, 1e-1)},
-    shared={"bias": "weights"},
+    optional=("bias",),
 )

@@ -11,7 +11,7 @@ METHOD = Method(
     fixed={"train_angles": True},
     draws="angles",
     rates={"projection": Range(1e-5, 1e-1), "angles": Range(1e-3, 1), "bias": Range(1e-4, 1e-1)},
-    shared={"bias": "projection"},
+    optional=("bias",),
     departures=(
         Departure(
             "Adapters stand after attention blocks, as the paper's own count has it; its text names the other "

@@ -13,5 +13,5 @@ METHOD = Method(
     isolates="whether the angles matter",
     draws="angles",
     rates={"projection": Range(1e-5, 1e-1), "bias": Range(1e-4, 1e-1)},
-    shared={"bias": "projection"},
+    optional=("bias",),
 )

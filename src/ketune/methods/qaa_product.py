@@ -17,5 +17,5 @@ METHOD = Method(
     isolates="whether the entangling gates matter",
     draws="angles",
     rates={"projection": Range(1e-5, 1e-1), "angles": Range(1e-3, 1), "bias": Range(1e-4, 1e-1)},
-    shared={"bias": "projection"},
+    optional=("bias",),
 )

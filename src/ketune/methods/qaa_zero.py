@@ -12,5 +12,5 @@ METHOD = Method(
     control_of=("qaa",),
     isolates="circuit or mere parity features",
     rates={"projection": Range(1e-5, 1e-1), "bias": Range(1e-4, 1e-1)},
-    shared={"bias": "projection"},
+    optional=("bias",),
 )

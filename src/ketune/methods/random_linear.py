@@ -13,5 +13,5 @@ METHOD = Method(
     isolates="quadratic or linear features",
     draws="a linear map",
     rates={"weights": Range(1e-4, 1e-1), "bias": Range(1e-4, 1e-1)},
-    shared={"bias": "weights"},
+    optional=("bias",),
 )

@@ -13,5 +13,5 @@ METHOD = Method(
     isolates="the circuit or any quadratic map",
     draws="a quadratic map",
     rates={"weights": Range(1e-4, 1e-1), "bias": Range(1e-4, 1e-1)},
-    shared={"bias": "weights"},
+    optional=("bias",),
 )

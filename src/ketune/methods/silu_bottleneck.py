@@ -12,5 +12,5 @@ METHOD = Method(
     control_of=("qaa",),
     isolates="the circuit or any nonlinearity",
     rates={"weights": Range(1e-4, 1e-1), "bias": Range(1e-4, 1e-1)},
-    shared={"bias": "weights"},
+    optional=("bias",),
 )

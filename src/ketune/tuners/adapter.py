@@ -62,8 +62,12 @@ class Adapter:
         """The part with a learning rate of its own that the trained tensor of that qualified name belongs to."""
         return "weights"
 
+    def own_part(self, parameter: str) -> str | None:
+        """The part that the tensor belongs to where that part is given a rate; None where `part` says all there is."""
+        return None
+
     def has_part(self, part: str) -> bool:
-        """Whether a part that may share another's rate has any parameter with these settings."""
+        """Whether any parameter belongs to that part with these settings."""
         return True
 
     def callbacks(self) -> "list[TrainerCallback]":

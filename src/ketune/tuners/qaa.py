@@ -51,7 +51,7 @@ class QAAConfig(ResidualConfig):
         >>> model = get_peft_model(model, QAAConfig(layers=2, entangler="ring", task_type="CAUSAL_LM"))
     """
 
-    kind, features_part = "qaa", "projection"
+    kind = "qaa"
 
     layers: Layers = 1
     rotation: str = "RX"
@@ -99,7 +99,7 @@ class QAAConfig(ResidualConfig):
 
     def part(self, parameter: str) -> str:
         """The angles apart from the up projections, as their scales have nothing in common."""
-        return "angles" if parameter.endswith(".angles") else super().part(parameter)
+        return "angles" if parameter.endswith(".angles") else "projection"
 
     def card(self, model: nn.Module) -> dict[str, Any]:
         """Qubits, gates, backend; the blocks of one model share a width, so the first speaks for all."""

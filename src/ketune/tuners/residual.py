@@ -44,8 +44,6 @@ class ResidualConfig(AdapterConfig):
         with_bias: add a trained vector, so that what the features do beyond it is told apart; the paper has none.
     """
 
-    features_part = "weights"  # the part, with a learning rate, of what scales the features and makes them
-
     placement: Placement = "attention"
     scale: float = 1.0
     centre: Literal["data", "none"] = "none"
@@ -79,12 +77,12 @@ class ResidualConfig(AdapterConfig):
             raise InputError(f"{self.kind}: the width {outputs} was given; allowed are maps of at least 2 outputs.")
         return ResidualAdapter(self.feature_map(outputs), outputs, self.rows(outputs), self)  # type: ignore[arg-type]  # a Features
 
-    def part(self, parameter: str) -> str:
-        """The bias apart from what scales features, as the sizes of features decide the rate of that alone."""
-        return "bias" if parameter.endswith(".bias") else self.features_part
+    def own_part(self, parameter: str) -> str | None:
+        """The bias; where the weights of features want a much smaller rate, it hardly learns at theirs."""
+        return "bias" if "_adapter." in parameter and parameter.endswith(".bias") else None
 
     def has_part(self, part: str) -> bool:
-        """A bias where it is asked for, and everything else."""
+        """The bias where it is asked for, and everything else."""
         return part != "bias" or self.with_bias
 
     def prepare(self, model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) -> None:
