@@ -9,6 +9,7 @@ import pytest
 
 from conftest import ROOT
 from ketune import methods
+from ketune.ground import files
 from ketune.records.training import Tuning
 from ketune.report import answer, archive, comparisons, gates, panels, plan, publishing
 from ketune.report.background import Background
@@ -73,22 +74,31 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     found_at = {other: f"{one.detectable:.3f}" for other, one in against.items()}
     trained = {method: f"{found.trainable(method):,}" for method in found.methods}
     margin = judgement.panels["loss"].margin
-    alone = judgement.verdict("qaa_frozen", "bias_only")
+    alone, means = judgement.verdict("qaa_frozen", "bias_only"), found.frame["loss"].groupby("method").mean()
+    panel, foreseen = judgement.panels["loss"], beside.plan.margin
+    ends, vector = panel.estimate("qaa", "lora").interval(0.9), panel.estimate("qaa", "bias_only").interval(0.95)
+    linear, product = panel.estimate("qaa", "random_linear").interval(0.9), against["qaa_product"]
+    assert margin is not None and foreseen is not None
     for words in (
-        f"It gains {size['base']} nats per token on the untuned model and is comparable with LoRA: the interval of "
-        f"their difference lies within ±{margin:.3f}",
-        f"It has {trained['qaa']} trainable parameters to LoRA's {trained['lora']}",
-        f"({trained['bias_only']} parameters), which QAA contains, is {size['bias_only']} behind",
-        f"(LoRA, matched) is {size['lora_matched']} ahead, not told apart, where a lead of QAA of "
-        f"{found_at['lora_matched']} would have been found",
+        f"It gains {size['base']} nats per token on the untuned model. The 90 % interval of its difference from LoRA, "
+        f"{interval(ends.low, ends.high, 3, signed=True)}, lies within ±{margin:.3f}",
+        f"and within the ±{foreseen:.3f} that the plan expected of it",
+        f"QAA has {trained['qaa']} trainable parameters to LoRA's {trained['lora']}",
+        f"alone ({trained['bias_only']} parameters) it gains {means['base'] - means['bias_only']:.3f}, and the "
+        f"circuit's features add {size['bias_only']}",
+        f"(LoRA, matched) is {size['lora_matched']} ahead, in seven of eight seeds, not told apart",
+        f"a lead of QAA of {found_at['lora_matched']} would have been found four times in five",
+        f"linear map with a trained projection is {size['random_linear']} behind, comparable, though not within the "
+        f"plan's ±{foreseen:.3f}",
         f"a SiLU bottleneck is {size['silu_bottleneck']} behind, not told apart, where {found_at['silu_bottleneck']}",
-        f"by {size['bias_only']} at most.** Frozen",
-        f"a fixed random linear map with a trained projection is {size['random_linear']} behind, comparable",
-        f"Without CNOTs the loss is {size['qaa_product']} higher, comparable",
+        f"Without CNOTs the loss is {size['qaa_product']} higher "
+        f"{interval(-product.high, -product.low, 3, signed=True)}, comparable",
         f"Frozen as they were drawn, the loss is {size['qaa_frozen']} higher, in each of eight seeds",
         f"that control is worse than the vector it contains, by {alone.difference:.3f}",
+        f"no worse than the vector, {size['bias_only']} {interval(-vector.high, -vector.low, 3)} behind QAA",
     ):
         assert words in README, words
+    assert -foreseen < ends.low and ends.high < foreseen < margin and linear.low < -foreseen
     ahead = {other for other, one in against.items() if one.difference > 0}
     assert ahead == {"lora", "lora_matched"}
     apart = {other for other, one in against.items() if one.word == "better"}
@@ -102,6 +112,12 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     assert (losses.loc["qaa"] < losses.loc["qaa_frozen"]).all() and len(losses.loc["qaa"]) == 8
     assert (losses.loc["qaa"] < centred.loc["qaa"]).all()
     assert f"by {(centred.loc['qaa'] - losses.loc['qaa']).mean():.3f}, in each of eight seeds" in README
+    assert (losses.loc["lora_matched"] < losses.loc["qaa"]).sum() == 7
+    gaps = [f"{(centred.loc[name] - losses.loc[name]).mean():.3f}" for name in ("qaa_product", "lora_matched")]
+    assert "QAA without CNOTs and LoRA (matched) by {} and {}".format(*gaps) in README
+    near = next(trial for trial in found.tunings["qaa_product"].search.trials if trial.rates["angles"] == 0.00365)
+    times = near.rates["projection"] / found.tunings["qaa_product"].rates["projection"]
+    assert f"at a projection's rate {times:.1f} times its own" in README
 
 
 def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_in_the_records() -> None:
@@ -119,6 +135,11 @@ def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_
     rates = f"{frozen.rates['bias']} for the bias and {frozen.rates['projection']:.7f} for the projection"
     assert f"They found {rates}, {told(twice(frozen))}." in STUDIES
     gap = fmean(twice(frozen)) - fmean(twice(replace(frozen, rates=other)))
+    superseded = files.read_json(ROOT / publishing.STUDIES / "alpaca_uncentred/tuned/random_quadratic.json", Tuning)
+    before = fmean(twice(frozen)) - fmean(apart["qaa_frozen"])
+    assert f"{told(apart['qaa_frozen'])}, and better too, by {before:.3f}" in STUDIES
+    quadratic = (told(twice(superseded)), told(apart["random_quadratic"]))
+    assert "({}; with 0.0115 for the bias {})".format(*quadratic) in STUDIES
     assert f"were {gap:.3f} better, which is within the noise of {frozen.search.noise:.3f}, and larger" in STUDIES
 
 
