@@ -150,8 +150,10 @@ def test_the_bias_takes_a_rate_of_its_own_or_that_of_the_weights_of_the_features
     own = load(name, with_bias=True, learning_rates=other | {"bias": 0.07}).parameter_groups(model)
     assert {group["rate"]: group["lr"] for group in own} == other | {"bias": 0.07}
     assert [id(p) for p in own[-1]["params"]] == [id(p) for p in biases] != []
+    assert [group["rate"] for group in own if group["apart"]] == ["bias"]
     tied = load(name, with_bias=True, learning_rates=other).parameter_groups(model)
     assert {group["rate"]: group["lr"] for group in tied} == other
+    assert not any(group["apart"] for group in tied)
     assert {id(p) for group in tied if group["rate"] == shared for p in group["params"]} >= {id(p) for p in biases}
 
 

@@ -118,6 +118,26 @@ def test_weights_decay_and_gradients_are_clipped_as_set(tiny_folder: Path, tmp_p
     assert size("clipped", gradient_clip=1e-12)[1] < 0.01 * moved  # far below the epsilon of AdamW
 
 
+def test_a_vector_with_a_rate_of_its_own_learns_beside_features_as_it_does_alone(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    clip, still = 0.01, 1e-12  # far below every gradient's norm; a rate at which the features add nothing
+
+    def vectors(name: str, rates: dict[str, float]) -> list[torch.Tensor]:
+        section = methods.defaults(name) | {"learning_rates": rates}
+        section |= {"with_bias": True} if "with_bias" in section else {}
+        model, _ = run(tiny_folder, tmp_path / name, name, section, gradient_clip=clip)
+        own = trained(model)
+        return [own[key] for key in own if key.endswith(".bias")] or list(own.values())
+
+    alone = vectors("bias_only", {"weights": 0.1})
+    beside = vectors("qaa_frozen", {"projection": still, "bias": 0.1})
+    assert len(alone) == len(beside) > 0
+    for one, other in zip(alone, beside, strict=True):
+        assert one.norm() > 0.01
+        assert torch.allclose(one.flatten(), other.flatten(), rtol=1e-3, atol=1e-5)
+
+
 class StopAt(TrainerCallback):
     """Ends the process's work at a step, as a kill would."""
 

@@ -106,13 +106,23 @@ class ConfiguredMethod:
     learning_rates: dict[str, float]
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Groups for the optimiser, one for each rate: `params`, `rate` (its name) and `lr` (its value)."""
+        """Groups for the optimiser, one for each rate: `params`, `rate` (its name), `lr` (its value) and `apart`.
+
+        A part whose rate is optional stands apart where it has one: its gradient is clipped by its own norm. So the
+        vector beside a control's features learns as it does alone, however large the gradient of the features is.
+        """
         parts: dict[str, list[nn.Parameter]] = {name: [] for name in self.learning_rates}
+        apart = set()
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 own = self.adapter.own_part(name)
+                if own in parts:
+                    apart.add(own)
                 parts[own if own in parts else self.adapter.part(name)].append(parameter)
-        return [{"params": parts[name], "rate": name, "lr": rate} for name, rate in self.learning_rates.items()]
+        return [
+            {"params": parts[name], "rate": name, "lr": rate, "apart": name in apart}
+            for name, rate in self.learning_rates.items()
+        ]
 
 
 def names() -> list[str]:

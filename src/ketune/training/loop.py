@@ -159,6 +159,16 @@ class _ResponseTrainer(Trainer):
         if self.state.global_step < self.state.max_steps:
             super()._run_epoch(*given, **named)
 
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
+        """Clip all gradients by their joint norm, but those of a group that stands apart by its own."""
+        groups = [group["params"] for group in cast(Any, self.optimizer).param_groups if group["apart"]]
+        if not groups:
+            return super()._clip_grad_norm(model)
+        apart = {id(parameter) for group in groups for parameter in group}
+        rest = [parameter for parameter in model.parameters() if id(parameter) not in apart]
+        norms = [self.accelerator.clip_grad_norm_(part, self.args.max_grad_norm) for part in (rest, *groups)]
+        return torch.linalg.vector_norm(torch.stack([cast(Tensor, norm) for norm in norms]))
+
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
