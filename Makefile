@@ -10,7 +10,8 @@ export BASE
 PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revision=$(MODEL_REVISION) \
 	-S data.hub=tatsu-lab/alpaca -S data.revision=$(DATA_REVISION) \
 	-S train.steps=1000 -S train.warmup_steps=50 -S train.checkpoint_every=200 \
-	-S generate.prompts=100 -S generate.likelihood_records=500 -S score.bert_model=roberta-large \
+	-S generate.prompts=100 -S generate.likelihood_records=500 -S generate.max_new_tokens=256 \
+	-S score.bert_model=roberta-large \
 	-S lora.r=4 -S sora.r=4 -S sora.target_ranks=0.85 -S prefix.virtual_tokens=30 -S qaa.layers=1 -S qaa.rotation=RX \
 	-S qaa.up_projection=padded -S qaa.unit_features=false -S qaa.centre=none -S qaa.with_bias=false -S tune.all=true \
 	-S 'methods=[base,full,lora,sora,prefix,qaa]' -S 'seeds=[0,1,2,3,4]' \
@@ -27,9 +28,9 @@ COMPARED = full lora lora_r1 sora prefix qaa quantum_peft qtha
 METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune import methods; \
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
 STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S "generate.likelihood_records=$$REFERENCES" \
-	-S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
+	-S generate.max_new_tokens=256 -S report.show_samples=false -S tune.all=true -S 'methods=[$(METHODS)]'
 
-.PHONY: help setup check repro parallel test matrix test-integrations docs lint audit lock lock-check compare tuned requeue planted bill publish paper plan study gpu records page pages clean
+.PHONY: help setup check repro parallel test matrix test-integrations docs lint audit lock lock-check compare tuned requeue planted bill publish share paper plan study gpu records page pages clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -110,6 +111,12 @@ export NAME
 publish: $(VENV)/.ready  ## put the report of this state into git, as reports/published/NAME.html
 	mkdir -p reports/published && cp reports/index.html "reports/published/$$NAME.html"
 
+RUN ?=
+TO ?=
+export RUN TO
+share: $(VENV)/.ready  ## the adapter of a run, such as qaa-0, as the new folder TO; its page has losses and verdict
+	PYTHONPATH=src python -m ketune.report.sharing "$$RUN" "$$TO"
+
 STUDY ?=
 FROM ?= .
 export STUDY FROM
@@ -133,7 +140,8 @@ plan: $(VENV)/.ready  ## what a study will find, into reports/plan; the pilot: t
 study: $(VENV)/.ready  ## the methods of the papers and all their controls, eight seeds, on the records in DATA
 	dvc exp run $(STUDIED) $(ARGS)
 
-# Add device and model settings of a large study by ARGS, as in ARGS="-S train.steps=1000 -S train.batch_size=16".
+# Add settings of a large study by ARGS, as in ARGS="-S train.steps=1000 -S train.batch_size=16 -S 'seeds=[0,1,2,3,4]'",
+# and REFERENCES: up to a tenth of the records.
 gpu: $(VENV)/.ready-test  ## on a machine with a GPU: lightning.gpu equals the closed form, every backend timed, a study
 	KETUNE_GPU=1 pytest -q tests/test_circuits_gpu.py
 	python -m tests.benchmarks.table --device cuda

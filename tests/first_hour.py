@@ -63,8 +63,8 @@ def main(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", ELSEWHERE, str(folder)], check=True)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     size = (folder / "adapter/adapter_model.safetensors").stat().st_size
-    print(f"ketune {ketune.__version__}: {trained} of {model.num_parameters()} weights trained in {seconds:.1f} s, "
-          f"{size} bytes saved, loaded elsewhere with equal logits")  # fmt: skip
+    print(f"{trained:,} of {model.num_parameters():,} weights trained in {seconds:.1f} s, {size:,} bytes saved, "
+          "equal logits where they are loaded")  # fmt: skip
 
 
 if __name__ == "__main__":

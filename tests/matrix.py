@@ -63,9 +63,8 @@ def row(python: str, pins: list[str], wheel: Path, folder: Path) -> tuple[list[s
         if done.returncode:
             print(done.stdout[-3000:], done.stderr[-3000:], file=sys.stderr)
     versions = ", ".join(f"{name} {found[name]}" for name in SHOWN)
-    held = "trained, saved, loaded elsewhere" if hour.returncode == 0 else last[1]
     seconds = f"{time.perf_counter() - start:.0f}"
-    cells = [run(own, "-V").stdout.strip(), ends, versions, re.sub(r" in .*", "", last[0]), held, seconds]
+    cells = [run(own, "-V").stdout.strip(), ends, versions, re.sub(r" in .*", "", last[0]), last[1], seconds]
     return cells, tests.returncode == hour.returncode == 0
 
 

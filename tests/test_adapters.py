@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
+from transformers.utils import hub
 
 import architectures
 import ketune
@@ -324,6 +327,27 @@ def test_load_finds_the_base_model_by_itself(saved: dict[str, Path]) -> None:
         ketune.load("a b c")
     with pytest.raises(InputError, match=r"base: 'tiny' is no model; give one that from_pretrained returned"):
         ketune.load(saved["qaa"], "tiny")  # type: ignore[arg-type]  # what a caller without types may write
+
+
+def test_what_is_pushed_to_the_hub_is_loaded_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    remote, asked = tmp_path / "remote", []
+
+    def fetch(name: str, **options: object) -> str:
+        asked.append((name, options["revision"]))
+        return str(remote)
+
+    api = SimpleNamespace(create_repo=lambda name, **_: SimpleNamespace(repo_id=name))
+    monkeypatch.setattr(hub, "hf_api", lambda: api)
+    monkeypatch.setattr(hub, "create_and_tag_model_card", lambda *_, **__: ModelCard("---\n---\n"))
+    monkeypatch.setattr(
+        PeftModel, "_upload_modified_files", lambda _, folder, *__, **___: shutil.copytree(folder, remote)
+    )
+    monkeypatch.setattr(adapters, "snapshot_download", fetch)
+    model = attach("qaa")
+    train(model)
+    model.push_to_hub("owner/name")
+    loaded = ketune.load("owner/name", architectures.model("llama"), revision="abc")
+    assert torch.equal(logits(loaded), logits(model)) and asked == [("owner/name", "abc")]
 
 
 def test_the_task_decides_the_class_of_the_base_model(saved: dict[str, Path], tmp_path: Path) -> None:

@@ -160,12 +160,39 @@ def test_an_array_killed_and_submitted_again_equals_one_repro(finished: Project,
     again = submit(project, "2")
     wait(lambda: ended(again), "the end of the task that was submitted again")
     assert states(again) == {"2": "COMPLETED"}, logs(project)
+    numbers = {"tune": searched, "score": first, "score, task 2 again": again}
+    accounts = {name: states(job) for name, job in numbers.items()}
 
     assert project.stages_run("dvc", "repro") <= {"report"}
     alone.run("dvc", "repro", "-q")
     assert results(project) == results(alone)
     record = json.loads((project.folder / "data/costs/qaa-0.json").read_text())
     assert record["resumed_from"] > 0
+    if target := os.environ.get("KETUNE_SLURM_RECORD"):
+        Path(target).write_text(page(numbers, accounts, results(project), record["resumed_from"]))
+
+
+def page(numbers: dict[str, str], accounts: dict[str, dict[str, str]], equal: dict[str, str], resumed_from: int) -> str:
+    """What Slurm accounted for, and which outputs equalled those of `dvc repro` alone."""
+    version, day = tell("sinfo", "--version").strip(), time.strftime("%Y-%m-%d")
+    rows = [f"| {numbers[name]} | {name} | {task} | {state} |"
+            for name, found in accounts.items() for task, state in sorted(found.items())]  # fmt: skip
+    hashes = [f"| {path} | {md5} |" for path, md5 in sorted(equal.items())]
+    return "\n".join([
+        "# The array recipe on a real Slurm",
+        "",
+        f"{version} on one machine, {day}: a tiny study of two methods and two seeds, its search an array of its own.",
+        f"Task 2 was killed after a checkpoint and submitted again; it went on from step {resumed_from}. States are",
+        "Slurm's own accounting.",
+        "Written by `KETUNE_SLURM_RECORD=$PWD/reports/benchmarks/slurm.md pytest tests/test_cluster.py`.",
+        "",
+        "| job | array | task | state |", "|---|---|---|---|", *rows,
+        "",
+        "Outputs of the array, each equal to that of `dvc repro` in a clone of its own:",
+        "",
+        "| output | MD5 |", "|---|---|", *hashes,
+        "",
+    ])  # fmt: skip
 
 
 def logs(project: Project) -> str:

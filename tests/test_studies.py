@@ -49,11 +49,23 @@ def told(losses: list[float]) -> str:
     return "{:.4f} and {:.4f}".format(*losses)
 
 
+def tried(method: str, centre: str, rates: str, *, clip: str = "1", clipped: str = "together") -> list[float]:
+    """The validation losses of trials at rates of our choice, on the search's seeds."""
+    asked = {"method": method, "centre": centre, "rates": rates, "clip": clip, "bias_clipped": clipped}
+    with (ROOT / "reports/benchmarks/trials.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if all(row[key] == value for key, value in asked.items())]
+    return [float(row["loss"]) for row in sorted(rows, key=lambda row: row["seed"])]
+
+
 def with_a_rate_for_the_bias(centre: str) -> dict[str, list[float]]:
-    """Method → validation losses on the search's two seeds where the bias has the rate that is best for it alone."""
-    with (ROOT / "reports/benchmarks/bias_rate.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["centre"] == centre]
-    return {row["method"]: [float(row["seed_1000"]), float(row["seed_1001"])] for row in rows}
+    """Method → validation losses where the bias has the rate that is best for it alone, the rest their common ones."""
+    rates = {
+        "data": {"qaa": "angles=0.0487 projection=0.00178", "qaa_frozen": "projection=0.00178",
+                 "qaa_zero": "projection=5.62e-05", "random_quadratic": "weights=0.000866"},
+        "none": {"qaa": "angles=0.0487 projection=0.00178", "qaa_product": "angles=0.154 projection=0.000215",
+                 "qaa_frozen": "projection=0.000178", "random_quadratic": "weights=0.000365"},
+    }  # fmt: skip
+    return {method: tried(method, centre, f"bias=0.0115 {other}") for method, other in rates[centre].items()}
 
 
 @pytest.mark.parametrize(("name", "page"), [("alpaca_uncentred", README), ("alpaca", STUDIES), ("starter", STUDIES)])

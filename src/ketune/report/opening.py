@@ -98,26 +98,27 @@ class Statement:
 
 
 def statements(results: Results, judgement: Judgement) -> list[Statement]:
-    """For each quantum method: how it stands to the reference, and whether its circuit contributes.
+    """For each quantum method: how it stands to the reference, and whether its circuit contributes."""
+    return [statement for method in judgement.attributions for statement in on(results, judgement, method)]
+
+
+def on(results: Results, judgement: Judgement, method: str) -> list[Statement]:
+    """How a method stands to the reference and, of a quantum method, whether its circuit contributes.
 
     Of a method, or against one, of which a part that was to learn stood still nothing is said but that.
     """
-    found = []
-    reference = results.settings.report.reference
-    for method, attribution in judgement.attributions.items():
-        if method in judgement.void:
-            found.append(Statement(judgement.void[method], "open"))
-            continue
-        if reference in results.methods and reference != method and reference not in judgement.void:
-            found.append(standing(results, method, reference, judgement.verdict(method, reference)))
-        still = [control for control in methods.controls(method) if control in judgement.void]
-        if still:
-            named = results.named(still)
-            text = f"{results.title(method)}: nothing is said about its circuit, as parts of {named} stood still."
-            found.append(Statement(text, "open"))
-        else:
-            weak = unlearnt(results, judgement, methods.controls(method))
-            found.append(contribution(results, method, attribution, weak))
+    if method in judgement.void:
+        return [Statement(judgement.void[method], "open")]
+    found, reference = [], results.settings.report.reference
+    if reference in results.methods and reference != method and reference not in judgement.void:
+        found.append(standing(results, method, reference, judgement.verdict(method, reference)))
+    still = [control for control in methods.controls(method) if control in judgement.void]
+    if method in judgement.attributions and still:
+        told = f"nothing is said about its circuit, as parts of {results.named(still)} stood still."
+        found.append(Statement(f"{results.title(method)}: {told}", "open"))
+    elif method in judgement.attributions:
+        weak = unlearnt(results, judgement, methods.controls(method))
+        found.append(contribution(results, method, judgement.attributions[method], weak))
     return found
 
 

@@ -1,0 +1,61 @@
+"""A trained adapter as a folder to give away: `make share RUN=qaa-0 TO=folder`.
+
+The page beside it gains what only the finished study knows: its data, held-out losses with their interval, and the
+verdict on the method. Weights are copied as they are.
+"""
+
+from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
+import shutil
+from pathlib import Path
+
+from ketune.ground import files, layout, params
+from ketune.ground.errors import InputError
+from ketune.report import comparisons, opening, panels, paper, results
+from ketune.report.cells import counted, interval
+from ketune.report.results import Results
+
+LAST_ROW = "| written by |"  # of the page that ketune.tuners.model_card writes
+
+
+def share(key: str, target: str) -> None:
+    """Copy the adapter of the run `key` to `target`, its page completed.
+
+    Raises:
+        InputError: there is no such run, it trained nothing, or `target` exists already.
+    """
+    settings = params.load()
+    runs = [run for run in (layout.Run(*pair) for pair in settings.runs) if (run.adapter / "README.md").exists()]
+    chosen = next((run for run in runs if run.key == key), None)
+    if chosen is None:
+        there = ", ".join(run.key for run in runs) or "none yet; run `dvc repro`"
+        raise InputError(f"RUN: {key!r} is no run with an adapter; there are {there}.")
+    if not target or Path(target).exists():
+        raise InputError(f"TO: {target!r} is no new folder; name one that does not exist yet.")
+    rows = "".join(f"| {name} | {value} |\n" for name, value in facts(results.read(settings), chosen.method).items())
+    with files.replacing(Path(target).absolute()) as folder:
+        shutil.copytree(chosen.adapter, folder)
+        page = (folder / "README.md").read_text(encoding="utf-8")
+        files.write_text(folder / "README.md", page.replace(LAST_ROW, rows + LAST_ROW, 1))
+    print(f"{target}: the adapter of {key}; its README.md says how it was trained, what it reached and how to load it.")
+
+
+def facts(found: Results, method: str) -> dict[str, str]:
+    """What a finished study says of a method, by name: data, losses, verdicts."""
+    judgement = comparisons.judge(found)
+    low, high = panels.intervals(found, judgement.panels).loc[(method, "loss"), ["low", "high"]]
+    level = f"{100 * found.settings.report.confidence:g} %"
+    seeds = counted(len(found.settings.seeds), "seed")
+    said = {
+        "data": paper.data_name(found.settings),
+        "held-out loss": f"{found.mean(method, 'loss'):.3f} nats a token, mean of {seeds} over "
+        f"{len(found.references)} references, {level} interval {interval(low, high, 3)}",
+    }
+    if "base" in found.methods and method != "base":
+        said["held-out loss of the base model"] = f"{found.mean('base', 'loss'):.3f} nats a token"
+    if words := " ".join(statement.text for statement in opening.on(found, judgement, method)):
+        said["verdict"] = words
+    return said
+
+
+if __name__ == "__main__":
+    process.run(share, lambda arguments: (arguments[0], arguments[1]))
