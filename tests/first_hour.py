@@ -14,7 +14,6 @@ import torch
 from peft import get_peft_model
 from transformers import AutoModelForCausalLM, LlamaConfig, Trainer, TrainingArguments
 
-import ketune
 from ketune import QAAConfig
 
 WIDTH, LENGTH, RECORDS = 64, 16, 64

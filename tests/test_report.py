@@ -722,6 +722,8 @@ def test_a_search_without_noise_says_so_and_passes(tmp_path: Path, monkeypatch: 
     unknown = {m: replace(found, search=replace(found.search, noise=None)) for m, found in kept.items()}
     told = with_tunings(plain, **unknown)
     assert rates.gate(told) == (True, "2 methods; noise unknown: LoRA, Prefix")
+    lost = with_tunings(plain, lora=unknown["lora"], prefix=replace(unknown["prefix"], search=None))
+    assert rates.gate(lost) == (False, "no recorded search: Prefix; noise unknown: LoRA")
     assert "It is unknown where no second candidate was confirmed" in rates.table(told).caption
 
 

@@ -160,7 +160,11 @@ def test_a_saving_is_claimed_where_it_is_had(told: Found) -> None:
     assert said.word == "contradicted" and "(+30 %)" in said.sentence
     savings = counting.savings()
     enough = [key for key, saved in savings.items() if saved >= 0.76]
-    assert f"Of the {len(savings)} settings in the figure {len(enough)} save" in said.sentence
+    scan = f"of {len(savings)} settings by width, rank, bond and inner width {len(enough)} save 76 % or more"
+    assert scan in said.sentence
+    absent = replace(told, results=replace(told.results, settings=replace(told.results.settings, methods=("lora",))))
+    said = claim("76 %").reading(absent)
+    assert said.word == "not testable here" and said.sentence.startswith("QTHA did not run") and scan in said.sentence
     assert claim("fewer parameters than LoRA of the lowest").reading(told).sentence == "LoRA (rank 1) did not run."
     assert claim("smaller budget").reading(told).word == "confirmed"
     assert ABOUT["qaa"][0] < ABOUT["sora"][0]
@@ -170,6 +174,9 @@ def test_growth_is_logarithmic_with_angles_and_not_with_the_series(told: Found) 
     assert claim("logarithm").reading(told).word == "confirmed"
     section = told.results.settings.sections["quantum_peft"]
     assert counting.quantum_peft(section)[0] == 36
+    absent = replace(told, results=replace(told.results, settings=replace(told.results.settings, methods=("lora",))))
+    said = claim("logarithm").reading(absent)
+    assert said.word == "confirmed" and said.sentence.startswith("At rank 4, with one layer of Pauli rotations,")
     series = counting.quantum_peft(section | {"parameterization": "taylor"})
     assert len(set(np.diff(series))) > 1
     drawn = scaling_figure.scans(told.results)

@@ -77,8 +77,9 @@ CLAIMS = (
     Claim(QTHA, "QTHA is better than LoRA on test data, by up to 17 %.", "held-out loss",
           measured("better", "qtha", ["lora"], ["loss"])),
     Claim(QTHA, "QTHA holds on quantum hardware.", "runs on a machine", never(
-        "every circuit here is simulated exactly; what a token would cost on named machines stands in "
-        "reports/benchmarks/hardware.md, and what shots leave of a gain in reports/benchmarks/shots.csv")),
+        "no quantum computer was asked; what a token would cost on named machines stands in "
+        "reports/benchmarks/hardware.md, and what shots and the simulated noise of one leave of a gain in "
+        "reports/benchmarks/shots.csv")),
 )  # fmt: skip
 
 

@@ -42,10 +42,9 @@ def gate(results: Results) -> tuple[bool | None, str]:
     doubts = {method: _doubt(search, results.tunings[method].rates) for method, search in found.items()}
     if said := [f"{results.named([method])}, as {words}" for method, words in doubts.items() if words]:
         faults.append(f"something speaks against the rates: {' and '.join(said)}")
-    if faults:
-        return False, "; ".join(faults)
     unknown = without_noise(results)
-    return True, f"{len(found)} methods" + (f"; noise unknown: {results.named(unknown)}" if unknown else "")
+    doubtful = [f"noise unknown: {results.named(unknown)}"] if unknown else []
+    return not faults, "; ".join([*(faults or [f"{len(found)} methods"]), *doubtful])
 
 
 def without_noise(results: Results) -> list[str]:
