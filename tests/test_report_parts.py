@@ -242,6 +242,7 @@ def test_a_bill_is_shown_for_the_circuit_that_ran_and_no_other(tmp_path: Path, m
     tokens = found.settings.generate.max_new_tokens
     assert shown["Two-qubit gates"] == "1,956" and shown["Success"] == "6.5e-07" and "qiskit 2.3.0" in table.caption
     assert table.cells.iloc[0]["Answer, s"].value == tokens * 10.5
+    assert "make weights" not in table.caption
     for other in (replace(record, trainable=1), replace(record, circuit=record.circuit | {"qubits": 11})):
         assert hardware.table(found, {"qaa": other}) is None
 
@@ -264,6 +265,7 @@ def test_the_caption_of_bills_says_of_whom_what_differs(tmp_path: Path, monkeypa
     del records["quantum_peft"]
     caption = hardware.table(found, records).caption
     assert "(qiskit 2.3.0, 2026-01-02). " in caption and "error of 0.05 without noise" in caption
+    assert caption.endswith("Quantum-PEFT's circuits make weights before a text is read; no token runs one.")
 
 
 def test_the_caption_of_readings_says_on_which_texts_each_method_was_read(

@@ -57,6 +57,8 @@ def table(results: Results, bills: Mapping[str, Bills]) -> Table | None:
         "leave success times the value. Seconds are those of gates and read-out without noise, for a token and for "
         f"an answer of {tokens} tokens, without reset, transfer and queue."
     )
+    if "quantum_peft" in results.methods and "quantum_peft" not in found:
+        caption += f" {results.title('quantum_peft')}'s circuits make weights before a text is read; no token runs one."
     return cells.table("hardware", caption, rows)
 
 
