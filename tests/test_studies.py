@@ -95,8 +95,8 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"{interval(ends.low, ends.high, 3, signed=True)}, lies within ±{margin:.3f}",
         f"and within the ±{foreseen:.3f} that the plan expected of it",
         f"QAA has {trained['qaa']} trainable parameters to LoRA's {trained['lora']}",
-        f"alone ({trained['bias_only']} parameters) it gains {means['base'] - means['bias_only']:.3f}, and the "
-        f"circuit's features add {size['bias_only']}",
+        f"Alone, at its own best rate ({trained['bias_only']} parameters), it gains "
+        f"{means['base'] - means['bias_only']:.3f}, and QAA is {size['bias_only']} better",
         f"(LoRA, matched) is {size['lora_matched']} ahead, in seven of eight seeds, not told apart",
         f"a lead of QAA of {found_at['lora_matched']} would have been found four times in five",
         f"linear map with a trained projection is {size['random_linear']} behind, comparable, though not within the "
@@ -106,7 +106,7 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"{interval(-product.high, -product.low, 3, signed=True)}, comparable",
         f"the loss is {size['qaa_frozen']} {interval(-frozen.high, -frozen.low, 3)} higher than QAA's, in each of "
         f"eight seeds, and {alone.difference:.3f} {interval(alone.low, alone.high, 3)} higher than the vector's alone",
-        f"With features that do nothing it would be {size['bias_only']} behind QAA",
+        f"{size['bias_only']}, the lead over the vector, is the safer figure",
         f"random quadratic map with a trained projection is {size['random_quadratic']} behind QAA",
     ):
         assert words in README, words
@@ -118,10 +118,6 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     assert {against[other].word for other in ("lora", "qaa_product", "random_linear")} == {"comparable"}
     assert {against[other].word for other in ("lora_matched", "silu_bottleneck")} == {"not distinguishable"}
     assert alone.word == "worse" and judgement.verdict("random_quadratic", "bias_only").word == "comparable"
-    best = [{seed: min(trial.loss for trial in found.tunings[arm].search.trials if trial.seed == seed)
-             for seed in (1000, 1001)} for arm in ("qaa_frozen", "bias_only")]  # fmt: skip
-    assert max(best[1][seed] - best[0][seed] for seed in (1000, 1001)) < 0.002
-    assert "in no trial was it better than the vector on the same seed by more than 0.002" in README
     missing = set(methods.controls("qaa")) - set(found.methods)
     assert missing == {"qaa_zero"} and "One control has not run in this form yet: angles at 0" in README
     losses, centred = found.frame["loss"], study("alpaca")[0].frame["loss"]
@@ -168,8 +164,11 @@ def test_what_is_said_of_clipping_was_measured() -> None:
     words = f"frozen angles reached {clipped:.4f} where the bias alone reaches {alone:.4f}, and {free:.4f} without"
     assert words in STUDIES
     qaa = tried("qaa", "none", "angles=0.0487 projection=0.00178", clip="1000")
-    assert f"without, it reaches {told(qaa)}" in STUDIES
-    assert f"one norm for both cost the bias {clipped - alone:.3f} nats" in text("CHANGELOG.md")
+    assert f"QAA, at its rates, is not better without clipping: {told(qaa)}." in STUDIES
+    assert f"in one trial one norm for both cost {clipped - alone:.3f} nats" in text("CHANGELOG.md")
+    lora = study("alpaca_uncentred")[0].tunings["lora"]
+    [later] = tried("lora", "", "weights=0.005")
+    assert f"a later trial of LoRA at 0.005 was better by {twice(lora)[0] - later:.3f} than at the rate" in README
 
 
 def test_runs_of_methods_without_features_are_those_of_the_study_before() -> None:
@@ -292,7 +291,10 @@ def test_what_is_said_of_the_projects_own_instructions_stands_in_the_records() -
     by_seed = {method: found.frame["loss"].loc[method] for method in found.methods}
     assert (by_seed["qaa"] > by_seed["lora"]).all() and len(by_seed["qaa"]) == 8
     against = judgement.verdict("qaa", "lora")
-    said = f"it is worse by {against.difference:.3f}](reports/published/starter.html) "
+    centred = study("alpaca")[2].verdict("qaa", "lora")
+    assert f"QAA is worse than LoRA: by {centred.difference:.3f} on the same data (unconfirmed)" in README
+    said = f"[by {against.difference:.3f}](reports/published/starter.html) "
     assert f"{said}{interval(against.low, against.high, 3)}, in each of eight seeds" in README
+    assert (centred.word, centred.confirmed, against.word, against.confirmed) == ("worse", False, "worse", True)
     gain, angles = (f"{(by_seed[other] - by_seed['qaa']).mean():.3f}" for other in ("base", "qaa_frozen"))
     assert f"of the {gain} nats per token that it gains, training its angles is worth {angles}" in STUDIES
