@@ -660,7 +660,7 @@ def test_a_winner_beside_divergence_fails_the_gate(tmp_path: Path, monkeypatch: 
     files.write_json(tmp_path / layout.recorded_tuning("lora"), found)
     assert rates.gate(read(tmp_path, monkeypatch)) == (
         False,
-        f"something speaks against the rates: LoRA, as at weights {2 * rate:g} training diverged",
+        f"something speaks against the rates: LoRA, as at weights {2 * rate:g} training diverged; noise unknown: LoRA",
     )
 
 
@@ -675,7 +675,7 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     row = rates.table(told).cells.loc[0]
     assert [row[name].text for name in ("Trials", "Validation loss", "Untrained")] == ["5", "1.8500", "2.0000"]
     assert f"ran 5 different trials of {plain.settings.train.steps} steps over 2 seeds" in rates.table(told).caption
-    assert rates.gate(told) == (False, "at the edge of a range: LoRA")
+    assert rates.gate(told) == (False, "at the edge of a range: LoRA; noise unknown: LoRA")
     assert rate_figure.validation_loss(plain, style.looks(plain)) is None
     drawn = rate_figure.validation_loss(told, style.looks(told))
     assert "LoRA: weights" in drawn.svg and "crosses" in drawn.caption

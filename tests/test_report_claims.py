@@ -109,7 +109,7 @@ def test_reasons_are_given_where_nothing_can_be_tested(tmp_path: Path, monkeypat
         "did not run": claim("competitive").reading(here),
         "Answers were cut": claim("comparable with LoRA", "BLEU").reading(here),
         "a part of Prefix stood still".capitalize(): claim("better than prefix", "loss").reading(here),
-        "simulated exactly": claim("hardware").reading(here),
+        "no quantum computer was asked": claim("hardware").reading(here),
     }
     for reason, finding in said.items():
         assert finding.word == "not testable here" and reason.lower() in finding.sentence.lower()
