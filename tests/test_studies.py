@@ -166,6 +166,11 @@ def test_what_is_said_of_clipping_was_measured() -> None:
     qaa = tried("qaa", "none", "angles=0.0487 projection=0.00178", clip="1000")
     assert f"QAA, at its rates, is not better without clipping: {told(qaa)}." in STUDIES
     assert f"in one trial one norm for both cost {clipped - alone:.3f} nats" in text("CHANGELOG.md")
+    rates = "bias=0.0115 angles=0.0487 projection=0.00178"
+    apart, shared = tried("qaa", "none", rates, clipped="apart"), study("alpaca_uncentred")[0].tunings["qaa"]
+    assert f"QAA with the bias clipped apart {told(apart)}" in STUDIES
+    assert "has neither, and did worse with both in two trials" in README
+    assert all(one > other for one, other in zip(apart, twice(shared), strict=True))
     lora = study("alpaca_uncentred")[0].tunings["lora"]
     [later] = tried("lora", "", "weights=0.005")
     assert f"a later trial of LoRA at 0.005 was better by {twice(lora)[0] - later:.3f} than at the rate" in README
