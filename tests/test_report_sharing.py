@@ -30,7 +30,7 @@ def test_a_shared_adapter_is_the_runs_own_with_losses_and_verdict_on_its_page(wo
     told, untuned = (lines[name].split()[0] for name in ("held-out loss", "held-out loss of the base model"))
     assert f'"loss": {told}' in metrics["qaa"] and f'"loss": {untuned}' in metrics["base"]
     assert "mean of 1 seed over" in lines["held-out loss"] and "95 % interval [" in lines["held-out loss"]
-    assert lines["data"] == "data/tiny.jsonl"
+    assert lines["data"] == "data/tiny.jsonl" and lines["base model"] == "model"
     assert lines["verdict"].startswith("QAA: that the circuit contributes is not shown")
 
 

@@ -14,7 +14,8 @@ from ketune.report import comparisons, opening, panels, paper, results
 from ketune.report.cells import counted, interval
 from ketune.report.results import Results
 
-LAST_ROW = "| written by |"  # of the page that ketune.tuners.model_card writes
+# Of the page that ketune.tuners.model_card writes, where the pipeline's own folder is no name of a model.
+UNNAMED, LAST_ROW = "| base model | not named |\n", "| written by |"
 
 
 def share(key: str, target: str) -> None:
@@ -35,6 +36,8 @@ def share(key: str, target: str) -> None:
     with files.replacing(Path(target).absolute()) as folder:
         shutil.copytree(chosen.adapter, folder)
         page = (folder / "README.md").read_text(encoding="utf-8")
+        base = Path(settings.language_model.name)
+        page = page.replace(UNNAMED, f"| base model | {base.name if base.exists() else base} |\n", 1)
         files.write_text(folder / "README.md", page.replace(LAST_ROW, rows + LAST_ROW, 1))
     print(f"{target}: the adapter of {key}; its README.md says how it was trained, what it reached and how to load it.")
 
