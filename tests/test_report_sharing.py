@@ -42,4 +42,11 @@ def test_what_cannot_be_shared_is_refused_and_nothing_is_written(workspace: Path
         sharing.share("qaa-0", str(tmp_path / "old"))
     with pytest.raises(InputError, match="TO: '' is no new folder"):
         sharing.share("qaa-0", "")
+    page = workspace / "data/adapters/qaa-0/README.md"
+    written = page.read_text()
+    page.chmod(0o644)
+    page.write_text("mine")
+    with pytest.raises(InputError, match="is no page of ketune's"):
+        sharing.share("qaa-0", str(tmp_path / "new"))
+    page.write_text(written)
     assert [path.name for path in tmp_path.iterdir()] == ["old"] and not list((tmp_path / "old").iterdir())

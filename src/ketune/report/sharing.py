@@ -22,7 +22,7 @@ def share(key: str, target: str) -> None:
     """Copy the adapter of the run `key` to `target`, its page completed.
 
     Raises:
-        InputError: there is no such run, it trained nothing, or `target` exists already.
+        InputError: there is no such run, it trained nothing, its page is not ketune's, or `target` exists already.
     """
     settings = params.load()
     runs = [run for run in (layout.Run(*pair) for pair in settings.runs) if (run.adapter / "README.md").exists()]
@@ -36,6 +36,8 @@ def share(key: str, target: str) -> None:
     with files.replacing(Path(target).absolute()) as folder:
         shutil.copytree(chosen.adapter, folder)
         page = (folder / "README.md").read_text(encoding="utf-8")
+        if LAST_ROW not in page:
+            raise InputError(f"{chosen.adapter}/README.md is no page of ketune's; run `dvc repro` again.")
         base = Path(settings.language_model.name)
         page = page.replace(UNNAMED, f"| base model | {base.name if base.exists() else base} |\n", 1)
         files.write_text(folder / "README.md", page.replace(LAST_ROW, rows + LAST_ROW, 1))
