@@ -645,7 +645,7 @@ def searched(found: dict[str, float], settings: Params, **changes: object) -> Tu
     tried = ((rate, 1.8, 0), (2 * rate, 1.85, 0), (4 * rate, 1.7, 0), (rate, 1.9, 1), (4 * rate, None, 1))
     trials = [Trial(rates=found | {name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
     span = {name: Range(rate / 100, rate * 100)}
-    return tuning.result("lora", trials, 2.0, span, tuning.described(settings) | changes)
+    return tuning.result("lora", trials, 2.0, span, tuning.described(settings, "lora") | changes)
 
 
 def test_a_winner_beside_divergence_fails_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -655,7 +655,9 @@ def test_a_winner_beside_divergence_fails_the_gate(tmp_path: Path, monkeypatch: 
     (name, rate), *_ = used.items()
     tried = ((rate, 1.8, 0), (2 * rate, None, 0), (rate / 10, 2.1, 0), (rate, 1.9, 1), (rate / 10, 2.1, 1))
     trials = [Trial(rates=used | {name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
-    found = tuning.result("lora", trials, 2.0, {name: Range(rate / 100, rate * 100)}, tuning.described(plain.settings))
+    found = tuning.result(
+        "lora", trials, 2.0, {name: Range(rate / 100, rate * 100)}, tuning.described(plain.settings, "lora")
+    )
     assert found.rates == used and not found.search.edges
     files.write_json(tmp_path / layout.recorded_tuning("lora"), found)
     assert rates.gate(read(tmp_path, monkeypatch)) == (
@@ -689,12 +691,12 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     assert read(tmp_path, monkeypatch).tunings["lora"].search is None, "another rate's search proves nothing"
 
 
-def sound(found: dict[str, float], settings: Params) -> Tuning:
+def sound(found: dict[str, float], settings: Params, method: str = "lora") -> Tuning:
     """A search of one rate that nothing speaks against, with its noise."""
     ((name, rate),) = found.items()
     tried = ((rate / 2, 1.85, 0), (rate, 1.8, 0), (2 * rate, 1.9, 0), (rate, 1.8, 1), (rate / 2, 1.86, 1))
     trials = [Trial(rates={name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
-    return tuning.result("lora", trials, 2.0, {name: Range(rate / 100, rate * 100)}, tuning.described(settings))
+    return tuning.result(method, trials, 2.0, {name: Range(rate / 100, rate * 100)}, tuning.described(settings, method))
 
 
 def with_tunings(found: results.Results, **tunings: Tuning) -> results.Results:
@@ -705,7 +707,7 @@ def test_a_winner_beside_failure_that_no_remark_tells_of_fails_the_gate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = read(write(tmp_path, Study(["base", "qaa_frozen"], [0])), monkeypatch)
-    found = sound({"projection": 0.00178}, plain.settings)
+    found = sound({"projection": 0.00178}, plain.settings, "qaa_frozen")
     failed = Trial(rates={"projection": 0.00562}, seed=0, loss=2.1, moved=())  # a rule of before let it stand
     trials = [trial for trial in found.search.trials if trial.rates["projection"] <= 0.00178]
     told = with_tunings(plain, qaa_frozen=replace(found, search=replace(found.search, trials=(*trials, failed))))
@@ -713,9 +715,31 @@ def test_a_winner_beside_failure_that_no_remark_tells_of_fails_the_gate(
     assert not passed and "as at projection 0.00562 the model was no better than untrained" in why
 
 
+def test_a_search_for_other_settings_fails_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = read(write(tmp_path, Study(["base", "lora", "qaa"], [0])), monkeypatch)
+    used = plain.tunings["qaa"].rates
+    kept = searched(used, plain.settings)
+    assert "qaa.centre" not in kept.search.setting, "a search of LoRA's"
+    here = tuning.described(plain.settings, "qaa")
+    assert here["qaa.centre"] == "none" and not {"qaa.device", "qaa.learning_rates"} & here.keys()
+    for setting, said in (
+        (here | {"qaa.centre": "data"}, "searched for another setting (qaa.centre data): QAA"),
+        (here | {"precision": "bf16"}, "searched for another setting (precision bf16): QAA"),
+        (here | {"qaa.device": "default.qubit"}, ""),
+    ):
+        passed, why = rates.gate(with_tunings(plain, qaa=replace(kept, search=replace(kept.search, setting=setting))))
+        assert not passed and ("searched for" in why) == bool(said) and said in why
+    told = with_tunings(plain, qaa=kept)
+    assert "the method's own settings not on record: QAA" in rates.gate(told)[1]
+    assert "does not tell which settings the method itself had then: QAA." in " ".join(rates.sentences(told))
+    sections = {"qaa": plain.settings.section("qaa") | {"learning_rates": dict.fromkeys(used, "tuned")}}
+    own = replace(told, settings=replace(plain.settings, sections=plain.settings.sections | sections))
+    assert "not on record" not in rates.gate(own)[1], "a study's own search had the study's settings"
+
+
 def test_a_search_without_noise_says_so_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read(write(tmp_path, Study(["base", "lora", "prefix"], [0])), monkeypatch)
-    kept = {method: sound(plain.tunings[method].rates, plain.settings) for method in ("lora", "prefix")}
+    kept = {method: sound(plain.tunings[method].rates, plain.settings, method) for method in ("lora", "prefix")}
     known = with_tunings(plain, **kept)
     assert rates.gate(known) == (True, "2 methods")
     assert "unknown" not in " ".join(rates.sentences(known)) + rates.table(known).caption

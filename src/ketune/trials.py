@@ -110,7 +110,7 @@ def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[
     untrained = bench.untrained()
     trials = tuning.search(bench.trial, ranges, given, untrained, budget)
     sizes = {"training_records": len(bench.training), "validation_records": len(bench.validation)}
-    result = tuning.result(name, trials, untrained, ranges, tuning.described(params) | sizes)
+    result = tuning.result(name, trials, untrained, ranges, tuning.described(params, name) | sizes)
     shutil.rmtree(bench.folder, ignore_errors=True)
     return result
 

@@ -7,6 +7,7 @@ in reports/tuned, kept in git, where that one found the very same numbers.
 from collections.abc import Mapping
 
 from ketune import tuning
+from ketune.methods import TUNED
 from ketune.records.training import Search
 from ketune.report import cells
 from ketune.report.cells import ABSENT, Cell, Table, numeral
@@ -25,7 +26,7 @@ def having_rates(results: Results) -> list[str]:
 
 
 def gate(results: Results) -> tuple[bool | None, str]:
-    """Whether every arm was tuned, inside its range and beside no failure; the methods for which that is not so.
+    """Whether every arm was tuned for this setting, inside its range, beside no failure; the methods that were not.
 
     None where no method has a learning rate.
     """
@@ -42,8 +43,13 @@ def gate(results: Results) -> tuple[bool | None, str]:
     doubts = {method: _doubt(search, results.tunings[method].rates) for method, search in found.items()}
     if said := [f"{results.named([method])}, as {words}" for method, words in doubts.items() if words]:
         faults.append(f"something speaks against the rates: {' and '.join(said)}")
-    unknown = without_noise(results)
-    doubtful = [f"noise unknown: {results.named(unknown)}"] if unknown else []
+    for place, those in elsewhere(results).items():
+        faults.append(f"searched for another setting ({place}): {results.named(those)}")
+    doubtful = []
+    if unknown := without_noise(results):
+        doubtful.append(f"noise unknown: {results.named(unknown)}")
+    if silent := untold(results):
+        doubtful.append(f"the method's own settings not on record: {results.named(silent)}")
     return not faults, "; ".join([*(faults or [f"{len(found)} methods"]), *doubtful])
 
 
@@ -61,13 +67,25 @@ def _doubt(search: Search, rates: Mapping[str, float]) -> str:
 
 def elsewhere(results: Results) -> dict[str, list[str]]:
     """What a search was made for and the study is not → the methods whose search that was."""
-    here = tuning.described(results.settings)
     found: dict[str, list[str]] = {}
     for method, search in searches(results).items():
-        other = [f"{key.replace('_', ' ')} {search.setting[key]}" for key in here if search.setting[key] != here[key]]
-        if other:
-            found.setdefault(", ".join(other), []).append(method)
+        here, there = tuning.described(results.settings, method), search.setting
+        if other := [key for key in here if key in there and there[key] != here[key]]:
+            place = ", ".join(f"{key.replace('_', ' ')} {there[key]}" for key in other)
+            found.setdefault(place, []).append(method)
     return found
+
+
+def untold(results: Results) -> list[str]:
+    """The methods whose rates are numbers, from a search that does not tell all settings that the method has.
+
+    A search of the study itself had those of the study: a method whose settings change is tuned again.
+    """
+    return [
+        method for method, search in searches(results).items()
+        if not tuning.described(results.settings, method).keys() <= search.setting.keys()
+        and TUNED not in results.settings.section(method).get("learning_rates", {}).values()
+    ]  # fmt: skip
 
 
 def sentences(results: Results) -> list[str]:
@@ -75,6 +93,8 @@ def sentences(results: Results) -> list[str]:
     found = []
     for place, methods in elsewhere(results).items():
         found.append(f"Learning rates that were searched for another setting ({place}): {results.named(methods)}.")
+    if silent := untold(results):
+        found.append(f"The search does not tell which settings the method itself had then: {results.named(silent)}.")
     for method, search in searches(results).items():
         found += [f"{results.title(method)}: {remark}" for remark in search.remarks]
     return found

@@ -5,6 +5,9 @@ import dataclasses
 from ketune.ground.params import Params, Train
 from ketune.records.training import Fact
 
+# Of a method's section: the rates themselves, and by what its circuit is computed, which is exact whatever it is.
+NO_MATTER = ("learning_rates", "device", "gradient")
+
 
 def of_a_trial(params: Params) -> Train:
     """Training over a trial's horizon, by one process, without checkpoints on the way."""
@@ -13,9 +16,10 @@ def of_a_trial(params: Params) -> Train:
     return dataclasses.replace(params.train, steps=steps, warmup_steps=warmup, processes=1, checkpoint_every=steps)
 
 
-def described(params: Params) -> dict[str, Fact]:
-    """Data, model, steps, batch and precision: rates that were found for others need not suit."""
+def described(params: Params, method: str) -> dict[str, Fact]:
+    """Data, model, steps, batch, precision and the method's own settings: rates found for others need not suit."""
     trial = of_a_trial(params)
+    own = {f"{method}.{key}": value for key, value in params.section(method).items() if key not in NO_MATTER}
     return {
         "data": params.data.hub or params.data.source,
         "data_revision": params.data.revision,
@@ -25,4 +29,4 @@ def described(params: Params) -> dict[str, Fact]:
         "batch_size": trial.batch_size * trial.accumulation,
         "max_tokens": trial.max_tokens,
         "precision": trial.precision,
-    }
+    } | own
