@@ -197,6 +197,8 @@ def test_values_that_exclude_each_other_are_named(tmp_path: Path) -> None:
             load(RAW | {"seeds": [0, seed]}, tmp_path)
     with pytest.raises(InputError, match=r"plan\.contrasts\[1\]: 'qaa against lora on loss' stands in the list twice"):
         load(changed("plan", "contrasts", ["qaa against lora on loss"] * 2), tmp_path)
+    with pytest.raises(InputError, match=r"plan\.contrasts\[1\]: 'lora against qaa on loss' stands .* other way round"):
+        load(changed("plan", "contrasts", ["qaa against lora on loss", "lora against qaa on loss"]), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -360,7 +360,7 @@ def test_gates_stand_above_the_verdict_and_are_not_passed_by_default(study: Path
 def late_pilot(made: plan.Plan) -> plan.Plan:
     """The same plan from a pilot without prefix: declared, and no promise."""
     promises = tuple(promise for promise in made.promises if "prefix" not in promise.contrast)
-    return replace(made, promises=promises, without_pilot=("qaa against prefix on loss",))
+    return replace(made, promises=promises, without_pilot=(*made.without_pilot, "qaa against prefix on loss"))
 
 
 def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,12 +387,17 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     late = replace(plan.read(), promises=plan.read().promises[:-1])
     bare = replace(plan.read(), promises=tuple(p for p in plan.read().promises if "qaa_frozen" not in p.contrast))
     unrun = replace(plan.read().promises[-1], contrast="qaa against full on loss")
+    missing = replace(plan.read().promises[0], contrast="qaa against qaa_zero on loss", role="control")
+    loose = replace(declared, without_pilot=(*declared.without_pilot, "sora against lora on loss"))
     more = replace(plan.read(), promises=(*plan.read().promises, unrun), references=120)
     for other, reason in (
         (moved_on, "another setting"),
         (late, "not in the plan of 2026-01-02"),
         (bare, "not in the plan of 2026-01-02: qaa against qaa_frozen on loss"),
         (more, "planned on 2026-01-02 and not compared: qaa against full on loss"),
+        (loose, "planned on 2026-01-02 and not compared: sora against lora on loss"),
+        (replace(more, promises=(*plan.read().promises, missing)), "not compared: qaa against qaa_zero on loss"),
+        (replace(declared, differences=(0.5,)), "to find 0.5 nats per token, params.yaml 0.05, 0.02, 0.1"),
         (plan.read(), "has 8 seeds and 400 references, of which 8 and 120 ran"),
         (replace(plan.read(), seeds=9, references=120), "has 9 seeds and 120 references, of which 8 and 120 ran"),
     ):
@@ -721,7 +726,11 @@ def test_a_search_for_other_settings_fails_the_gate(tmp_path: Path, monkeypatch:
     kept = searched(used, plain.settings)
     assert "qaa.centre" not in kept.search.setting, "a search of LoRA's"
     here = tuning.described(plain.settings, "qaa")
-    assert here["qaa.centre"] == "none" and not {"qaa.device", "qaa.learning_rates"} & here.keys()
+    assert (
+        here["qaa.centre"] == "none"
+        and here["gradient_clip"] == 1.0
+        and not {"qaa.device", "qaa.learning_rates"} & here.keys()
+    )
     for setting, said in (
         (here | {"qaa.centre": "data"}, "searched for another setting (qaa.centre data): QAA"),
         (here | {"precision": "bf16"}, "searched for another setting (precision bf16): QAA"),
@@ -730,8 +739,8 @@ def test_a_search_for_other_settings_fails_the_gate(tmp_path: Path, monkeypatch:
         passed, why = rates.gate(with_tunings(plain, qaa=replace(kept, search=replace(kept.search, setting=setting))))
         assert not passed and ("searched for" in why) == bool(said) and said in why
     told = with_tunings(plain, qaa=kept)
-    assert "the method's own settings not on record: QAA" in rates.gate(told)[1]
-    assert "does not tell which settings the method itself had then: QAA." in " ".join(rates.sentences(told))
+    assert "not every setting of the search on record: QAA" in rates.gate(told)[1]
+    assert "does not tell every setting of method and training then: QAA." in " ".join(rates.sentences(told))
     sections = {"qaa": plain.settings.section("qaa") | {"learning_rates": dict.fromkeys(used, "tuned")}}
     own = replace(told, settings=replace(plain.settings, sections=plain.settings.sections | sections))
     assert "not on record" not in rates.gate(own)[1], "a study's own search had the study's settings"

@@ -57,14 +57,14 @@ def test_every_statement_has_a_row_with_one_of_four_words(told: Found) -> None:
         methods.declared(name).source for name in ("qtha", "quantum_peft")
     } | {claims.QAA}
     words = {cell.text for cell in table.cells["Here"]}
-    assert words <= {"confirmed", "contradicted", "undecided", "not testable here"}
+    assert words <= {"holds", "contradicted", "undecided", "not testable here"}
     assert all(cell.text.endswith(".") for cell in table.cells["Why"])
 
 
 def test_words_follow_the_verdicts(told: Found) -> None:
     best = claim("Full tuning is best", "loss").reading(told)
-    assert best.word == "confirmed" and best.sentence.startswith("Full less LoRA −0.1")
-    assert claim("better than prefix", "loss").reading(told).word == "confirmed"
+    assert best.word == "holds" and best.sentence.startswith("Full less LoRA −0.1")
+    assert claim("better than prefix", "loss").reading(told).word == "holds"
     worse = claim("better than LoRA on test").reading(told)
     verdict = told.judgement.verdict("qtha", "lora")
     assert worse.word == "contradicted" and verdict.word == "worse"
@@ -82,7 +82,7 @@ def test_many_comparisons_contradict_no_more_easily_than_one() -> None:
     worse, open_, undecided = "worse", "not distinguishable", "undecided"
     assert readings._word("better", [worse], [worse], whole=True) == "contradicted"
     assert readings._word("better", [worse, *["better"] * 19], [open_] * 20, whole=True) == undecided
-    assert readings._word("better", ["better"] * 20, [open_] * 20, whole=True) == "confirmed"
+    assert readings._word("better", ["better"] * 20, [open_] * 20, whole=True) == "holds"
     assert readings._word("better", ["comparable", "better"], ["comparable", open_], whole=True) == undecided
     assert readings._word("better", [worse], [worse], whole=False) == "contradicted"
     assert readings._word("better", ["better"], ["better"], whole=False) == "not testable here"
@@ -123,7 +123,7 @@ def test_a_statement_is_not_confirmed_by_a_part_of_its_opponents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = Study(["base", "full", "lora", "prefix", "sora", "qaa"], EIGHT, prompts=4)
-    assert claim("Full tuning is best", "loss").reading(found(tmp_path / "all", monkeypatch, study)).word == "confirmed"
+    assert claim("Full tuning is best", "loss").reading(found(tmp_path / "all", monkeypatch, study)).word == "holds"
     still = replace(study, still={("sora", "weights")})
     said = claim("Full tuning is best", "loss").reading(found(tmp_path / "still", monkeypatch, still))
     assert said.word == "not testable here" and said.sentence.endswith("(a part of SoRA stood still).")
@@ -142,7 +142,7 @@ def test_uncut_answers_are_compared_on_all_published_metrics(tmp_path: Path, mon
     here = claims.evidence(runs, comparisons.judge(runs))
     said = claim("better than prefix", "BLEU").reading(here)
     words = {here.judgement.verdict("qaa", "prefix", key).word for key in claims.PUBLISHED_METRICS}
-    assert words == {"better"} and said == Finding("confirmed", "QAA in 5 comparisons: better in 5.")
+    assert words == {"better"} and said == Finding("holds", "QAA in 5 comparisons: better in 5.")
 
 
 def test_curves_are_read_from_the_steps(told: Found) -> None:
@@ -151,7 +151,7 @@ def test_curves_are_read_from_the_steps(told: Found) -> None:
     assert curves.measure(told.results, "qaa", "end").by_seed() == pytest.approx(losses[:, -3:].mean(axis=1))
     changes = np.diff(losses, axis=1)[:, ::2]
     assert curves.measure(told.results, "qaa", "roughness").by_seed() == pytest.approx(changes.var(axis=1))
-    assert claim("converges fastest").reading(told).word == "confirmed"
+    assert claim("converges fastest").reading(told).word == "holds"
     assert told.curves.between("course", "full", "lora").role == "planned"
 
 
@@ -166,17 +166,17 @@ def test_a_saving_is_claimed_where_it_is_had(told: Found) -> None:
     said = claim("76 %").reading(absent)
     assert said.word == "not testable here" and said.sentence.startswith("QTHA did not run") and scan in said.sentence
     assert claim("fewer parameters than LoRA of the lowest").reading(told).sentence == "LoRA (rank 1) did not run."
-    assert claim("smaller budget").reading(told).word == "confirmed"
+    assert claim("smaller budget").reading(told).word == "holds"
     assert ABOUT["qaa"][0] < ABOUT["sora"][0]
 
 
 def test_growth_is_logarithmic_with_angles_and_not_with_the_series(told: Found) -> None:
-    assert claim("logarithm").reading(told).word == "confirmed"
+    assert claim("logarithm").reading(told).word == "holds"
     section = told.results.settings.sections["quantum_peft"]
     assert counting.quantum_peft(section)[0] == 36
     absent = replace(told, results=replace(told.results, settings=replace(told.results.settings, methods=("lora",))))
     said = claim("logarithm").reading(absent)
-    assert said.word == "confirmed" and said.sentence.startswith("At rank 4, with one layer of Pauli rotations,")
+    assert said.word == "holds" and said.sentence.startswith("At rank 4, with one layer of Pauli rotations,")
     series = counting.quantum_peft(section | {"parameterization": "taylor"})
     assert len(set(np.diff(series))) > 1
     drawn = scaling_figure.scans(told.results)

@@ -113,6 +113,15 @@ def test_more_planned_comparisons_make_each_harder_and_leave_controls_alone():
     assert crowd[control] == alone[control]
 
 
+def test_a_pair_that_is_planned_the_other_way_round_has_one_verdict():
+    panels, planned, control = near(), loss("arm", "ref"), loss("ref", "arm")
+    others = [loss(f"plain{i}", f"plain{i + 1}") for i in range(9)]
+    found = decide(panels, [planned, *others], [control])
+    assert control not in found.verdicts and found.verdicts[planned].role == "planned"
+    assert found.between("loss", "ref", "arm") == found.verdicts[planned].reversed()
+    assert found.between("loss", "arm", "ref").word == "not distinguishable"
+
+
 def test_a_family_may_span_metrics():
     panels = study({"good": 0.1}) | {"score": study({"good": -0.1}, rng_seed=1)["loss"]}
     found = decide(panels, [loss("good", "ref"), Contrast("score", "good", "ref")]).verdicts

@@ -151,6 +151,28 @@ def test_arms_apart_neither_lend_nor_borrow():
     assert mixed.estimate("1", "0").degrees < lent.degrees  # it shows the others that arms can differ
 
 
+def test_arms_that_do_not_lend_change_no_word_on_the_others():
+    rng = np.random.default_rng(2)
+    plain = {str(i): statistics.mean(table(rng, 8, 50, 0.01, 0.0, 0.001)) for i in range(6)}
+    wild = {f"wild{i}": statistics.mean(table(rng, 8, 50, deviation, 0.0)) for i, deviation in enumerate((0.001, 0.3))}
+    few, many = Panel(plain), Panel(plain | wild, lending=list(plain))
+    assert many.margin == few.margin != Panel(plain | wild).margin
+    (a, b), joined = (one.estimate("0", "1") for one in (few, many)), many.estimate("0", "wild0")
+    assert (a.standard_error, a.degrees) == (b.standard_error, b.degrees)
+    assert joined.borrowed, "what does not lend borrows all the same"
+
+
+def test_the_rounding_of_another_processor_is_no_variation():
+    rng = np.random.default_rng(2)
+    runs = {str(i): statistics.mean(2 + table(rng, 8, 50, 0.01, 0.0, 0.001)) for i in range(6)}
+    untuned = np.full((8, 50), 2.0)
+    found = [Panel(runs | {"base": statistics.mean(untuned * factor)}) for factor in (1, 1 + 1e-7 * np.eye(8)[:, :1])]
+    assert found[0].margin == found[1].margin and "base" not in found[1].lenders
+    for pair in (("0", "1"), ("0", "base")):
+        errors = [one.estimate(*pair).standard_error for one in found]
+        assert errors[0] == pytest.approx(errors[1], rel=1e-4)
+
+
 def test_the_margin_is_what_two_runs_of_one_arm_differ_by():
     rng = np.random.default_rng(3)
     found = [panel(rng, [0.0125] * 12, seeds=5).margin for _ in range(40)]
@@ -167,6 +189,15 @@ def test_where_all_arms_share_their_draws_the_margin_is_how_pairs_scatter():
         rows = {arm: statistics.mean(values, lower_is_better=True) for arm, values in runs.items()}
         found.append(Panel(rows, sampled=False).margin)
     assert np.mean(found) == pytest.approx(np.sqrt(2) * 0.01, rel=0.1)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_interval_of_few_seeds_covers_references_whatever_the_rest_does(seeds):
+    for trial in range(20):
+        values = np.random.default_rng(trial).standard_normal((seeds, 30))
+        found = Panel({"arm": statistics.mean(values)}).estimate("arm")
+        between = seeds * values.mean(axis=0).var(ddof=1)
+        assert found.standard_error == pytest.approx(np.sqrt(between / (seeds * 30))) and found.degrees == 29
 
 
 def test_fewer_than_three_seeds_find_nothing():

@@ -14,6 +14,11 @@ class Contrast(NamedTuple):
     method: str
     other: str
 
+    @property
+    def reversed(self) -> "Contrast":
+        """other - method."""
+        return Contrast(self.metric, self.other, self.method)
+
     def __str__(self) -> str:
         return f"{self.method} against {self.other} on {self.metric}"
 
@@ -32,7 +37,7 @@ def read(text: str, key: str) -> Contrast:
 
 
 def check(declared: Sequence[Contrast], reference: str, known: Collection[str]) -> None:
-    """Whether each of plan.contrasts names two known methods, none stands there twice, and the reference is known.
+    """Whether each of plan.contrasts names two known methods, no pair stands there twice, and the reference is known.
 
     Raises:
         InputError: one does not.
@@ -46,5 +51,7 @@ def check(declared: Sequence[Contrast], reference: str, known: Collection[str]) 
                 raise InputError(f"{key}: {name!r} has no section in the file.{nearest(name, known)}")
         if contrast.method == contrast.other:
             raise InputError(f"{key}: {contrast.method!r} is compared with itself; name two methods.")
-        if contrast in declared[:i]:
-            raise InputError(f"{key}: {str(contrast)!r} stands in the list twice; list each once.")
+        if {contrast, contrast.reversed} & set(declared[:i]):
+            raise InputError(
+                f"{key}: {str(contrast)!r} stands in the list twice, or the other way round; list it once."
+            )

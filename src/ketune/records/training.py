@@ -51,8 +51,8 @@ class Search:
         noise: standard error of the difference of two candidates' mean losses, nats per token; None for one candidate.
         edges: searched rate → "lower" or "upper", where the winner's is the smallest or the largest that was tried.
         remarks: sentences on what was set aside, and why.
-        setting: what the rates were searched for: data, model, records, steps, batch, precision, and the method's own
-            settings, as qaa.layers, which older records lack.
+        setting: what the rates were searched for: data, model, records, steps, batch, precision; schedule, decay and
+            clipping, and the method's own settings, as qaa.layers, which older records lack.
     """
 
     ranges: dict[str, tuple[float, float]]

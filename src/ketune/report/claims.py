@@ -19,7 +19,7 @@ QAA, QUANTUM_PEFT, QTHA = published.SOURCE, "arXiv:2503.05431", "arXiv:2503.1279
 PUBLISHED_METRICS = tuple(published.METRICS)
 SCORES = "BLEU, BERTScore and ROUGE"
 ADAPTERS = ("lora", "sora", "prefix", "qaa")
-MARKS = {"confirmed": "better", "contradicted": "worse"}
+MARKS = {"holds": "better", "contradicted": "worse"}
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,11 @@ def table(results: Results, judgement: Judgement) -> Table | None:
         })  # fmt: skip
     caption = (
         "What the papers of these methods state, in our words, and what these runs say of it. A statement of several "
-        "comparisons is confirmed where all of them say so, and contradicted where one says the opposite, at its level "
+        "comparisons holds where all of them say so, and is contradicted where one says the opposite, at its level "
         "divided by their number; of comparable methods, where a whole interval lies beyond the margin. Held-out loss "
         "and deviations between seeds are read in place of what the papers report. Where an opponent did not run or "
-        "stood still, the others can contradict a statement, and not confirm it. Differences have the interval of "
-        "their verdict; comparisons of training curves share one error (Holm), and so do the planned ones of metrics."
+        "stood still, the others can contradict a statement, and not bear it out. Differences have the interval of "
+        "their verdict; comparisons of training curves share one error (Holm), and so do the planned ones of metrics; "
+        "all others are exploratory, and nothing is corrected for the number of statements."
     )
     return cells.table("claims", caption, rows)

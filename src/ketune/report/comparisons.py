@@ -46,7 +46,7 @@ def judge(results: Results) -> Judgement:
     asked = {*planned, *controls}
     families = results.settings.contrasts, plan.required(results.settings)  # those that did not run count in them
     every = [Contrast(key, a, b) for key in found for a, b in combinations(results.methods, 2)]
-    free = [one for one in every if not asked & {one, Contrast(one.metric, one.other, one.method)}]
+    free = [one for one in every if not asked & {one, one.reversed}]
     decisions = statistics.decide(found, *families, free, results.settings.report.alpha)
     attributions = {method: attribute(results, decisions, method) for method in results.in_family("quantum")}
     return Judgement(found, decisions, tuple(planned), tuple(controls), attributions, moved.void(results))
@@ -91,9 +91,11 @@ def shown(results: Results, judgement: Judgement) -> list[Contrast]:
 
 def least_sure(results: Results, judgement: Judgement) -> tuple[Contrast, float] | None:
     """Of the comparisons of held-out loss that are shown, the one that finds only the largest differences, and that
-    difference in nats per token, infinite below three seeds; None where none is shown.
+    difference in nats per token, infinite below three seeds; None where none is shown. Where a study declares some,
+    those of methods that are in none of them are left out: they are exploratory.
     """
-    asked = [one for one in shown(results, judgement) if one.metric == "loss"]
+    declared = {one.method for one in judgement.planned} or set(results.methods)
+    asked = [one for one in shown(results, judgement) if one.metric == "loss" and one.method in declared]
     found = {one: judgement.verdict(one.method, one.other).detectable for one in asked}
     return max(found.items(), key=lambda item: item[1]) if found else None
 

@@ -56,7 +56,7 @@ def published_counts(found: Found) -> Finding:
         f"Rank 4, 30 virtual tokens and 1,024 rows for each of {BLOCKS} attention blocks, which the paper states in "
         f"part, give {', '.join(told)}; of QAA's, {BLOCKS * 10 * (2**10 - WIDTH):,} get no gradient."
     )
-    return Finding("confirmed" if same else "contradicted", sentence)
+    return Finding("holds" if same else "contradicted", sentence)
 
 
 def published_ranks(found: Found) -> Finding:
@@ -64,7 +64,7 @@ def published_ranks(found: Found) -> Finding:
     each, printed = lora(WIDTH, 1), published.ROWS["sora"].parameters
     whole, rest = divmod(printed, each)
     sentence = f"A rank of a map has {each:,} weights: {printed:,} are {whole} ranks and {rest:,} weights."
-    return Finding("contradicted" if rest else "confirmed", sentence)
+    return Finding("contradicted" if rest else "holds", sentence)
 
 
 def logarithmic(found: Found) -> Finding:
@@ -78,7 +78,7 @@ def logarithmic(found: Found) -> Finding:
         f"{setting} a square map of width {first:,} has {counts[0]:,} parameters and one of width "
         f"{last:,} has {counts[-1]:,}; LoRA of rank 1 has {lora(first, 1):,} and {lora(last, 1):,}."
     )
-    return Finding("confirmed" if len(added) == 1 else "contradicted", sentence)
+    return Finding("holds" if len(added) == 1 else "contradicted", sentence)
 
 
 def quantum_peft(section: Mapping[str, Any]) -> list[int]:
@@ -105,4 +105,4 @@ def saving(found: Found) -> Finding:
     ours, theirs = results.trainable("qtha"), results.trainable("lora")
     fewer = number(100 * (ours / theirs - 1), 0, signed=True)
     sentence = f"Here QTHA trains {ours:,} parameters and LoRA {theirs:,} ({fewer} %); {scan}."
-    return Finding("confirmed" if 1 - ours / theirs >= SAVED else "contradicted", sentence)
+    return Finding("holds" if 1 - ours / theirs >= SAVED else "contradicted", sentence)

@@ -5,7 +5,7 @@ there are, so seeds alone are random.
 """
 
 from ketune import statistics
-from ketune.report.panels import apart
+from ketune.report.panels import apart, lending
 from ketune.report.results import Results
 from ketune.statistics import Measure, Panel
 
@@ -23,8 +23,10 @@ def panels(results: Results) -> dict[str, Panel]:
     trained = [method for method in results.methods if results.losses(method).shape[1] >= FEWEST]
     if not trained:
         return {}
+    lent = lending(results.settings)
     return {
-        what: Panel({m: measure(results, m, what) for m in trained}, apart(trained), sampled=False) for what in MEASURES
+        what: Panel({m: measure(results, m, what) for m in trained}, apart(trained), lent, sampled=False)
+        for what in MEASURES
     }
 
 

@@ -88,7 +88,7 @@ def tradeoff(results: Results, looks: Looks, intervals: pd.DataFrame, cost: Cost
         drawing.label_at_edge(axes, placed, "spent", "value", looks)
         caption = (
             f"{spec.title} against {cost.axis}; up and to the left is better. Bars are intervals. The dotted frontier "
-            "joins methods whose interval lies clear of every cheaper one's."
+            "joins methods whose interval lies clear of every cheaper trained one's."
         )
         return drawing.finish(figure, f"loss_against_{cost.key}", caption)
 

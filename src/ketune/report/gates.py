@@ -55,19 +55,25 @@ def table(found: list[Gate]) -> Table | None:
 
 
 def _planned(found: Evidence) -> Look:
-    made, run = found.plan, {str(one) for one in found.judgement.planned}
+    made, run, settings = found.plan, {str(one) for one in found.judgement.planned}, found.results.settings
     if made is None:
         return None, f"no plan in {layout.PLAN}; make plan writes one from a pilot"
-    if made.setting != plan.setting(found.results.settings):
+    if made.setting != plan.setting(settings):
         there = f"{made.setting.language_model} on {made.setting.data}, {made.setting.steps:,} steps"
         return False, f"the plan of {made.date} is for another setting: {there}"
-    settings, promised = found.results.settings, {role: _promised(made, role) for role in ("planned", "control")}
-    controls = {str(one) for one in found.judgement.controls}
-    declared = promised["planned"] | set(made.without_pilot)
-    if added := (run - declared) | (controls - promised["control"] - declared):
+    promised = {role: _promised(made, role) for role in ("planned", "control")}
+    declared, now = promised["planned"] | set(made.without_pilot), {str(one) for one in settings.contrasts}
+    methods = {
+        one.method for one in settings.contrasts
+    }  # an attribution of another is exploratory, as its sentence says
+    controls = {str(one) for one in found.judgement.controls if one.method in methods}
+    if added := (now - declared) | (controls - promised["control"] - declared):
         return False, f"not in the plan of {made.date}: {', '.join(sorted(added))}"
-    if dropped := promised["planned"] - run:
+    if dropped := (promised["planned"] - run) | (declared - now) | (promised["control"] - controls - run):
         return False, f"planned on {made.date} and not compared: {', '.join(sorted(dropped))}"
+    if made.differences != settings.plan.differences:
+        then, today = (", ".join(f"{one:g}" for one in ones) for ones in (made.differences, settings.plan.differences))
+        return False, f"the plan of {made.date} was to find {then} nats per token, params.yaml {today}"
     sizes = (len(settings.seeds), len(found.results.references))
     if sizes[0] < made.seeds or sizes[1] < made.references:
         return False, (
@@ -101,8 +107,14 @@ def _healthy(found: Evidence) -> Look:
 
 def _calibrated(found: Evidence) -> Look:
     verdicts = [verdict for study in found.planted for verdict in study.verdicts]
-    right = all(verdict.right for verdict in verdicts) if verdicts else None
-    return right, calibration.sentence(found.planted, found.results.settings.tune)
+    told = calibration.sentence(found.planted, found.results.settings.tune)
+    if not verdicts or not all(verdict.right for verdict in verdicts):
+        return (False if verdicts else None), told
+    judged = {verdict.method for verdict in verdicts if verdict.expected}
+    open_ones = [method for method in found.results.in_family("quantum") if method not in judged]
+    declared = {one.method for one in found.judgement.planned} or set(found.results.methods)
+    silent = f"; of no circuit of {found.results.named(open_ones)}" if open_ones else ""
+    return (None if declared & set(open_ones) else True), told + silent
 
 
 def _uncut(found: Evidence) -> Look:

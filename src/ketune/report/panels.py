@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 import pandas as pd
 
 from ketune import methods, metrics
+from ketune.ground.params import Params
 from ketune.report.results import Results
 from ketune.statistics import Measure, Panel
 
@@ -25,12 +26,24 @@ MARGIN = "what two runs of a typical method differ by, drawn angles and maps apa
 def panel(results: Results, metric: str, chosen: Iterable[int] | None = None) -> Panel:
     """A metric of all methods; with `chosen`, over these references only."""
     measures = {method: measure(results, method, metric, chosen) for method in results.methods}
-    return Panel(measures, apart(results.methods))
+    return Panel(measures, apart(results.methods), lending(results.settings))
 
 
 def apart(names: Collection[str]) -> list[str]:
     """The methods whose seed also draws something that training keeps."""
     return [name for name in names if methods.declared(name).draws]
+
+
+def lending(settings: Params) -> list[str] | None:
+    """The listed methods of the declared comparisons and their controls, which tell how far runs differ over seeds.
+
+    So a word on what was declared does not depend on which others join. None, for all, where none can be compared.
+    """
+    declared = [{one.method, one.other} for one in settings.contrasts]
+    if not any(pair <= set(settings.methods) for pair in declared):
+        return None
+    named = methods.with_controls(*set().union(*declared))
+    return [method for method in settings.methods if method in named]
 
 
 def intervals(results: Results, panels: Mapping[str, Panel]) -> pd.DataFrame:

@@ -61,8 +61,9 @@ class Plan:
         without_pilot: declared comparisons of methods that the pilot lacks; they count in the correction.
         differences: true differences in nats per token; the first is the one that the study must find.
         margin: within which methods will count as comparable, if the pilot is typical.
-        alternatives: (seeds, references, the largest detectable difference in loss of any of the comparisons).
-        training_hours: of all runs one after another, on the pilot's machine.
+        alternatives: (seeds, references, the largest detectable difference in loss of any of the comparisons); empty
+            where none is on loss.
+        training_hours: of all runs of the pilot's methods one after another, on its machine.
     """
 
     date: str
@@ -128,6 +129,7 @@ def make(pilot: Results, date: str) -> Plan:
         raise InputError("methods: none of plan.contrasts can be compared; list both methods of one and run the pilot.")
     found = {metric: panels.panel(pilot, metric) for metric in {"loss", *(one.metric for one in family)}}
     shown = {one: sources(found[one.metric], one.method, one.other) for one in [*others, *family]}
+    on_loss = any(one.metric == "loss" for one in shown)
     strictest = settings.report.alpha / max(1, len(settings.contrasts))
     levels = dict.fromkeys(others, settings.report.alpha) | dict.fromkeys(family, strictest)
     roles: dict[Contrast, Role] = {one: "planned" if one in family else "control" for one in levels}
@@ -145,7 +147,7 @@ def make(pilot: Results, date: str) -> Plan:
             _promise(one, roles[one], shown[one], Design(wanted.seeds, wanted.references, level), wanted.differences)
             for one, level in levels.items()
         ),
-        alternatives=tuple((*other, _widest(shown, levels, *other)) for other in ALTERNATIVES),
+        alternatives=tuple((*other, _widest(shown, levels, *other)) for other in ALTERNATIVES if on_loss),
         without_pilot=tuple(str(one) for one in settings.contrasts if one not in family),
         training_hours=float(pilot.means["wall_seconds"].sum() * wanted.seeds / 3600),
     )

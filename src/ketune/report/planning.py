@@ -21,9 +21,9 @@ def text(plan: Plan) -> str:
     strictest = min(promise.level for promise in plan.promises)
     parts = [
         f"# Plan of a study, {plan.date}",
-        f"{where}: {plan.seeds} seeds, {plan.references} references, {len(plan.methods)} methods. Variances are those "
-        f"of a pilot with {plan.pilot_seeds} seeds and {plan.pilot_references} references. Training takes "
-        f"{plan.training_hours:.1f} h, one run after another on the pilot's machine; answers and scores come on top.",
+        f"{where}: {plan.seeds} seeds, {plan.references} references. Variances are those of a pilot with "
+        f"{plan.pilot_seeds} seeds and {plan.pilot_references} references. Training its {len(plan.methods)} methods "
+        f"takes {plan.training_hours:.1f} h, one run after another on its machine; answers and scores come on top.",
         f"{_comparable(plan.margin)} The seeds alone can confirm a word at its strictest level, {strictest:.3g}, with "
         f"{seeds_to_confirm(strictest)} or more.",
         "## What it will find",
@@ -34,16 +34,19 @@ def text(plan: Plan) -> str:
         "are. Words are confirmed where both do.",
         _promises(plan),
         *_without_pilot(plan),
-        "## Other sizes",
-        "The difference in loss that the least sure of these comparisons finds four times in five.",
-        _sizes(plan),
     ]
+    if plan.alternatives:
+        told = "The difference in loss that the least sure of these comparisons finds four times in five."
+        parts += ["## Other sizes", told, _sizes(plan)]
     return "\n\n".join(parts) + "\n"
 
 
 def _comparable(margin: float | None) -> str:
     if margin is None:
-        return "No difference will be called comparable: fewer than three methods do not tell what two runs differ by."
+        return (
+            "No difference will be called comparable: fewer than three of the pilot's methods vary over seeds and keep "
+            "nothing that a seed draws."
+        )
     return f"Comparable will mean: within {margin:.4f} nats per token, {MARGIN}."
 
 

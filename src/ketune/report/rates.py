@@ -49,7 +49,7 @@ def gate(results: Results) -> tuple[bool | None, str]:
     if unknown := without_noise(results):
         doubtful.append(f"noise unknown: {results.named(unknown)}")
     if silent := untold(results):
-        doubtful.append(f"the method's own settings not on record: {results.named(silent)}")
+        doubtful.append(f"not every setting of the search on record: {results.named(silent)}")
     return not faults, "; ".join([*(faults or [f"{len(found)} methods"]), *doubtful])
 
 
@@ -77,7 +77,7 @@ def elsewhere(results: Results) -> dict[str, list[str]]:
 
 
 def untold(results: Results) -> list[str]:
-    """The methods whose rates are numbers, from a search that does not tell all settings that the method has.
+    """The methods whose rates are numbers, from a search that does not tell all settings on which rates depend.
 
     A search of the study itself had those of the study: a method whose settings change is tuned again.
     """
@@ -94,7 +94,7 @@ def sentences(results: Results) -> list[str]:
     for place, methods in elsewhere(results).items():
         found.append(f"Learning rates that were searched for another setting ({place}): {results.named(methods)}.")
     if silent := untold(results):
-        found.append(f"The search does not tell which settings the method itself had then: {results.named(silent)}.")
+        found.append(f"The search does not tell every setting of method and training then: {results.named(silent)}.")
     for method, search in searches(results).items():
         found += [f"{results.title(method)}: {remark}" for remark in search.remarks]
     return found

@@ -18,7 +18,7 @@ from ketune.report.curves import FEWEST, MEASURES, UNITS, measure
 from ketune.report.results import Results
 from ketune.statistics import Decisions, Panel, Spread
 
-Word = Literal["confirmed", "contradicted", "undecided", "not testable here"]
+Word = Literal["holds", "contradicted", "undecided", "not testable here"]
 Wanted = Literal["better", "comparable", "not worse"]
 HOLDS = {"better": ("better",), "comparable": ("comparable",), "not worse": ("better", "comparable")}
 FAILS = {"better": ("worse",), "comparable": ("better", "worse"), "not worse": ("worse",)}
@@ -108,7 +108,9 @@ def steadier(method: str, others: Sequence[str]) -> Reading:
         ratios = {other: statistics.spread(by_seed[method], by_seed[other], alpha) for other in present}
         known = {other: ratio for other, ratio in ratios.items() if ratio is not None}
         if not known:
-            return untestable(f"{len(found.results.settings.seeds)} of the three seeds that a deviation needs")
+            seeds = len(found.results.settings.seeds)
+            few = f"{seeds} of the three seeds that a deviation needs"
+            return untestable(few if seeds < statistics.SEEDS_NEEDED else "no deviation over seeds can be compared")
         words = [_spread_word(ratio, alpha) for ratio in known.values()]
         strictly = [_spread_word(ratio, alpha / len(known)) for ratio in known.values()]
         parts = "; ".join(
@@ -139,7 +141,7 @@ def smaller(method: str, others: Sequence[str]) -> Reading:
         sentence = f"{found.results.title(method)} trains {ours:,} parameters, {parts}{missing}."
         if ours >= min(theirs.values()):
             return Finding("contradicted", sentence)
-        return Finding("confirmed" if whole else "not testable here", sentence)
+        return Finding("holds" if whole else "not testable here", sentence)
 
     return read
 
@@ -159,9 +161,9 @@ def _together(found: Found, wanted: Wanted, method: str, others: Sequence[str], 
 
 
 def _word(wanted: Wanted, words: Sequence[str], strictly: Sequence[str], *, whole: bool) -> Word:
-    """`whole`: all comparisons that the statement names were made; a part of them can contradict it, not confirm it."""
+    """`whole`: all comparisons that the statement names were made; a part of them can only contradict it."""
     if all(word in HOLDS[wanted] for word in words):
-        return "confirmed" if whole else "not testable here"
+        return "holds" if whole else "not testable here"
     return "contradicted" if any(word in FAILS[wanted] for word in strictly) else "undecided"
 
 

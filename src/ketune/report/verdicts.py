@@ -29,7 +29,8 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
             "On": Cell(metric.title), "Role": Cell(found.role),
             "Verdict": word(results, judgement, one),
             "Difference": numeral(found.difference, metric.digits, signed=True, note=note),
-            "p": probability(found.adjusted_p), "p of seeds": probability(found.p_seeds),
+            "p": Cell(ABSENT) if found.seeds < statistics.SEEDS_NEEDED else probability(found.adjusted_p),
+            "p of seeds": probability(found.p_seeds),
             "Detectable": numeral(found.detectable, metric.digits, note=f"at {found.lead_level:.3g}"),
             "Seeds": numeral(found.seeds, 0), "References": numeral(found.prompts, 0),
         })  # fmt: skip
@@ -71,7 +72,7 @@ def _caption(results: Results, judgement: Judgement) -> str:
     alpha = results.settings.report.alpha
     margin = judgement.panels["loss"].margin
     alike = (
-        "no margin can be told from fewer than three methods that vary over seeds"
+        "no margin can be told from fewer than three methods that vary over seeds and keep nothing that a seed draws"
         if margin is None
         else f"within ±{margin:.3g} nats per token, {panels.MARGIN} (of held-out loss)"
     )

@@ -55,6 +55,10 @@ class Crossed:
         """V: variance of the runs' scores; 0 for one seed."""
         return float(self.by_seed.var(ddof=1)) if self.seeds > 1 else 0.0
 
+    def over_prompts(self) -> tuple[float, float]:
+        """Variance and degrees of freedom of the grand mean over references alone, where seeds are too few to tell."""
+        return self.between_prompts / (self.seeds * self.prompts), float(max(1, self.prompts - 1))
+
     def prompt_parts(self) -> list[tuple[float, float]]:
         """What references add to the variance of the grand mean, as (variance, degrees of freedom); never below 0."""
         cells, degrees = self.seeds * self.prompts, self.prompts - 1

@@ -10,7 +10,7 @@ A comparison plays one of three roles, and its role sets the level at which its 
 - *exploratory*: everything else, at `alpha` without correction. It suggests what to plan next and is no claim.
 
 Families are those that were declared: a comparison whose arms did not run has no verdict and counts all the same, so
-that no word depends on which of them ran, or on which come later.
+that no level depends on which of them ran, or on which come later.
 
 The interval and the word of a comparison are at that one level, so an interval excludes 0 exactly where the word is
 better or worse. "Detectable" is at the level of a lead, which for a control is `alpha` whatever was found: for that a
@@ -87,7 +87,7 @@ class Decisions:
             KeyError: the pair was not asked for.
         """
         asked = self.verdicts.get(Contrast(metric, method, other))
-        return asked if asked is not None else self.verdicts[Contrast(metric, other, method)].reversed()
+        return asked if asked is not None else self.verdicts[Contrast(metric, method, other).reversed].reversed()
 
 
 def decide(
@@ -97,7 +97,7 @@ def decide(
     exploratory: Collection[Contrast] = (),
     alpha: float = 0.05,
 ) -> Decisions:
-    """Verdicts on all contrasts whose arms ran; one named twice keeps its stricter role, planned before control.
+    """Verdicts on all contrasts whose arms ran; a pair named twice keeps its stricter role, planned before control.
 
     Args:
         panels: metric → its panel.
@@ -106,7 +106,7 @@ def decide(
         exploratory: what else the reader may look at.
     """
     roles: dict[Contrast, Role] = dict.fromkeys(exploratory, "exploratory")
-    roles |= dict.fromkeys(controls, "control")
+    roles |= dict.fromkeys((one for one in controls if one.reversed not in planned), "control")
     roles |= dict.fromkeys(planned, "planned")
     estimates = {
         one: panels[one.metric].estimate(one.method, one.other)

@@ -16,6 +16,8 @@ from ketune.statistics.estimates import SEEDS_NEEDED, Estimate
 from ketune.statistics.measures import Array, Measure
 from ketune.statistics.moderation import Moderated, Prior, moderated, prior
 
+ROUNDING = 1e-3  # of the largest standard deviation over seeds; an untuned model read on two processors shows less
+
 
 @dataclass(frozen=True, eq=False)
 class Panel:
@@ -26,12 +28,15 @@ class Panel:
             changes it, may have a single seed.
         apart: arms whose seed also draws something that training keeps, such as a circuit's angles. Their comparisons
             keep their own variance, and no other comparison learns from them.
+        lending: arms that tell how far runs differ over seeds, such as those that were declared beforehand; None for
+            all. No word on them depends on which others ran.
         sampled: the references are a sample of others. False where the rows are all there are, such as the steps of
             training: then seeds alone are random.
     """
 
     measures: Mapping[str, Measure]
     apart: Collection[str] = ()
+    lending: Collection[str] | None = None
     sampled: bool = True
 
     def __post_init__(self) -> None:
@@ -60,7 +65,7 @@ class Panel:
         table = crossed(values)
         parts = table.prompt_parts() if self.sampled else []
         if table.seeds < SEEDS_NEEDED:
-            variance, degrees = satterthwaite(parts[:1]) if self.sampled else (np.inf, 1.0)
+            variance, degrees = table.over_prompts() if self.sampled else (np.inf, 1.0)
             return Estimate(table.by_seed, table.prompts, float(np.sqrt(variance)), degrees, degrees, borrowed=False)
         seeds = self.between_seeds(table, arm, other)
         share = seeds.variance / table.seeds
@@ -94,12 +99,14 @@ class Panel:
     @cached_property
     def lenders(self) -> list[str]:
         """Arms whose variance over seeds tells of other arms."""
-        return [arm for arm in self.by_seed if arm in self._varying and arm not in self.apart]
+        asked = self.by_seed if self.lending is None else self.lending
+        return [arm for arm in self.by_seed if arm in asked and arm in self._varying and arm not in self.apart]
 
     @cached_property
     def _varying(self) -> set[str]:
-        """Arms that a seed changes."""
-        return {arm for arm, scores in self.by_seed.items() if np.ptp(scores) > 0}
+        """Arms that a seed changes by more than another processor's rounding would."""
+        spread = {arm: float(scores.std()) for arm, scores in self.by_seed.items()}
+        return {arm for arm, one in spread.items() if one > ROUNDING * max(spread.values())}
 
     @cached_property
     def _priors(self) -> dict[int, Prior]:

@@ -17,7 +17,7 @@ def of_a_trial(params: Params) -> Train:
 
 
 def described(params: Params, method: str) -> dict[str, Fact]:
-    """Data, model, steps, batch, precision and the method's own settings: rates found for others need not suit."""
+    """Data, model, training and the method's own settings: rates that were found for others need not suit."""
     trial = of_a_trial(params)
     own = {f"{method}.{key}": value for key, value in params.section(method).items() if key not in NO_MATTER}
     return {
@@ -29,4 +29,8 @@ def described(params: Params, method: str) -> dict[str, Fact]:
         "batch_size": trial.batch_size * trial.accumulation,
         "max_tokens": trial.max_tokens,
         "precision": trial.precision,
+        "schedule": trial.schedule,
+        "warmup_steps": trial.warmup_steps,
+        "weight_decay": trial.weight_decay,
+        "gradient_clip": trial.gradient_clip,
     } | own
