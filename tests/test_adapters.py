@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -109,6 +109,17 @@ def test_a_page_of_somebodys_own_stays(tmp_path: Path) -> None:
         attach("qaa").save_pretrained(str(tmp_path))
     page = (tmp_path / "README.md").read_text()
     assert "license: mit" in page and "# Mine" in page and page.count("## Loading this adapter") == 1
+
+
+def test_a_form_that_somebody_began_to_fill_in_stays(tmp_path: Path) -> None:
+    form = ModelCard.from_template(ModelCardData())
+    (tmp_path / "README.md").write_text(str(form))
+    attach("qaa").save_pretrained(str(tmp_path))
+    assert "[More Information Needed]" not in (tmp_path / "README.md").read_text(), "an empty one does not"
+    (tmp_path / "README.md").write_text(str(form).replace("[More Information Needed]", "Ada", 1))
+    attach("qaa").save_pretrained(str(tmp_path))
+    page = (tmp_path / "README.md").read_text()
+    assert "**Developed by:** Ada" in page and page.count("## Loading this adapter") == 1
 
 
 def test_a_program_that_knows_peft_alone_runs_with_the_adapters_registered(tmp_path: Path) -> None:
@@ -314,6 +325,20 @@ def test_an_adapter_of_another_model_is_refused(saved: dict[str, Path]) -> None:
     for name in ("qaa", "lora"):
         with pytest.raises(InputError, match="cannot be loaded on this model"):
             ketune.load(saved[name], other)
+
+
+@pytest.mark.parametrize(("name", "model"), [("qaa", "llama"), ("lora", "llama"), ("qaa", "gpt2")])
+def test_a_base_model_is_as_it_was_where_the_adapter_is_refused(
+    name: str, model: str, saved: dict[str, Path], tmp_path: Path
+) -> None:
+    base = architectures.model(model)
+    before, modules = logits(base), list(map(type, base.modules()))
+    folder = shutil.copytree(saved[name], tmp_path / "lacking")
+    reweighed(lambda w: w.pop(min(w)))(folder)
+    with pytest.raises(InputError, match=r"lacks 1 tensors|cannot be loaded on this model"):
+        ketune.load(folder, base)
+    assert list(map(type, base.modules())) == modules and torch.equal(logits(base), before)
+    assert all(weight.requires_grad for weight in base.parameters()) and not hasattr(base, "peft_config")
 
 
 def test_load_finds_the_base_model_by_itself(saved: dict[str, Path]) -> None:

@@ -48,6 +48,8 @@ def test_a_bill_counts_preparation_and_circuit() -> None:
     assert math.isclose(found.token_seconds, 30 * 100 * found.shot_seconds)
     assert math.isclose(found.noisy_shots, 100 / found.success**2)
     assert found == bill(Circuit(4), "FakeLagosV2", width=13, circuits_a_token=30, error=0.1)
+    with pytest.raises(InputError, match="width: 17; 4 qubits hold vectors of 1 to 16 numbers"):
+        bill(Circuit(4), "FakeLagosV2", width=17)
 
 
 def test_a_bill_is_worked_out_from_what_the_transpiler_and_the_calibration_say(monkeypatch: pytest.MonkeyPatch) -> None:

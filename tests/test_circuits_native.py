@@ -113,6 +113,11 @@ def test_a_callers_autocast_does_not_switch_the_kernel_off(elsewhere: Path) -> N
         assert native.obstacle(torch.float32) is None
 
 
+def test_a_callers_default_device_is_not_the_kernels(elsewhere: Path) -> None:
+    with torch.device("meta"):
+        assert native.obstacle(torch.float32) is None
+
+
 def test_a_kernel_that_disagrees_is_not_used(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "values", lambda x, phase, send: edges.values(x, phase, send) + 1e-3)
     assert native.obstacle(torch.float32) == "the compiled kernel disagrees with torch's operations"

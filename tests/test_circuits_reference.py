@@ -136,6 +136,13 @@ def test_reuploading_is_the_simulators(circuit: Reuploading) -> None:
     assert torch.allclose(reuploading_expectations(inputs, angles), wanted, atol=1e-13)
 
 
+def test_gates_that_read_the_token_are_refused_without_it() -> None:
+    circuit = Reuploading(2, 1)
+    like, angles = torch.zeros(1, 2), torch.zeros(circuit.angle_shape)
+    with pytest.raises(InputError, match="takes its angle from the token"):
+        simulate(circuit.gates(), start(1, circuit, like), angles)
+
+
 @pytest.mark.parametrize("circuit", CIRCUITS, ids=str)
 def test_segments_are_the_same_circuit(circuit: Gates) -> None:
     if isinstance(circuit, Reuploading) and circuit.qubits > 1:

@@ -67,6 +67,13 @@ def test_in_unit_run_the_proximal_step_prunes_by_the_same_amount_in_any_number_o
     assert card["gates_zeroed_by_the_target"] == 0
 
 
+def test_a_schedule_that_begins_where_it_ends_is_a_step() -> None:
+    late, middle = (SoRAConfig(sparsity_start=at, sparsity_end=at, target_ranks=0.5) for at in (1.0, 0.5))
+    assert [late.ranks_kept(100, step, 10) for step in (9, 10)] == [100, 50]
+    assert [middle.progress(step, 10) for step in (4, 5)] == [0.0, 1.0]
+    assert SoRAConfig().progress(1, 10) == 1.0
+
+
 def test_the_card_says_that_the_target_prunes_where_the_threshold_is_small(tmp_path: Path) -> None:
     model = sora(r=12, sparsity=3e-4, target_ranks=0.85, sparsity_start=0.3, sparsity_end=0.8)
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)

@@ -23,6 +23,7 @@ from ketune.counts import backbone
 from ketune.ground.errors import InputError
 from ketune.tuners import registration, sites
 from ketune.tuners.feature_map import FeatureMapConfig
+from ketune.tuners.layers import WeightLayer
 from ketune.tuners.qaa import QAAConfig, QAAModel
 from ketune.tuners.qtha import QTHAConfig
 from ketune.tuners.quantum_peft import QuantumPEFTConfig
@@ -125,6 +126,31 @@ def test_merge_is_exact_and_unmerge_restores_every_bit(architecture: str, varian
     merged = model.merge_and_unload()
     assert not any(isinstance(module, BaseTunerLayer) for module in merged.modules())
     assert torch.allclose(logits(merged), tuned, atol=1e-5)
+
+
+def test_a_safe_merge_that_fails_leaves_the_weight() -> None:
+    model = adapt("llama", "pauli")
+    model.add_adapter("broken", make("pauli"))
+    model.base_model.set_adapter(["default", "broken"])
+    layer = next(module for module in model.modules() if isinstance(module, WeightLayer))
+    with torch.no_grad():
+        layer.adapters["broken"].diagonal.fill_(torch.nan)
+    before = layer.weight.clone()
+    with pytest.raises(ValueError, match="broken"):
+        layer.merge(safe_merge=True)
+    assert torch.equal(layer.weight, before) and not layer.merged_adapters
+
+
+@every_variant
+def test_a_copy_of_data_parallel_computes_the_same(variant: str) -> None:
+    """As torch's `replicate` leaves it: weights are attributes, no parameters."""
+    model = adapt("llama", variant, init_weights=False)
+    expected = logits(model)
+    for module in model.modules():
+        weights = {name: one if one is None else one.detach() for name, one in module._parameters.items()}
+        module._parameters, module._former_parameters = {}, weights
+        vars(module).update(weights)
+    assert torch.equal(logits(model), expected)
 
 
 def test_disabling_a_merged_adapter_gives_the_base_model() -> None:

@@ -98,6 +98,12 @@ def test_a_block_that_says_nothing_is_refused() -> None:
             pass
 
 
+@pytest.mark.parametrize("idle", [{"device": "auto"}, {"noise": Noise()}, {"noise": Noise(), "device": "auto"}])
+def test_a_block_that_changes_nothing_is_refused(idle: dict) -> None:
+    with pytest.raises(InputError, match="nothing would change"), as_hardware(adapted(ADAPTERS["qaa"]), **idle):
+        pass
+
+
 def test_a_network_compiles_whole() -> None:
     (network, *_) = [m for m in adapted(ADAPTERS["qtha"]).modules() if isinstance(m, CircuitModule)]
     z = torch.randn(5, 3)

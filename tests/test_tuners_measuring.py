@@ -105,6 +105,15 @@ def test_a_trained_adapter_keeps_its_mean() -> None:
         measure_features(model, batches())
 
 
+def test_every_module_keeps_its_mode() -> None:
+    model = adapt()
+    model.train()
+    model.get_base_model().lm_head.eval()
+    before = [module.training for module in model.modules()]
+    measure_features(model, batches())
+    assert [module.training for module in model.modules()] == before
+
+
 def test_a_single_batch_is_refused() -> None:
     for given in (batches()[0], ids()):
         with pytest.raises(InputError, match="one batch was given; give a list of batches"):

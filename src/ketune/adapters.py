@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, cast
 
 import peft
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from peft import PeftConfig, PeftModel, PeftType, get_peft_model_state_dict
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -117,7 +119,8 @@ def load(
     Raises:
         InputError: no adapter there; one of a kind that neither PEFT nor ketune knows; a malformed configuration;
             weights that are missing, damaged, a pickle, or of other names or shapes than configuration and model ask
-            for; a base model that cannot be found or that comes with code of its own.
+            for; a base model that cannot be found or that comes with code of its own. A `base` without adapters is
+            then as it was.
     """
     if not isinstance(base, nn.Module | None):
         raise InputError(
@@ -129,14 +132,15 @@ def load(
     config = _config(folder)
     if base is None and not config.base_model_name_or_path:
         raise InputError(f"{folder}: the adapter names no base model; give the model that it was trained on as base=.")
-    with _one_sentence(folder):
-        if base is None:
-            model = AUTO[config.task_type].from_pretrained(
-                str(folder), dtype=dtype, is_trainable=is_trainable, trust_remote_code=False
-            )
-        else:
-            model = PeftModel.from_pretrained(base, str(folder), is_trainable=is_trainable)
-    _compare(folder, model)
+    with _unchanged_by_errors(base):
+        with _one_sentence(folder):
+            if base is None:
+                model = AUTO[config.task_type].from_pretrained(
+                    str(folder), dtype=dtype, is_trainable=is_trainable, trust_remote_code=False
+                )
+            else:
+                model = PeftModel.from_pretrained(base, str(folder), is_trainable=is_trainable)
+        _compare(folder, model)
     return model.train() if is_trainable else model.eval()
 
 
@@ -174,6 +178,27 @@ def _config(folder: Path) -> PeftConfig:
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder}: no {WEIGHTS} beside {CONFIG}; save the adapter again.")
     return config
+
+
+@contextmanager
+def _unchanged_by_errors(base: nn.Module | None) -> Iterator[None]:
+    """A model without adapters as it was, where the block fails: peft puts them in before it reads the weights."""
+    if base is None or hasattr(base, "peft_config"):
+        yield
+        return
+    trained = [(weight, weight.requires_grad) for weight in base.parameters()]
+    try:
+        yield
+    except BaseException:
+        for name, module in list(base.named_modules()):
+            if isinstance(module, BaseTunerLayer):
+                base.set_submodule(name, cast(Any, module).base_layer)
+            elif isinstance(module, AuxiliaryTrainingWrapper):
+                base.set_submodule(name, module.original_module)
+        for weight, requires_grad in trained:
+            weight.requires_grad_(requires_grad)
+        vars(base).pop("peft_config", None)
+        raise
 
 
 @contextmanager

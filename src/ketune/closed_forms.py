@@ -50,7 +50,7 @@ def tensor_train(inputs: int, outputs: int, bond: int) -> int:
 
 
 def inner_width(inputs: int) -> int:
-    """QTHA's inner width where none is given: the power of two nearest to a fourteenth of the inputs, 4 at least."""
+    """QTHA's inner width where none is given: the power of two nearest in ratio to a 14th of its inputs, 4 at least."""
     return max(4, 2 ** round(math.log2(inputs / 14)))
 
 

@@ -10,6 +10,7 @@ from ketune.circuits.cards import shots_for
 from ketune.circuits.embedding import prepared
 from ketune.circuits.gates import Gates
 from ketune.circuits.machines import TRANSPILING, assembled, check_size, library, machine
+from ketune.ground.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,13 @@ def bill(
         seed: of the vector, the angles and qiskit's search for a layout.
 
     Raises:
-        InputError: qiskit is not installed, there is no such machine, or it has too few qubits.
+        InputError: qiskit is not installed, there is no such machine, or its qubits are too few
+            for the circuit, or the circuit's for the width.
     """
     backend, transpile = machine(name), library("qiskit").transpile
     check_size(backend, circuit.qubits)
+    if width is not None and not 0 < width <= 1 << circuit.qubits:
+        raise InputError(f"width: {width}; {circuit.qubits} qubits hold vectors of 1 to {1 << circuit.qubits} numbers.")
     vector = (width or 1 << circuit.qubits) if circuit.reads_amplitudes else None
     whole, alone = (
         transpile(_with_random_numbers(circuit, part, seed), backend, **TRANSPILING | {"seed_transpiler": seed})

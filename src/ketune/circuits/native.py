@@ -88,9 +88,12 @@ def obstacle(dtype: torch.dtype) -> str | None:
         _library(dtype)
     except Unavailable as error:
         return str(error)
-    x = torch.arange(19 * 13, dtype=dtype).sin().view(19, 13)
-    phase, send, grad = torch.arange(16, dtype=dtype).cos(), torch.arange(16) ^ 5, x[:, :4].cos()
-    with torch.autocast("cpu", enabled=False):  # the caller's would round torch's products
+    with (
+        torch.device("cpu"),
+        torch.autocast("cpu", enabled=False),
+    ):  # the caller's would place or round what is compared
+        x = torch.arange(19 * 13, dtype=dtype).sin().view(19, 13)
+        phase, send, grad = torch.arange(16, dtype=dtype).cos(), torch.arange(16) ^ 5, x[:, :4].cos()
         z = edges.values(x, phase, send)
         wanted = (z, *edges.gradients(x, phase, send, z, grad))
         found = (values(x, phase, send), *gradients(x, phase, send, z, grad))

@@ -45,8 +45,8 @@ class Noise:
 def faulty(gates: Sequence[Gate], probability: float, generator: torch.Generator) -> list[Gate]:
     """The gates with a random Pauli gate behind some of them, on each of their wires with `probability`."""
     slots = sum(len(gate.wires) for gate in gates)
-    hit = iter((torch.rand(slots, generator=generator) < probability).tolist())
-    which = iter(torch.randint(3, (slots,), generator=generator).tolist())
+    hit = iter((torch.rand(slots, generator=generator, device="cpu") < probability).tolist())
+    which = iter(torch.randint(3, (slots,), generator=generator, device="cpu").tolist())
     found: list[Gate] = []
     for gate in gates:
         faults = [

@@ -130,7 +130,7 @@ def _read(
     state.
     """
     if device not in ("auto", "torch"):
-        seed = int(torch.randint(1 << 31, (1,), generator=generator))
+        seed = int(torch.randint(1 << 31, (1,), generator=generator, device="cpu"))
         run = device.run if isinstance(device, Noisy) else partial(run_rows, device)
         return run(circuit, gates, inputs, angles, shots, seed).to(inputs)
     if shots is None and circuit.reads_amplitudes:
@@ -157,7 +157,7 @@ def _distribution(inputs: Tensor, angles: Tensor, circuit: Gates, gates: Sequenc
 def draw_counts(distribution: Tensor, shots: int, generator: torch.Generator) -> Tensor:
     """Counts (B, N) of `shots` draws from each row of `distribution` (B, N), an exact multinomial sample."""
     size = distribution.shape[1]
-    counts = torch.full((distribution.shape[0], 1), float(shots), dtype=torch.float64)
+    counts = torch.full((distribution.shape[0], 1), float(shots), dtype=torch.float64, device="cpu")
     weights = distribution.sum(1, keepdim=True)
     while counts.shape[1] < size:
         halves = distribution.view(distribution.shape[0], 2 * counts.shape[1], -1).sum(2)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ketune.circuits.gates import MATRICES, Gate, Gates
 from ketune.circuits.layout import signs
+from ketune.ground.errors import InputError
 
 
 def matrix(gate: Gate, angle: Tensor | None, like: Tensor) -> Tensor:
@@ -41,13 +42,18 @@ def simulate(gates: Sequence[Gate], state: Tensor, angles: Tensor, inputs: Tenso
         state: (B, N) complex.
         angles: radians, any shape; gates point into its flattened form.
         inputs: (B, n) radians, for gates that take their angle from the token.
+
+    Raises:
+        InputError: a gate takes its angle from the token, and no inputs are given.
     """
     flat = angles.reshape(-1)
     for gate in gates:
         angle = None
         if gate.angle is not None:
             angle = flat[gate.angle]
-        elif gate.input is not None and inputs is not None:
+        elif gate.input is not None:
+            if inputs is None:
+                raise InputError(f"simulate: {gate.name} takes its angle from the token; give inputs (B, n).")
             angle = inputs[:, gate.input]
         state = act(matrix(gate, angle, state), gate.wires, state)
     return state

@@ -89,10 +89,11 @@ def as_hardware(
             "as_hardware: no circuit of this model runs on tokens, so nothing would change; give a model with QAA or "
             "with QTHA whose network is 'quantum' (Quantum-PEFT's circuit is a formula for weights)."
         )
-    if shots is None and noise is None and device == "torch":
-        raise InputError("as_hardware: neither shots nor noise nor device given, so nothing would change; give one.")
     if not isinstance(noise, Noise | None):
         raise InputError(f"as_hardware: noise is {noise!r}; give ketune.Noise(depolarizing=…, readout=…), or None.")
+    quiet = noise is None or not (noise.depolarizing or noise.readout)
+    if shots is None and quiet and device in ("auto", "torch"):
+        raise InputError("as_hardware: neither shots nor noise nor device given, so nothing would change; give one.")
     check_shots(shots)
     before = [module.reading for module in found]
     reading = Reading(device, shots, noise, torch.Generator().manual_seed(seed))

@@ -142,7 +142,10 @@ def _place(adapter: nn.Module, weight: Tensor, device: torch.device | None = Non
 
 def _cast(x: Tensor, adapter: nn.Module) -> Tensor:
     """x in the dtype of the adapter's trainable weights, which may be wider than the model's."""
-    return x.to(next(adapter.parameters()).dtype)
+    weight = next(adapter.parameters(), None)
+    if weight is None:  # a copy that DataParallel made, whose weights are no parameters any more
+        weight = next(one for part in adapter.modules() for one in getattr(part, "_former_parameters", {}).values())
+    return x.to(weight.dtype)
 
 
 class OutputLayer(AdapterLayer):
@@ -195,21 +198,20 @@ class WeightLayer(InputLayer):
 
         Raises:
             InputError: the weight is quantised.
-            ValueError: `safe_merge` and the sum is not finite; the weight is left as it was.
+            ValueError: `safe_merge` and a sum is not finite; this map's weight is left as it was.
         """
         self.check_mergeable()
-        weight = self.weight
-        for name in check_adapters_to_merge(self, adapter_names):
-            if name not in self.adapters:
-                continue
+        names = [name for name in check_adapters_to_merge(self, adapter_names) if name in self.adapters]
+        merged = self.weight.data
+        for name in names:
             with torch.no_grad():
-                merged = weight.data + self.get_delta_weight(name)
+                merged = merged + self.get_delta_weight(name)
             if safe_merge and not torch.isfinite(merged).all():
                 raise ValueError(f"NaNs detected in the merged weights. The adapter {name} seems to be broken")
-            if self._unmerged_weight is None:
-                self._unmerged_weight = weight.data
-            weight.data = merged
-            self.merged_adapters.append(name)
+        if names and self._unmerged_weight is None:
+            self._unmerged_weight = self.weight.data
+        self.weight.data = merged
+        self.merged_adapters += names
 
     def unmerge(self) -> None:
         """Put the weight from before the first merge back, bit by bit."""

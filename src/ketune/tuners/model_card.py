@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import peft
+from huggingface_hub import ModelCard, ModelCardData
 from peft import PeftConfig
 
 import ketune
 
 MARK = "<!-- Written by ketune at every save; delete this line to keep a page of your own. -->"
-BLANK = "[More Information Needed]"  # peft's own page consists of it
 LOADING = "## Loading this adapter"
 PIPELINES = {"CAUSAL_LM": "text-generation", "SEQ_CLS": "text-classification", "TOKEN_CLS": "token-classification"}
 
@@ -28,12 +28,18 @@ def write(folder: Path, config: PeftConfig, use: str, training: Mapping[str, obj
         training: what is known of its training, by name.
     """
     path = folder / "README.md"
-    before = path.read_text(encoding="utf-8") if path.exists() else BLANK
+    before = path.read_text(encoding="utf-8") if path.exists() else MARK
     loading = f"{LOADING}\n\n{use}\n\n```python\nimport ketune\n\nmodel = ketune.load(folder, base_model)\n```\n"
-    if MARK in before or BLANK in before:
+    if MARK in before or _untouched(before):
         path.write_text(f"{_page(config, training or {})}\n{loading}", encoding="utf-8")
     elif LOADING not in before:
         path.write_text(f"{before.rstrip()}\n\n{loading}", encoding="utf-8")
+
+
+def _untouched(page: str) -> bool:
+    """Whether it is the hub's empty form, as peft saves it: with its own version below."""
+    form = {*ModelCard.from_template(ModelCardData()).text.splitlines(), "### Framework versions"}
+    return all(line in form or line.startswith("- PEFT ") for line in ModelCard(page).text.splitlines())
 
 
 def _page(config: PeftConfig, training: Mapping[str, object]) -> str:

@@ -18,7 +18,7 @@ class Moments:
     def add(self, features: Tensor, mask: Tensor | None) -> None:
         """Count the features, (B, T, n) or (B T, n), of the positions where `mask` (B, T) is not 0; of all without."""
         flat = features.flatten(0, -2)
-        chosen = (flat if mask is None else flat[mask.flatten().bool()]).double().cpu()
+        chosen = (flat if mask is None else flat[mask.flatten().bool().to(flat.device)]).double().cpu()
         self.positions += len(chosen)
         self.total = self.total + chosen.sum(0)
         self.products = self.products + chosen.T @ chosen

@@ -40,9 +40,9 @@ class QTHAConfig(AdapterConfig):
     Args:
         r: width of the bottleneck, and the number of qubits, at most 16 where the network is "quantum".
         bond: bond size χ of the tensor trains.
-        inner: width between a tensor train and the map to or from r; None for the power of two nearest to a fourteenth
-            of the map's inputs, which at the released code's 3,584 is its 256. At small widths it decides the number of
-            parameters: 256 at 576 inputs cost more than all of LoRA.
+        inner: width between a tensor train and the map to or from r; None for the power of two nearest, in ratio, to a
+            fourteenth of the map's inputs, and 4 at least, which at the released code's 3,584 is its 256. At small
+            widths it decides the number of parameters: 256 at 576 inputs cost more than all of LoRA.
         layers: layers of the network.
         map_init: start of the maps that are no tensor trains: "released", as in the released code, or "torch", as torch
             draws a linear map, which is 2.45 times smaller.

@@ -165,7 +165,7 @@ def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) 
         raise InputError(
             "measure_features: no adapter with features is active in this model; activate one by set_adapter."
         )
-    found, training, given = [Moments() for _ in adapters], model.training, 0
+    found, modes, given = [Moments() for _ in adapters], [(module, module.training) for module in model.modules()], 0
     model.eval()
     try:
         for batch in batches:
@@ -174,7 +174,8 @@ def measure_features(model: nn.Module, batches: Iterable[Mapping[str, Tensor]]) 
                 adapter.moments = moments, mask(batch)
             model(**batch)
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
         for adapter in adapters:
             adapter.moments = None
     if not all(moments.positions for moments in found):
