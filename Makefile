@@ -38,10 +38,12 @@ help:  ## list the targets
 setup: $(VENV)/.ready  ## create .venv from the lock file
 
 # torch stands outside the lock: the same version is a CPU or a CUDA build, by what the machine is offered.
+TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)",$$/\1/p' pyproject.toml)
+
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	grep -v '^ ' requirements.lock | sed 's/ \\$$//' > $(VENV)/constraints.txt
-	pip install --quiet --disable-pip-version-check torch==2.13.0 --constraint $(VENV)/constraints.txt
+	pip install --quiet --disable-pip-version-check "$(TORCH)" --constraint $(VENV)/constraints.txt
 	pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
@@ -87,14 +89,14 @@ lint: $(VENV)/.ready-test  ## check style and types
 	mypy
 
 lock-check: $(VENV)/.ready  ## does dvc.lock belong to this code and these params? needs no data
-	dvc repro --allow-missing --dry > .cache-dry 2>&1 && ! grep "^Running stage" .cache-dry; status=$$?; rm -f .cache-dry; exit $$status
+	@told=$$(dvc repro --allow-missing --dry 2>&1) || { echo "$$told"; exit 1; }; ! echo "$$told" | grep "^Running stage"
 
 compare: $(VENV)/.ready  ## metrics beside those of BASE; fails on a regression
 	.ci/compare "$$BASE"
 
 tuned: $(VENV)/.ready  ## find every learning rate again, for params.yaml's own setting, into reports/tuned
 	dvc exp run -S tune.all=true tune
-	cp data/tuned/*.json reports/tuned/
+	git ls-files reports/tuned | sed -n 's|.*/\(.*\.json\)$$|\1|p' | xargs -I{} cp data/tuned/{} reports/tuned/
 	@echo "Write the rates above into params.yaml, with tune.all: false."
 
 requeue: $(VENV)/.ready  ## queue the tasks again that DVC calls running though their worker was killed
@@ -128,7 +130,7 @@ page: $(VENV)/.ready  ## the page of a study, reports/published/STUDY.html, from
 
 pages: $(VENV)/.ready  ## the page of every study that git keeps; fails where one is not what git has
 	PYTHONPATH=src python -m ketune.report.publishing pages
-	git diff --exit-code --stat -- reports/published
+	@changed=$$(git status --porcelain -- reports/published); echo "$$changed"; test -z "$$changed"
 
 # ARGS="--dry --force" lists the stages; without --force DVC looks results up for data that a dry run never makes.
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)
@@ -149,6 +151,7 @@ gpu: $(VENV)/.ready-test  ## on a machine with a GPU: lightning.gpu equals the c
 
 audit:  ## look the locked versions up in the advisory database (needs pip-audit)
 	pip-audit --requirement requirements-test.lock --no-deps --disable-pip
+	echo "$(TORCH)" | pip-audit --requirement /dev/stdin --no-deps --disable-pip
 
 lock:  ## renew both lock files (needs uv; offer it a CPU wheel of torch, or CUDA packages enter the lock)
 	uv pip compile pyproject.toml --python-version 3.11 --no-emit-package torch --generate-hashes --quiet \

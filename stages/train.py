@@ -1,7 +1,7 @@
 """One run: a method and a seed, from the frozen model to an adapter.
 
 reads:  data/prepared, data/model, data/tuned/<method>.json
-params: language_model, train, the method's own section
+params: train, the method's own section
 writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 """
 
@@ -35,24 +35,28 @@ def train(name: str, seed: int) -> None:
     model = method.adapter.attach(model)
     decisive = layout.dependencies("train", name)
     folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, section)
-    result = loop.train(method, model, rows, settings.train, seed=seed, padding=tokenizer.pad_token_id, folder=folder)
-    if not distribution.is_main():
-        return
-    adapters.save(model, run.adapter, name, section, _about(settings.train, rates, len(rows), seed, result.curve))
-    files.write_csv(run.curve, CurvePoint, result.curve)
-    about = TrainingRecord(
-        parameters=result.parameters,
-        cost=result.cost,
-        machine=cost.machine(device),
-        device=device,
-        attention=used,
-        adapter_bytes=cost.folder_bytes(run.adapter),
-        card=method.adapter.card(model),
-        moved=result.moved,
-        resumed_from=result.resumed_from,
-    )
-    files.write_json(run.cost, about)
-    shutil.rmtree(folder, ignore_errors=True)  # last: until all is written, a killed run goes on from its checkpoints
+    with checkpoints.alone(folder):
+        padding = tokenizer.pad_token_id
+        result = loop.train(method, model, rows, settings.train, seed=seed, padding=padding, folder=folder)
+        if not distribution.is_main():
+            return
+        adapters.save(model, run.adapter, name, section, _about(settings.train, rates, len(rows), seed, result.curve))
+        files.write_csv(run.curve, CurvePoint, result.curve)
+        about = TrainingRecord(
+            parameters=result.parameters,
+            cost=result.cost,
+            machine=cost.machine(device),
+            device=device,
+            attention=used,
+            adapter_bytes=cost.folder_bytes(run.adapter),
+            card=method.adapter.card(model),
+            moved=result.moved,
+            resumed_from=result.resumed_from,
+        )
+        files.write_json(run.cost, about)
+        shutil.rmtree(
+            folder, ignore_errors=True
+        )  # last: until all is written, a killed run goes on from its checkpoints
     loss = f"last loss {result.curve[-1].loss:.3f}" if result.curve else "nothing to train"
     print(f"{run.key}: {result.parameters.trainable:,} parameters, {loss}, {result.cost.wall_seconds:.0f} s")
 

@@ -45,6 +45,8 @@ def test_the_script_judges_and_writes_the_comment(tmp_path: Path, new: float, st
     fake_dvc(tmp_path, f'{{"reports/metrics/qaa.json": {{"loss": {{"old": 2.0, "new": {new}}}}}}}')
     (tmp_path / "params.yaml").write_text("report: {regression: 0.02}\n")
     env = environment()
+    for command in ("init -q", "add params.yaml", "-c user.name=a -c user.email=a@b commit -qm params"):
+        subprocess.run(["git", *command.split()], cwd=tmp_path, env=env, check=True)
     env["PATH"] = f"{tmp_path}:{env['PATH']}"
     done = subprocess.run(
         [str(ROOT / ".ci/compare"), "HEAD"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
@@ -53,6 +55,29 @@ def test_the_script_judges_and_writes_the_comment(tmp_path: Path, new: float, st
     comment = (tmp_path / "comparison.md").read_text()
     assert "## Metrics against HEAD" in comment and "| a | b |" in comment
     assert ("held-out loss 2.0 -> 2.5" in comment) == bool(status)
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "found"),
+    [
+        ("requirements.lock", "torchmetrics==1.0 \\\n", "torchmetrics==1.1 \\\n", True),
+        ("requirements.lock", "# a remark\n", "# another\n", False),
+        ("pyproject.toml", '  "torch==2.13.0",\n', '  "torch==2.14.0",\n', True),
+        ("pyproject.toml", 'test = ["pytest==9.2.0"]\n', 'test = ["pytest==9.3.0"]\n', False),
+    ],
+)
+def test_another_pin_makes_every_stage_stale(
+    file: str, before: str, after: str, found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("requirements.lock", "pyproject.toml"):
+        Path(name).write_text("")
+    Path(file).write_text(before)
+    for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm pins"):
+        subprocess.run(["git", *command.split()], check=True)
+    assert not compare.repinned("HEAD")
+    Path(file).write_text(after)
+    assert compare.repinned("HEAD") == found
 
 
 class Workflow:

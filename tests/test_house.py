@@ -129,9 +129,9 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 METHODS = sorted(m.rpartition(".")[2] for m in MODULES if m.startswith("ketune.methods."))
 
 
-# Those of the ground decide whether and where a stage runs and how it refuses, never what it writes: DVC hashes the
-# values that they check, and the paths that they name stand in dvc.yaml as well. Two packages hold only a docstring.
-# A changed word in any of them reruns nothing.
+# Those of the ground decide whether and where a stage runs, how it refuses, and what follows from values of params.yaml
+# at once (1 - confidence, the second seed of a search, a comparison's words): DVC hashes the values, and the paths that
+# they name stand in dvc.yaml as well. Two packages hold only a docstring. A changed word in any of them reruns nothing.
 INERT = {
     f"ketune.ground.{name}" for name in ("checks", "contrasts", "errors", "faults", "layout", "params", "process")
 } | {"ketune.ground", "ketune.records"}

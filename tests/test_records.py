@@ -23,7 +23,7 @@ def test_a_damaged_row_is_named(tmp_path: Path) -> None:
     path.write_text('{"id": "a", "text": "b"}\n{"id": "a"\n')
     with pytest.raises(InputError, match=r"a.jsonl, line 2: no Passage \(Invalid JSON"):
         files.read_rows(path, Passage)
-    with pytest.raises(InputError, match="run `dvc repro`"):
+    with pytest.raises(InputError, match="`dvc repro` makes it"):
         files.read_rows(tmp_path / "missing.jsonl", Example)
 
 
@@ -122,6 +122,23 @@ def test_a_failed_folder_leaves_what_was_there(tmp_path: Path) -> None:
         scratch.mkdir()
         (scratch / "b").write_text("2")
         raise ValueError("stop")
+    assert os.listdir(tmp_path) == ["out"] and os.listdir(folder) == ["a"]
+
+
+def test_a_folder_whose_successor_cannot_be_moved_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, move = tmp_path / "out", os.replace
+    with files.replacing(folder) as scratch:
+        scratch.mkdir()
+        (scratch / "a").write_text("1")
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(source).name == "out" and Path(target) == folder:
+            raise OSError("disk full")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"), files.replacing(folder) as scratch:
+        scratch.mkdir()
     assert os.listdir(tmp_path) == ["out"] and os.listdir(folder) == ["a"]
 
 

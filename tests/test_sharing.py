@@ -163,6 +163,15 @@ def test_a_task_whose_worker_was_killed_is_queued_again_and_lands(done: Project)
     done.restore()
 
 
+def test_what_a_task_had_is_written_as_dvc_takes_it() -> None:
+    before = {"qaa": {"layers": 1, "rates": {"projection": 0.1}, "gone": 2}, "seeds": [0]}
+    after = {"qaa": {"layers": 1, "rates": {"projection": 0.1, "bias": "tuned"}}, "seeds": [3], "new": {"a": 1}}
+    assert list(requeue.changes(before, before)) == []
+    assert list(requeue.changes(before, after)) == [
+        '+qaa.rates.bias="tuned"', "~qaa.gone", "seeds=[3]", '+new={"a": 1}',
+    ]  # fmt: skip
+
+
 def test_a_worker_that_answers_too_late_is_not_taken_for_a_lost_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

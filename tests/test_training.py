@@ -444,3 +444,24 @@ def test_a_machine_comes_back_from_its_file(tmp_path: Path) -> None:
     files.write_json(tmp_path / "machine.json", machine)
     assert files.read_json(tmp_path / "machine.json", Machine) == machine
     assert machine.packages["torch"] == torch.__version__
+
+
+def test_two_processes_at_the_same_work_take_turns(tmp_path: Path) -> None:
+    program = """
+import sys, time
+from pathlib import Path
+from ketune.training import checkpoints
+with checkpoints.alone(Path(sys.argv[1])):
+    print("in", flush=True)
+    time.sleep(0.5)
+    print("out", flush=True)
+"""
+    log = tmp_path / "log"
+    with log.open("a") as out:
+        command = [sys.executable, "-c", program, str(tmp_path / "run")]
+        running = [subprocess.Popen(command, stdout=out, stderr=out) for _ in range(3)]
+        assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    said = log.read_text().splitlines()
+    assert [line for line in said if line in ("in", "out")] == ["in", "out"] * 3
+    assert any("another process is at the same work" in line for line in said)
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]

@@ -40,7 +40,7 @@ def find(name: str, settings: Parameters, **given: float) -> Tuning:
     """The rates of a method, all searched but the given ones and those that it need not have."""
     method = methods.declared(name)
     ranges = {rate: span for rate, span in method.rates.items() if rate not in (*given, *method.optional)}
-    return trials.find(name, settings, given, ranges)
+    return trials.find(name, settings, given, ranges, keep=lambda found: None)
 
 
 def bench(name: str, settings: Parameters, seen: list[trials.Bench], monkeypatch: pytest.MonkeyPatch) -> trials.Bench:
@@ -56,6 +56,12 @@ def bench(name: str, settings: Parameters, seen: list[trials.Bench], monkeypatch
 def test_a_killed_search_goes_on_with_the_next_trial(settings: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed = find("qaa", settings)
     assert not list(Path(".cache/checkpoints").iterdir()), "nothing is left of a search that ended"
+    ranges = {"projection": methods.declared("qaa_frozen").rates["projection"]}
+    with pytest.raises(OSError, match="disk full"):
+        trials.find("qaa_frozen", settings, {}, ranges, keep=lambda found: (_ for _ in ()).throw(OSError("disk full")))
+    [left_over] = Path(".cache/checkpoints").iterdir()
+    assert list(left_over.glob("*.json")), "what was not saved is still known"
+    shutil.rmtree(left_over)
     trained: list[dict[str, float]] = []
     train, left = loop.train, [2]
 
@@ -172,7 +178,7 @@ def test_a_given_rate_stays_and_the_other_is_found(settings: Parameters) -> None
 def test_the_bias_is_searched_where_it_is_to_have_a_rate_of_its_own(settings: Parameters) -> None:
     section = settings.sections["qaa_frozen"]
     assert section["learning_rates"] == {"projection": "tuned", "bias": "tuned"}
-    found = trials.find("qaa_frozen", settings, {}, methods.declared("qaa_frozen").rates)
+    found = trials.find("qaa_frozen", settings, {}, methods.declared("qaa_frozen").rates, keep=lambda found: None)
     assert found.rates.keys() == found.search.ranges.keys() == {"projection", "bias"}
     assert [m.part for m in found.search.trials[0].moved] == ["projection", "bias"]
     assert len({trial.rates["bias"] / trial.rates["projection"] for trial in found.search.trials}) > 1
@@ -186,7 +192,7 @@ def test_a_search_of_every_rate_leaves_out_what_the_section_leaves_out(
     Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     asked: list[Any] = []
     nothing = Tuning(rates={}, search=None)
-    monkeypatch.setattr(trials, "find", lambda *given: asked.append(given[2:]) or nothing)
+    monkeypatch.setattr(trials, "find", lambda *given: asked.append(given[2:4]) or nothing)
     for name in ("qaa", "qaa_frozen"):
         runpy.run_path(str(ROOT / "stages/tune.py"))["tune"](name)
     assert [(given, [*ranges]) for given, ranges in asked] == [

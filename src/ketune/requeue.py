@@ -41,9 +41,9 @@ def requeue() -> None:
                 f"{task['name']}: it was queued with another {changed[0]} than the workspace has; nothing was changed. "
                 f"Check out the code it was queued with (commit {task['commit']}), or queue it by hand."
             )
-    for task in tasks:
-        commit, name = task["commit"], task["name"]
-        settings = [f"--set-param={one}" for one in changes(params(), params(commit))]
+    before = params()
+    again = {task["name"]: [f"--set-param={one}" for one in changes(before, params(task["commit"]))] for task in tasks}
+    for name, settings in again.items():  # all of them are known before the first is removed
         for command in (["queue", "kill", name], ["queue", "remove", name], ["exp", "run", "--queue", "--name", name]):
             told = ["dvc", *command, *(settings if "--queue" in command else [])]
             print(" ".join(told))
@@ -68,12 +68,15 @@ def params(commit: str = "") -> dict[str, Any]:
 
 
 def changes(before: Any, after: Any, key: str = "") -> Iterator[str]:
-    """`section.key=value` for each value that differs."""
+    """`section.key=value` for each value that differs, as DVC takes it: + before a new key, ~ before a lost one."""
     if isinstance(before, dict) and isinstance(after, dict):
-        for name in after:
-            yield from changes(before.get(name, MISSING), after[name], f"{key}.{name}" if key else str(name))
+        for name in dict.fromkeys([*before, *after]):
+            place = f"{key}.{name}" if key else str(name)
+            yield from changes(before.get(name, MISSING), after.get(name, MISSING), place)
+    elif after is MISSING:
+        yield f"~{key}"
     elif before != after:
-        yield f"{key}={json.dumps(after)}"
+        yield f"{'+' if before is MISSING else ''}{key}={json.dumps(after)}"
 
 
 if __name__ == "__main__":

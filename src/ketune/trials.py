@@ -8,7 +8,7 @@ import copy
 import dataclasses
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,16 @@ class Bench:
         return likelihood.per_token(found)
 
 
-def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[str, Range]) -> Tuning:
+def find(
+    name: str,
+    params: Params,
+    given: Mapping[str, float],
+    ranges: Mapping[str, Range],
+    keep: Callable[[Tuning], object],
+) -> Tuning:
     """Search the `ranges` of the method `name`; its other rates stay as they are given.
+
+    `keep` saves what was found: only then are the trials forgotten that a killed search would go on from.
 
     Raises:
         InputError: training diverged in every trial.
@@ -107,11 +115,13 @@ def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[
     settings, budget = tuning.of_a_trial(params), params.tune
     key = checkpoints.key(layout.dependencies("tune", name), name, section, settings, budget.validation_records)
     bench = _bench(name, params, section, settings, checkpoints.root() / f"tune-{key}")
-    untrained = bench.untrained()
-    trials = tuning.search(bench.trial, ranges, given, untrained, budget)
-    sizes = {"training_records": len(bench.training), "validation_records": len(bench.validation)}
-    result = tuning.result(name, trials, untrained, ranges, tuning.described(params, name) | sizes)
-    shutil.rmtree(bench.folder, ignore_errors=True)
+    with checkpoints.alone(bench.folder):
+        untrained = bench.untrained()
+        trials = tuning.search(bench.trial, ranges, given, untrained, budget)
+        sizes = {"training_records": len(bench.training), "validation_records": len(bench.validation)}
+        result = tuning.result(name, trials, untrained, ranges, tuning.described(params, name) | sizes)
+        keep(result)
+        shutil.rmtree(bench.folder, ignore_errors=True)
     return result
 
 

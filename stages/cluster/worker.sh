@@ -8,7 +8,8 @@
 set -euo pipefail
 target=${1:?usage: worker.sh STAGE, such as score@qaa-0}
 [[ $target =~ ^[a-z]+@[a-z0-9_]+(-[0-9]+)?$ ]] || { echo "worker.sh: '$target' is no stage; give one such as score@qaa-0" >&2; exit 2; }
-project=${KETUNE_PROJECT:-$(git rev-parse --show-toplevel)}
+project=$(realpath "${KETUNE_PROJECT:-$(git rev-parse --show-toplevel)}")
+[ -z "${KETUNE_CACHE:-}" ] || KETUNE_CACHE=$(realpath -m "$KETUNE_CACHE") # the worker goes elsewhere
 where="$project:${TMPDIR:-/tmp}:${KETUNE_CACHE:-}"
 if LC_ALL=C bash -c '[[ $1 == *[![:ascii:]]* ]]' - "$where"; then
   echo "worker.sh: a path among $where has letters beyond ASCII, with which DVC fails; choose others" >&2

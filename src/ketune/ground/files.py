@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from ketune.ground.errors import InputError
 
 T = TypeVar("T")
+REMEDY = "remove the file and run `dvc repro`, or `git restore` it where git keeps it"
 
 
 @contextmanager
@@ -35,9 +36,15 @@ def replacing(path: Path) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     try:
         yield scratch / path.name
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(scratch / path.name, path)
+        if not path.is_dir():
+            os.replace(scratch / path.name, path)
+            return
+        os.replace(path, scratch / ".before")
+        try:
+            os.replace(scratch / path.name, path)
+        except BaseException:
+            os.replace(scratch / ".before", path)
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -106,7 +113,7 @@ def read_csv(path: Path, kind: type[T]) -> list[T]:
     header, *lines = list(csv.reader(_bytes(path).decode("utf-8", "replace").splitlines())) or [[]]
     if header != _columns(kind):
         columns = ", ".join(_columns(kind))
-        raise InputError(f"{path}: the columns {columns} are expected; remove the file and run `dvc repro`.")
+        raise InputError(f"{path}: the columns {columns} are expected; {REMEDY}.")
     rows = []
     for number, line in enumerate(lines, start=2):
         with _named(path, kind, number):
@@ -131,7 +138,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run `dvc repro`, which makes it.") from None
+        raise InputError(f"{path}: no such file; `dvc repro` makes it, or `git restore` where git keeps it.") from None
 
 
 @contextmanager
@@ -142,7 +149,7 @@ def _named(path: Path, kind: type, line: int | None = None) -> Iterator[None]:
     except ValueError as error:  # pydantic's is one too
         place = f"{path}, line {line}" if line else str(path)
         fault = _fault(error)
-        raise InputError(f"{place}: no {kind.__name__} ({fault}); remove the file and run `dvc repro`.") from error
+        raise InputError(f"{place}: no {kind.__name__} ({fault}); {REMEDY}.") from error
 
 
 def _fault(error: ValueError) -> str:

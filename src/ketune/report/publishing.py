@@ -60,6 +60,9 @@ def records(name: str, workspace: str = ".") -> None:
 def page(name: str) -> None:
     """Render `reports/published/<name>.html` and its figure from `reports/studies/<name>`, and say what they answer."""
     folder = study_folder(name)
+    if not folder.is_dir():
+        there = ", ".join(sorted(one.name for one in STUDIES.glob("[a-z0-9]*/")))
+        raise InputError(f"STUDY: no study {name!r} in {STUDIES}; there are {there}.")
     found, beside = archive.read(folder)
     files.write_text(PAGES / f"{name}.html", rendered(folder, found, beside))
     told = answer.answer(found)
@@ -149,7 +152,7 @@ def _forms(piece: str) -> tuple[str, ...]:
 def study_folder(name: str) -> Path:
     """Where the records of the study `name` lie."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-        raise InputError(f"STUDY: {name!r} is not allowed; use small letters, digits, - and _.")
+        raise InputError(f"STUDY: {name!r} is not allowed; use small letters, digits, - and _, as in STUDY=alpaca.")
     return STUDIES / name
 
 
@@ -160,4 +163,4 @@ def main(task: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    process.run(main, lambda arguments: tuple(argument for argument in arguments if argument))
+    process.run(main, tuple)

@@ -7,10 +7,12 @@ digests of its files, written last, and only a sealed one that still matches is 
 Checkpoints lie outside DVC's outputs (DVC deletes those before it runs a stage), keyed by all that decides the run.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,29 @@ def key(files: Iterable[Path], *values: Any) -> str:
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(f"\n{file.name}:{_digest(file)}".encode())
     return digest.hexdigest()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """No other process works in `folder` meanwhile: whoever comes later waits, on a shared file system too."""
+    if not distribution.is_main():
+        yield
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f"{folder.name}.lock")
+    while True:
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"{folder.name}: another process is at the same work; waiting for it to end.", flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:  # else it was removed meanwhile
+                try:
+                    yield
+                finally:
+                    path.unlink()
+                return
 
 
 def last_whole(folder: Path) -> Path | None:

@@ -1,9 +1,11 @@
-"""What zeroes SoRA's gates: a soft threshold, and a number of ranks to keep.
+"""What zeroes SoRA's gates: a soft threshold, and a number of ranks to keep; and the schedule of both.
 
 It knows vectors of gates, and no adapter.
 """
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -11,6 +13,18 @@ from torch.distributed.tensor import DTensor
 from torch.nn.functional import softshrink
 
 from ketune.ground.errors import InputError
+
+
+def progress(start: float, end: float, step: int, steps: int) -> float:
+    """How far a schedule between two parts of a run is after `step` of `steps`: from 0 to 1, evenly."""
+    first, last = start * steps, end * steps
+    return min(1.0, max(0.0, (step - first) / (last - first))) if last > first else float(step >= last)
+
+
+@lru_cache(maxsize=8)
+def shares(start: float, end: float, steps: int) -> float:
+    """The sum of that progress over all steps."""
+    return math.fsum(progress(start, end, step, steps) for step in range(1, steps + 1))
 
 
 def require_whole(gates: Sequence[tuple[Tensor, int]]) -> None:

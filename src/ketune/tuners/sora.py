@@ -13,7 +13,6 @@ ketune. Source: Ding et al., EMNLP 2023, arXiv:2311.11696.
 import math
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -27,7 +26,7 @@ from ketune.ground.checks import Count, NonNegative, Positive, Range
 from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
 from ketune.tuners.layers import WeightLayer
-from ketune.tuners.proximal import gathered, largest, require_whole
+from ketune.tuners.proximal import gathered, largest, progress, require_whole, shares
 from ketune.tuners.registration import register
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
@@ -118,29 +117,18 @@ class SoRAConfig(AdapterConfig):
         """What step `step` of `steps` subtracts from the size of every gate."""
         share = self.progress(step, steps)
         if self.sparsity_unit == "run":
-            return self.sparsity * share / max(1.0, _shares(self.sparsity_start, self.sparsity_end, steps))
+            return self.sparsity * share / max(1.0, shares(self.sparsity_start, self.sparsity_end, steps))
         return self.sparsity * share * (learning_rate if self.sparsity_unit == "learning_rate" else 1.0)
 
     def progress(self, step: int, steps: int) -> float:
         """How far the schedule is after `step` of `steps`: 0 before its start, 1 from its end on."""
-        return _progress(self.sparsity_start, self.sparsity_end, step, steps)
+        return progress(self.sparsity_start, self.sparsity_end, step, steps)
 
     def ranks_kept(self, total: int, step: int, steps: int) -> int:
         """How many of `total` ranks live after `step` of `steps`, where there is a target."""
         target = self.target_ranks or total
         target = max(1, round(total * target)) if target < 1 else min(total, int(target))
         return total - round(self.progress(step, steps) * (total - target))
-
-
-def _progress(start: float, end: float, step: int, steps: int) -> float:
-    first, last = start * steps, end * steps
-    return min(1.0, max(0.0, (step - first) / (last - first))) if last > first else float(step >= last)
-
-
-@lru_cache(maxsize=8)
-def _shares(start: float, end: float, steps: int) -> float:
-    """The sum of the schedule's progress over a run; each step asks for it."""
-    return math.fsum(_progress(start, end, step, steps) for step in range(1, steps + 1))
 
 
 class GatedRanks(nn.Module):
