@@ -81,6 +81,8 @@ def untold(results: Results) -> list[str]:
 
     A search of the study itself had those of the study: a method whose settings change is tuned again.
     """
+    if results.settings.tune.all:
+        return []
     return [
         method for method, search in searches(results).items()
         if not tuning.described(results.settings, method).keys() <= search.setting.keys()
