@@ -96,7 +96,7 @@ compare: $(VENV)/.ready  ## metrics beside those of BASE; fails on a regression
 
 tuned: $(VENV)/.ready  ## find every learning rate again, for params.yaml's own setting, into reports/tuned
 	dvc exp run -S tune.all=true tune
-	git ls-files reports/tuned | sed -n 's|.*/\(.*\.json\)$$|\1|p' | xargs -I{} cp data/tuned/{} reports/tuned/
+	grep -lZ '"trials"' data/tuned/*.json | xargs -0 cp -t reports/tuned
 	@echo "Write the rates above into params.yaml, with tune.all: false."
 
 requeue: $(VENV)/.ready  ## queue the tasks again that DVC calls running though their worker was killed
@@ -130,7 +130,8 @@ page: $(VENV)/.ready  ## the page of a study, reports/published/STUDY.html, from
 
 pages: $(VENV)/.ready  ## the page of every study that git keeps; fails where one is not what git has
 	PYTHONPATH=src python -m ketune.report.publishing pages
-	@changed=$$(git status --porcelain -- reports/published); echo "$$changed"; test -z "$$changed"
+	git diff --exit-code --stat -- reports/published
+	@! git ls-files --others --exclude-standard -- reports/published | grep .
 
 # ARGS="--dry --force" lists the stages; without --force DVC looks results up for data that a dry run never makes.
 paper: $(VENV)/.ready  ## the paper's own setting: GPT-Neo-125M, Alpaca, 1,000 steps (needs the model hub)

@@ -120,6 +120,11 @@ def test_a_form_that_somebody_began_to_fill_in_stays(tmp_path: Path) -> None:
     attach("qaa").save_pretrained(str(tmp_path))
     page = (tmp_path / "README.md").read_text()
     assert "**Developed by:** Ada" in page and page.count("## Loading this adapter") == 1
+    for own in ("---\nlicense: mit\n---\n", f"---\nlicense: mit\n---\n{form.text}"):
+        (tmp_path / "README.md").write_text(own)
+        attach("qaa").save_pretrained(str(tmp_path))
+        page = (tmp_path / "README.md").read_text()
+        assert "license: mit" in page and page.count("## Loading this adapter") == 1
 
 
 def test_a_program_that_knows_peft_alone_runs_with_the_adapters_registered(tmp_path: Path) -> None:
@@ -333,10 +338,12 @@ def test_a_base_model_is_as_it_was_where_the_adapter_is_refused(
 ) -> None:
     base = architectures.model(model)
     before, modules = logits(base), list(map(type, base.modules()))
+    base.train()
     folder = shutil.copytree(saved[name], tmp_path / "lacking")
     reweighed(lambda w: w.pop(min(w)))(folder)
     with pytest.raises(InputError, match=r"lacks 1 tensors|cannot be loaded on this model"):
         ketune.load(folder, base)
+    assert all(module.training for module in base.modules())
     assert list(map(type, base.modules())) == modules and torch.equal(logits(base), before)
     assert all(weight.requires_grad for weight in base.parameters()) and not hasattr(base, "peft_config")
 

@@ -78,18 +78,21 @@ def test_one_wrong_planted_verdict_fails_the_gate(
     assert gate.passed is passed
 
 
-@pytest.mark.parametrize(("declared", "passed"), [("qaa", True), ("quantum_peft", None)])
+@pytest.mark.parametrize(
+    ("declared", "passed"),
+    [("qaa against lora", True), ("quantum_peft against lora", None), ("lora against quantum_peft", None)],
+)
 def test_a_circuit_that_no_planted_study_judged_is_named_and_not_passed_where_it_is_declared(
     declared: str, passed: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     methods = ["base", "lora", "qaa", "quantum_peft"]
     monkeypatch.chdir(write(tmp_path, Study(methods, [0], prompts=3, likelihoods=3)))
     found = results.read(params.load())
-    plan = replace(found.settings.plan, contrasts=(f"{declared} against lora on loss",))
+    plan = replace(found.settings.plan, contrasts=(f"{declared} on loss",))
     found = replace(found, settings=replace(found.settings, plan=plan))
     evidence = gates.Evidence(found, comparisons.judge(found), None, [replace(STUDY, verdicts=(FOUND,))])
     gate = next(gate for gate in gates.gates(evidence) if gate.name == "Planted studies right")
-    assert gate.passed is passed and gate.sentence.endswith("; of no circuit of Quantum-PEFT")
+    assert gate.passed is passed and gate.sentence.endswith(". No planted study judged a circuit of Quantum-PEFT.")
 
 
 def test_a_row_names_the_hardest_control_and_what_was_recovered() -> None:

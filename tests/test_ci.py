@@ -80,6 +80,19 @@ def test_another_pin_makes_every_stage_stale(
     assert compare.repinned("HEAD") == found
 
 
+def test_another_pin_runs_every_stage_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("report: {regression: 0.02}\n")
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(compare, "up_to_date", lambda: True)
+    monkeypatch.setattr(compare, "dvc", lambda *command: "{}")
+    monkeypatch.setattr(compare, "rerun", lambda *options: ran.append(options) or [])
+    for pinned, said in ((False, "## Metrics"), (True, "Packages are pinned otherwise than in the base")):
+        monkeypatch.setattr(compare, "repinned", lambda base, pinned=pinned: pinned)
+        assert compare.main("HEAD") == 0 and Path("comparison.md").read_text().startswith(said)
+    assert ran == [("--force",)]
+
+
 class Workflow:
     """The steps of results.yml on this machine: a clone with the base branch, a `gh` that keeps what it is to post."""
 

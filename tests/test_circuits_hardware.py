@@ -37,6 +37,18 @@ def test_without_qiskit_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
             call()
 
 
+def test_a_bill_refuses_a_vector_that_the_qubits_do_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(name: str) -> None:
+        raise RuntimeError(name)
+
+    monkeypatch.setattr("ketune.circuits.hardware.machine", stop)
+    with pytest.raises(InputError, match="width: 17; 4 qubits hold vectors of 1 to 16 numbers"):
+        bill(Circuit(4), "FakeLagosV2", width=17)
+    for circuit, width in ((Circuit(4), 16), (Circuit(4), None), (Reuploading(4, 1), 576)):
+        with pytest.raises(RuntimeError, match="FakeLagosV2"):  # width means nothing where tokens enter as angles
+            bill(circuit, "FakeLagosV2", width=width)
+
+
 @needs_qiskit
 def test_a_bill_counts_preparation_and_circuit() -> None:
     found = bill(Circuit(4), "FakeLagosV2", width=13, circuits_a_token=30, error=0.1)
@@ -48,8 +60,6 @@ def test_a_bill_counts_preparation_and_circuit() -> None:
     assert math.isclose(found.token_seconds, 30 * 100 * found.shot_seconds)
     assert math.isclose(found.noisy_shots, 100 / found.success**2)
     assert found == bill(Circuit(4), "FakeLagosV2", width=13, circuits_a_token=30, error=0.1)
-    with pytest.raises(InputError, match="width: 17; 4 qubits hold vectors of 1 to 16 numbers"):
-        bill(Circuit(4), "FakeLagosV2", width=17)
 
 
 def test_a_bill_is_worked_out_from_what_the_transpiler_and_the_calibration_say(monkeypatch: pytest.MonkeyPatch) -> None:

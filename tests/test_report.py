@@ -383,6 +383,13 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     assert gate["Seeds enough to confirm"].passed
     declared = replace(late_pilot(plan.read()), references=120)
     assert gates.gates(replace(evidence, plan=declared))[0].passed
+    apart = replace(found.settings.plan, contrasts=("lora against prefix on loss",))
+    aside = replace(found, settings=replace(found.settings, plan=apart))
+    promised = tuple(p for p in plan.read().promises if p.role == "control")
+    here = replace(plan.read(), promises=promised, without_pilot=("lora against prefix on loss",), references=120)
+    joined = gates.Evidence(aside, comparisons.judge(aside), here, [])
+    assert gates.gates(joined)[0].passed, "controls of a method that is in no declared comparison, planned or not"
+    assert gates.gates(replace(joined, plan=replace(here, promises=())))[0].passed
     moved_on = replace(plan.read(), setting=replace(plan.read().setting, steps=7))
     late = replace(plan.read(), promises=plan.read().promises[:-1])
     bare = replace(plan.read(), promises=tuple(p for p in plan.read().promises if "qaa_frozen" not in p.contrast))

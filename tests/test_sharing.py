@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 from moto.server import ThreadedMotoServer
 
 from conftest import ROOT, Project, environment
@@ -163,13 +164,16 @@ def test_a_task_whose_worker_was_killed_is_queued_again_and_lands(done: Project)
     done.restore()
 
 
-def test_what_a_task_had_is_written_as_dvc_takes_it() -> None:
+def test_what_a_task_had_is_written_as_dvc_takes_it(tmp_path: Path) -> None:
+    params, new = tmp_path / "params.yaml", {"a": [{"b": None}]}
     before = {"qaa": {"layers": 1, "rates": {"projection": 0.1}, "gone": 2}, "seeds": [0]}
-    after = {"qaa": {"layers": 1, "rates": {"projection": 0.1, "bias": "tuned"}}, "seeds": [3], "new": {"a": 1}}
+    after = {"qaa": {"layers": 1, "rates": {"projection": 0.1, "bias": "tuned"}}, "seeds": [3], "new": new}
     assert list(requeue.changes(before, before)) == []
-    assert list(requeue.changes(before, after)) == [
-        '+qaa.rates.bias="tuned"', "~qaa.gone", "seeds=[3]", '+new={"a": 1}',
-    ]  # fmt: skip
+    found = list(requeue.changes(before, after))
+    assert found == ['+qaa.rates.bias="tuned"', "~qaa.gone", "seeds=[3]", "+new={a: [{b: null}]}"]
+    params.write_text(yaml.safe_dump(before))
+    apply_overrides(str(params), found)
+    assert yaml.safe_load(params.read_text()) == after
 
 
 def test_a_worker_that_answers_too_late_is_not_taken_for_a_lost_one(

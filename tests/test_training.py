@@ -451,17 +451,21 @@ def test_two_processes_at_the_same_work_take_turns(tmp_path: Path) -> None:
 import sys, time
 from pathlib import Path
 from ketune.training import checkpoints
-with checkpoints.alone(Path(sys.argv[1])):
+folder = Path(sys.argv[1])
+Path(f"{folder}-ready-{sys.argv[2]}").touch()
+while len(list(folder.parent.glob("*-ready-*"))) < 3:
+    time.sleep(0.05)
+with checkpoints.alone(folder):
     print("in", flush=True)
-    time.sleep(0.5)
+    time.sleep(1)
     print("out", flush=True)
 """
     log = tmp_path / "log"
     with log.open("a") as out:
         command = [sys.executable, "-c", program, str(tmp_path / "run")]
-        running = [subprocess.Popen(command, stdout=out, stderr=out) for _ in range(3)]
+        running = [subprocess.Popen([*command, str(number)], stdout=out, stderr=out) for number in range(3)]
         assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
     said = log.read_text().splitlines()
     assert [line for line in said if line in ("in", "out")] == ["in", "out"] * 3
     assert any("another process is at the same work" in line for line in said)
-    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+    assert not list(tmp_path.glob("*.lock"))

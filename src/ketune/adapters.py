@@ -187,6 +187,7 @@ def _unchanged_by_errors(base: nn.Module | None) -> Iterator[None]:
         yield
         return
     trained = [(weight, weight.requires_grad) for weight in base.parameters()]
+    modes = [(module, module.training) for module in base.modules()]
     try:
         yield
     except BaseException:
@@ -197,6 +198,8 @@ def _unchanged_by_errors(base: nn.Module | None) -> Iterator[None]:
                 base.set_submodule(name, module.original_module)
         for weight, requires_grad in trained:
             weight.requires_grad_(requires_grad)
+        for module, training in modes:
+            module.training = training
         vars(base).pop("peft_config", None)
         raise
 

@@ -76,7 +76,16 @@ def changes(before: Any, after: Any, key: str = "") -> Iterator[str]:
     elif after is MISSING:
         yield f"~{key}"
     elif before != after:
-        yield f"{'+' if before is MISSING else ''}{key}={json.dumps(after)}"
+        yield f"{'+' if before is MISSING else ''}{key}={written(after)}"
+
+
+def written(value: Any) -> str:
+    """A value as DVC's command line takes it: JSON, but for the keys of a mapping, which are not quoted."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {written(one)}' for name, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    return json.dumps(value)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 #   dvc repro prepare && git commit -am "prepared"   # once, so that no task prepares for itself
 #   sbatch --array=0-$(($(dvc stage list --name-only | grep -c '^score@') - 1)) stages/cluster/slurm.sh
 #   dvc repro                                        # when all are done: restores every branch, runs the report
-# Where rates are to be found, an array of the methods goes before it; else the seeds of a method search one after another:
+# Where rates are to be found, an array of the methods goes before it; or every seed searches for itself, one after another:
 #   STAGE=tune sbatch --array=0-$(($(dvc stage list --name-only | grep -c '^tune@') - 1)) stages/cluster/slurm.sh
 # A task that was killed is submitted again under its number, as in --array=3; training goes on where it was.
 #SBATCH --job-name=ketune

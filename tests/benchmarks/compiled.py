@@ -1,7 +1,7 @@
 """A LoRA step, with layers compiled or not, and its matrix products: `python -m tests.benchmarks.compiled`.
 
 What compiling would gain and what it costs first: two lengths are compiled, the second for every length that follows.
-The products with frozen weights, alone, are what no form of the step can do without: outputs, and gradients of inputs.
+The products with frozen weights, alone, are what a step can hardly do without: outputs, and gradients of inputs.
 The model is that of `step.py`, in the precision named, with the attention that training takes there; batches of four
 records of unlike length, as training meets them. Each form runs in a process of its own, one after the other.
 """

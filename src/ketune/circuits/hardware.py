@@ -93,11 +93,11 @@ def bill(
         InputError: qiskit is not installed, there is no such machine, or its qubits are too few
             for the circuit, or the circuit's for the width.
     """
+    vector = (width or 1 << circuit.qubits) if circuit.reads_amplitudes else None
+    if vector is not None and not 0 < vector <= 1 << circuit.qubits:
+        raise InputError(f"width: {width}; {circuit.qubits} qubits hold vectors of 1 to {1 << circuit.qubits} numbers.")
     backend, transpile = machine(name), library("qiskit").transpile
     check_size(backend, circuit.qubits)
-    if width is not None and not 0 < width <= 1 << circuit.qubits:
-        raise InputError(f"width: {width}; {circuit.qubits} qubits hold vectors of 1 to {1 << circuit.qubits} numbers.")
-    vector = (width or 1 << circuit.qubits) if circuit.reads_amplitudes else None
     whole, alone = (
         transpile(_with_random_numbers(circuit, part, seed), backend, **TRANSPILING | {"seed_transpiler": seed})
         for part in (vector, None)

@@ -89,13 +89,18 @@ def shown(results: Results, judgement: Judgement) -> list[Contrast]:
     return list(dict.fromkeys([*judgement.planned, *judgement.controls, *with_reference]))
 
 
+def declared(planned: Iterable[Contrast]) -> set[str]:
+    """The methods of declared comparisons. An attribution of another is exploratory, as its sentence says."""
+    return {side for one in planned for side in (one.method, one.other)}
+
+
 def least_sure(results: Results, judgement: Judgement) -> tuple[Contrast, float] | None:
     """Of the comparisons of held-out loss that are shown, the one that finds only the largest differences, and that
     difference in nats per token, infinite below three seeds; None where none is shown. Where a study declares some,
     those of methods that are in none of them are left out: they are exploratory.
     """
-    declared = {one.method for one in judgement.planned} or set(results.methods)
-    asked = [one for one in shown(results, judgement) if one.metric == "loss" and one.method in declared]
+    known = declared(judgement.planned) or set(results.methods)
+    asked = [one for one in shown(results, judgement) if one.metric == "loss" and one.method in known]
     found = {one: judgement.verdict(one.method, one.other).detectable for one in asked}
     return max(found.items(), key=lambda item: item[1]) if found else None
 

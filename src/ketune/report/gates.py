@@ -63,13 +63,11 @@ def _planned(found: Evidence) -> Look:
         return False, f"the plan of {made.date} is for another setting: {there}"
     promised = {role: _promised(made, role) for role in ("planned", "control")}
     declared, now = promised["planned"] | set(made.without_pilot), {str(one) for one in settings.contrasts}
-    methods = {
-        one.method for one in settings.contrasts
-    }  # an attribution of another is exploratory, as its sentence says
-    controls = {str(one) for one in found.judgement.controls if one.method in methods}
-    if added := (now - declared) | (controls - promised["control"] - declared):
+    controls = {str(one): one.method for one in found.judgement.controls}
+    asked = {one for one, method in controls.items() if method in comparisons.declared(settings.contrasts)}
+    if added := (now - declared) | (asked - promised["control"] - declared):
         return False, f"not in the plan of {made.date}: {', '.join(sorted(added))}"
-    if dropped := (promised["planned"] - run) | (declared - now) | (promised["control"] - controls - run):
+    if dropped := (promised["planned"] - run) | (declared - now) | (promised["control"] - controls.keys() - run):
         return False, f"planned on {made.date} and not compared: {', '.join(sorted(dropped))}"
     if made.differences != settings.plan.differences:
         then, today = (", ".join(f"{one:g}" for one in ones) for ones in (made.differences, settings.plan.differences))
@@ -112,8 +110,8 @@ def _calibrated(found: Evidence) -> Look:
         return (False if verdicts else None), told
     judged = {verdict.method for verdict in verdicts if verdict.expected}
     open_ones = [method for method in found.results.in_family("quantum") if method not in judged]
-    declared = {one.method for one in found.judgement.planned} or set(found.results.methods)
-    silent = f"; of no circuit of {found.results.named(open_ones)}" if open_ones else ""
+    declared = comparisons.declared(found.judgement.planned) or set(found.results.methods)
+    silent = f" No planted study judged a circuit of {found.results.named(open_ones)}." if open_ones else ""
     return (None if declared & set(open_ones) else True), told + silent
 
 

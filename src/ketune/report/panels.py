@@ -8,6 +8,7 @@ from ketune import methods, metrics
 from ketune.ground.params import Params
 from ketune.report.results import Results
 from ketune.statistics import Measure, Panel
+from ketune.statistics.moderation import FEWEST
 
 
 def measure(results: Results, method: str, metric: str, chosen: Iterable[int] | None = None) -> Measure:
@@ -37,13 +38,13 @@ def apart(names: Collection[str]) -> list[str]:
 def lending(settings: Params) -> list[str] | None:
     """The listed methods of the declared comparisons and their controls, which tell how far runs differ over seeds.
 
-    So a word on what was declared does not depend on which others join. None, for all, where none can be compared.
+    So a word on what was declared does not depend on which others join. None, for all that are listed, where fewer
+    than three of those can tell: that are trained and keep nothing that a seed draws.
     """
-    declared = [{one.method, one.other} for one in settings.contrasts]
-    if not any(pair <= set(settings.methods) for pair in declared):
-        return None
-    named = methods.with_controls(*set().union(*declared))
-    return [method for method in settings.methods if method in named]
+    declared = methods.with_controls(*{side for one in settings.contrasts for side in (one.method, one.other)})
+    found = [method for method in settings.methods if method in declared]
+    telling = [method for method in found if methods.declared(method).rates and not methods.declared(method).draws]
+    return found if len(telling) >= FEWEST else None
 
 
 def intervals(results: Results, panels: Mapping[str, Panel]) -> pd.DataFrame:

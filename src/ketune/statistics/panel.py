@@ -16,7 +16,7 @@ from ketune.statistics.estimates import SEEDS_NEEDED, Estimate
 from ketune.statistics.measures import Array, Measure
 from ketune.statistics.moderation import Moderated, Prior, moderated, prior
 
-ROUNDING = 1e-3  # of the largest standard deviation over seeds; an untuned model read on two processors shows less
+ROUNDING = 1e-5  # standard deviation over seeds as a part of the score; what two processors differ by is less
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +105,7 @@ class Panel:
     @cached_property
     def _varying(self) -> set[str]:
         """Arms that a seed changes by more than another processor's rounding would."""
-        spread = {arm: float(scores.std()) for arm, scores in self.by_seed.items()}
-        return {arm for arm, one in spread.items() if one > ROUNDING * max(spread.values())}
+        return {arm for arm, scores in self.by_seed.items() if scores.std() > ROUNDING * abs(scores.mean())}
 
     @cached_property
     def _priors(self) -> dict[int, Prior]:

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from transformers import TrainerCallback
 
@@ -42,25 +42,42 @@ def key(files: Iterable[Path], *values: Any) -> str:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """No other process works in `folder` meanwhile: whoever comes later waits, on a shared file system too."""
-    if not distribution.is_main():
+    """No other process works in `folder` meanwhile: whoever comes later waits, on a shared file system too.
+
+    A run that is spread over processes takes no lock, for the others would wait in torch's first collective call; nor
+    does any where the file system has none, which is said.
+    """
+    if distribution.processes() > 1:
         yield
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.with_name(f"{folder.name}.lock")
     while True:
         with path.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"{folder.name}: another process is at the same work; waiting for it to end.", flush=True)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:  # else it was removed meanwhile
+            _lock(file, folder.name)
+            if _is_at(file, path):  # else whoever had it before removed it meanwhile
                 try:
                     yield
                 finally:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
                 return
+
+
+def _lock(file: TextIO, name: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{name}: another process is at the same work; waiting for it to end.", flush=True)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        print(f"{name}: no lock can be had here ({error.strerror}); run no stage twice at a time.", flush=True)
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def last_whole(folder: Path) -> Path | None:

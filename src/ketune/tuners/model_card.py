@@ -14,6 +14,8 @@ from peft import PeftConfig
 import ketune
 
 MARK = "<!-- Written by ketune at every save; delete this line to keep a page of your own. -->"
+BLANK = "[More Information Needed]"  # of the hub's form
+FACTS = {"base_model", "library_name", "pipeline_tag", "tags"}  # that peft writes into it
 LOADING = "## Loading this adapter"
 PIPELINES = {"CAUSAL_LM": "text-generation", "SEQ_CLS": "text-classification", "TOKEN_CLS": "token-classification"}
 
@@ -37,9 +39,13 @@ def write(folder: Path, config: PeftConfig, use: str, training: Mapping[str, obj
 
 
 def _untouched(page: str) -> bool:
-    """Whether it is the hub's empty form, as peft saves it: with its own version below."""
-    form = {*ModelCard.from_template(ModelCardData()).text.splitlines(), "### Framework versions"}
-    return all(line in form or line.startswith("- PEFT ") for line in ModelCard(page).text.splitlines())
+    """Whether it is the hub's empty form, as peft saves it: with its own version below, and some facts above."""
+    card, form = (
+        ModelCard(page),
+        {*ModelCard.from_template(ModelCardData()).text.splitlines(), "### Framework versions"},
+    )
+    empty = all(line in form or line.startswith("- PEFT ") for line in card.text.splitlines())
+    return empty and BLANK in card.text and card.data.to_dict().keys() <= FACTS
 
 
 def _page(config: PeftConfig, training: Mapping[str, object]) -> str:
