@@ -86,6 +86,7 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     trained = {method: f"{found.trainable(method):,}" for method in found.methods}
     margin = judgement.panels["loss"].margin
     alone, means = judgement.verdict("qaa_frozen", "bias_only"), found.frame["loss"].groupby("method").mean()
+    still, prefix, zero = judgement.verdict("qaa_zero", "bias_only"), against["prefix"], against["qaa_zero"]
     panel, foreseen = judgement.panels["loss"], beside.plan.margin
     ends, frozen = panel.estimate("qaa", "lora").interval(0.9), against["qaa_frozen"]
     linear, product = panel.estimate("qaa", "random_linear").interval(0.9), against["qaa_product"]
@@ -104,24 +105,32 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"a SiLU bottleneck is {size['silu_bottleneck']} behind, not told apart, where {found_at['silu_bottleneck']}",
         f"Without CNOTs the loss is {size['qaa_product']} higher "
         f"{interval(-product.high, -product.low, 3, signed=True)}, comparable",
-        f"the loss is {size['qaa_frozen']} {interval(-frozen.high, -frozen.low, 3)} higher than QAA's, in each of "
-        f"eight seeds, and {alone.difference:.3f} {interval(alone.low, alone.high, 3)} higher than the vector's alone",
+        f"the loss is {size['qaa_frozen']} {interval(-frozen.high, -frozen.low, 3)} and {size['qaa_zero']} "
+        f"{interval(-zero.high, -zero.low, 3)} higher than QAA's, in each of eight seeds, "
+        f"and {alone.difference:.3f} {interval(alone.low, alone.high, 3)} and {still.difference:.3f} "
+        f"{interval(still.low, still.high, 3)} higher than the vector's alone (exploratory)",
+        f"QAA's loss is {size['prefix']} {interval(prefix.low, prefix.high, 3)} higher, in each of eight seeds. Prefix "
+        f"has {trained['prefix']} trainable parameters and is comparable with LoRA",
         f"{size['bias_only']}, the lead over the vector, is the safer figure",
         f"random quadratic map with a trained projection is {size['random_quadratic']} behind QAA",
     ):
         assert words in README, words
     assert -foreseen < ends.low and ends.high < foreseen < margin and linear.low < -foreseen
     ahead = {other for other, one in against.items() if one.difference > 0}
-    assert ahead == {"lora", "lora_matched"}
+    assert ahead == {"lora", "lora_matched", "prefix"}
     apart = {other for other, one in against.items() if one.word == "better"}
-    assert apart == {"base", "bias_only", "qaa_frozen", "random_quadratic"}
+    assert apart == {"base", "bias_only", "qaa_frozen", "qaa_zero", "random_quadratic"}
+    assert (prefix.word, prefix.role, prefix.confirmed) == ("worse", "exploratory", True)
+    assert judgement.verdict("prefix", "lora").word == "comparable"
     assert {against[other].word for other in ("lora", "qaa_product", "random_linear")} == {"comparable"}
     assert {against[other].word for other in ("lora_matched", "silu_bottleneck")} == {"not distinguishable"}
-    assert alone.word == "worse" and judgement.verdict("random_quadratic", "bias_only").word == "comparable"
-    missing = set(methods.controls("qaa")) - set(found.methods)
-    assert missing == {"qaa_zero"} and "One control has not run in this form yet: angles at 0" in README
+    assert (
+        alone.word == still.word == "worse" and judgement.verdict("random_quadratic", "bias_only").word == "comparable"
+    )
+    assert set(methods.controls("qaa")) <= set(found.methods)
     losses, centred = found.frame["loss"], study("alpaca")[0].frame["loss"]
-    assert (losses.loc["qaa"] < losses.loc["qaa_frozen"]).all() and len(losses.loc["qaa"]) == 8
+    assert all((losses.loc["qaa"] < losses.loc[other]).all() for other in ("qaa_frozen", "qaa_zero"))
+    assert (losses.loc["qaa"] > losses.loc["prefix"]).all() and len(losses.loc["qaa"]) == 8
     assert (losses.loc["qaa"] < centred.loc["qaa"]).all()
     assert f"by {(centred.loc['qaa'] - losses.loc['qaa']).mean():.3f}, in each of eight seeds" in README
     assert (losses.loc["lora_matched"] < losses.loc["qaa"]).sum() == 7
@@ -131,7 +140,10 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     times = near.rates["projection"] / found.tunings["qaa_product"].rates["projection"]
     assert f"at a projection's rate {times:.1f} times its own" in README
     edges = {name: tuned.search.edges for name, tuned in found.tunings.items() if tuned.search and tuned.search.edges}
-    assert edges == {"random_quadratic": {"weights": "lower"}}
+    assert edges == {"random_quadratic": {"weights": "lower"}, "qaa_zero": {"projection": "lower"}}
+    silent = [name for name, tuned in found.tunings.items() if tuned.search and tuned.search.noise is None]
+    searched = [name for name, tuned in found.tunings.items() if tuned.search]
+    assert (len(silent), len(searched)) == (7, 11) and "seven of eleven searches tell no noise" in README
 
 
 def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_in_the_records() -> None:
@@ -147,12 +159,15 @@ def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_
     centred = study("alpaca")[0].tunings["qaa_product"]
     assert f"QAA without CNOTs {told(twice(found.tunings['qaa_product']))} (centred {told(twice(centred))})" in STUDIES
     alone = found.tunings["bias_only"]
-    titles = {"qaa_frozen": ("projection", "frozen angles"), "random_quadratic": ("weights", "the map")}
+    titles = {"qaa_frozen": ("projection", "frozen angles"), "qaa_zero": ("projection", "angles 0"),
+              "random_quadratic": ("weights", "the map")}  # fmt: skip
     for name, (rate, title) in titles.items():
         tuned = found.tunings[name]
         assert tuned.rates["bias"] == alone.rates["weights"] == 0.0115
         assert f"{title} {tuned.rates[rate]:g}, {told(twice(tuned))}" in STUDIES
     assert f"The bias alone reaches {told(twice(alone))}" in STUDIES
+    prefix = found.tunings["prefix"]
+    assert f"Its search took {prefix.rates['weights']:g} ({told(twice(prefix))}), inside its range" in STUDIES
     distances = [part.distance for run in found.of("qaa") for part in run.training.moved if part.part == "angles"]
     assert f"end {min(distances):.2f} to {max(distances):.2f} rad from their start" in STUDIES
 
@@ -188,13 +203,13 @@ def test_runs_of_methods_without_features_are_those_of_the_study_before() -> Non
     changed = [name for name in alike
                if {**now.settings.sections[name], **apart} != {**before.settings.sections[name], **apart}]  # fmt: skip
     assert not changed
-    for name, rate in (("qaa_frozen", "projection"), ("random_quadratic", "weights")):
+    for name, rate in (("qaa_frozen", "projection"), ("qaa_zero", "projection"), ("random_quadratic", "weights")):
         rates = {rate: "tuned", "bias": 0.0115}
         own = {**before.settings.sections[name], "centre": "none", "learning_rates": rates}
         assert now.settings.sections[name] == own
     assert now.settings.train == before.settings.train
     assert replace(now.settings.tune, all=True) == before.settings.tune
-    assert {"tuned"} == {rate for name in ("lora", "bias_only", *alike)
+    assert {"tuned"} == {rate for name in ("lora", "bias_only", "prefix", *alike)
                          for rate in now.settings.sections[name]["learning_rates"].values()}  # fmt: skip
 
 
