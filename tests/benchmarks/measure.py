@@ -101,6 +101,12 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
+def stamp(*names: str, threads: int | None = None) -> str:
+    """Where and when: machine, threads where their number was set, day and versions, in one line."""
+    bound = [] if threads is None else [f"{threads} thread{'s' if threads > 1 else ''}"]
+    return "; ".join([machine(), *bound, time.strftime("%Y-%m-%d"), versions(*names)])
+
+
 def versions(*names: str) -> str:
     """Installed versions in one line."""
     found = [f"Python {platform.python_version()}"]

@@ -65,12 +65,12 @@ def markdown(project: Path, seconds: float) -> str:
         trainable = cost["parameters"]["trainable"]
         lines.append(f"| {method} | {trainable:,} | {published} | {len(curve)} | {loss:.3f} |")
     instead = ", ".join(f"{key} {value}" for key, value in INSTEAD.items())
-    versions = measure.versions("dvc", "torch", "transformers", "peft")
+    stamp = measure.stamp("dvc", "torch", "transformers", "peft")
     return "\n\n".join([
         "# The paper's setting, without the hub",
-        f"{measure.machine()}; {time.strftime('%Y-%m-%d')}; {versions}. `make paper` with random weights in the exact "
-        f"sizes of GPT-Neo-125M ({BACKBONE_PARAMETERS:,} parameters), all stages from preparing to the report in "
-        f"{seconds / 60:.0f} minutes. Written by `python -m tests.benchmarks.paper`.",
+        f"{stamp}. `make paper` with random weights in the exact sizes of GPT-Neo-125M ({BACKBONE_PARAMETERS:,} "
+        f"parameters), all stages from preparing to the report in {seconds / 60:.0f} minutes. "
+        "Written by `python -m tests.benchmarks.paper`.",
         f"In place of what `make paper` gives: {instead}. Losses mean nothing with random weights (the logarithm of "
         "the vocabulary is 10.8); SoRA's count is before pruning.",
         "\n".join(lines),

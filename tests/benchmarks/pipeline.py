@@ -94,8 +94,7 @@ def markdown(found: list[Kind]) -> str:
     ]
     return "\n\n".join([
         "# Where the time of the default run goes",
-        f"{measure.machine()}; {time.strftime('%Y-%m-%d')}; "
-        f"{measure.versions('dvc', 'torch', 'transformers', 'peft')}. Every stage once, {total / 60:.1f} minutes "
+        f"{measure.stamp('dvc', 'torch', 'transformers', 'peft')}. Every stage once, {total / 60:.1f} minutes "
         "together, nothing else running. Written by `python -m tests.benchmarks.pipeline`.",
         "\n".join(lines),
     ]) + "\n"  # fmt: skip

@@ -7,7 +7,6 @@ interleaved, medians. The result is scale.md and scale.csv in the folder.
 import argparse
 import csv
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def rows(repeats: int, seconds: float, without: list[str]) -> list[dict[str, obj
 
 def markdown(found: list[dict[str, object]], note: str) -> str:
     """One table for each series, a column for each problem."""
-    head = f"{measure.machine()}; one thread; {time.strftime('%Y-%m-%d')}; {measure.versions('torch', 'pennylane')}."
+    head = f"{measure.stamp('torch', 'pennylane', threads=1)}."
     parts = ["# How the circuit's cost grows: forward and backward, microseconds per token", f"{head} {note}".strip()]
     parts.append("RX, ring of CNOTs, fp32; medians. Written by `python -m tests.benchmarks.scale`.")
     for series, problems in SERIES.items():

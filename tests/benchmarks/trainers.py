@@ -125,10 +125,9 @@ def markdown(found: dict[str, list[float]], precision: str, steps: int) -> str:
         ratio = statistics.median(ours / other for ours, other in zip(found["ketune"], rates, strict=True))
         lines.append(f"| {name} | {statistics.median(rates):.0f} | {ratio:.2f} |")
     rounds, threads = len(found["ketune"]), torch.get_num_threads()
-    where = f"{measure.machine()}; {threads} thread{'s' if threads > 1 else ''}; {time.strftime('%Y-%m-%d')}"
     return "\n\n".join([
         "# A training step of LoRA in ketune's loop and in TRL's",
-        f"{where}; {measure.versions(*PACKAGES)}; {precision}, {rounds} rounds of {steps} steps. "
+        f"{measure.stamp(*PACKAGES, threads=threads)}; {precision}, {rounds} rounds of {steps} steps. "
         "Written by `python -m tests.benchmarks.trainers`, which says what was equal.",
         "\n".join(lines),
     ]) + "\n"  # fmt: skip
