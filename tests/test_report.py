@@ -508,7 +508,7 @@ def test_values_of_intervals_are_those_of_the_score_files(study: Path, monkeypat
 def test_a_missing_run_ends_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, Study(["base", "lora"], [0]))
     (tmp_path / "data/scores/lora-0.json").unlink()
-    with pytest.raises(InputError, match=r"data/scores/lora-0\.json: no such file; run `dvc repro`"):
+    with pytest.raises(InputError, match=r"data/scores/lora-0\.json: no such file; `dvc repro` makes it"):
         read(tmp_path, monkeypatch)
 
 
