@@ -86,7 +86,8 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     trained = {method: f"{found.trainable(method):,}" for method in found.methods}
     margin = judgement.panels["loss"].margin
     alone, means = judgement.verdict("qaa_frozen", "bias_only"), found.frame["loss"].groupby("method").mean()
-    still, prefix, zero = judgement.verdict("qaa_zero", "bias_only"), against["prefix"], against["qaa_zero"]
+    still, zero = judgement.verdict("qaa_zero", "bias_only"), against["qaa_zero"]
+    sora, prefix = against["sora"], against["prefix"]
     panel, foreseen = judgement.panels["loss"], beside.plan.margin
     ends, frozen = panel.estimate("qaa", "lora").interval(0.9), against["qaa_frozen"]
     linear, product = panel.estimate("qaa", "random_linear").interval(0.9), against["qaa_product"]
@@ -109,19 +110,21 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"{interval(-zero.high, -zero.low, 3)} higher than QAA's, in each of eight seeds, "
         f"and {alone.difference:.3f} {interval(alone.low, alone.high, 3)} and {still.difference:.3f} "
         f"{interval(still.low, still.high, 3)} higher than the vector's alone (exploratory)",
-        f"QAA's loss is {size['prefix']} {interval(prefix.low, prefix.high, 3)} higher, in each of eight seeds. Prefix "
-        f"has {trained['prefix']} trainable parameters and is comparable with LoRA",
+        f"QAA's loss is {size['sora']} {interval(sora.low, sora.high, 3)} higher than SoRA's and {size['prefix']} "
+        f"{interval(prefix.low, prefix.high, 3)} higher than that of prefix tuning, in each of eight seeds",
+        f"SoRA has {trained['sora']} trainable parameters before it prunes, prefix {trained['prefix']}; both are "
+        "comparable with LoRA",
         f"{size['bias_only']}, the lead over the vector, is the safer figure",
         f"random quadratic map with a trained projection is {size['random_quadratic']} behind QAA",
     ):
         assert words in README, words
     assert -foreseen < ends.low and ends.high < foreseen < margin and linear.low < -foreseen
     ahead = {other for other, one in against.items() if one.difference > 0}
-    assert ahead == {"lora", "lora_matched", "prefix"}
+    assert ahead == {"lora", "lora_matched", "prefix", "sora"}
     apart = {other for other, one in against.items() if one.word == "better"}
     assert apart == {"base", "bias_only", "qaa_frozen", "qaa_zero", "random_quadratic"}
     assert (prefix.word, prefix.role, prefix.confirmed) == ("worse", "exploratory", True)
-    assert judgement.verdict("prefix", "lora").word == "comparable"
+    assert {judgement.verdict(one, "lora").word for one in ("prefix", "sora")} == {sora.word} == {"comparable"}
     assert {against[other].word for other in ("lora", "qaa_product", "random_linear")} == {"comparable"}
     assert {against[other].word for other in ("lora_matched", "silu_bottleneck")} == {"not distinguishable"}
     assert (
@@ -143,7 +146,7 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     assert edges == {"random_quadratic": {"weights": "lower"}, "qaa_zero": {"projection": "lower"}}
     silent = [name for name, tuned in found.tunings.items() if tuned.search and tuned.search.noise is None]
     searched = [name for name, tuned in found.tunings.items() if tuned.search]
-    assert (len(silent), len(searched)) == (7, 11) and "seven of eleven searches tell no noise" in README
+    assert (len(silent), len(searched)) == (7, 12) and "seven of twelve searches tell no noise" in README
 
 
 def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_in_the_records() -> None:
@@ -167,7 +170,11 @@ def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_
         assert f"{title} {tuned.rates[rate]:g}, {told(twice(tuned))}" in STUDIES
     assert f"The bias alone reaches {told(twice(alone))}" in STUDIES
     prefix = found.tunings["prefix"]
-    assert f"Its search took {prefix.rates['weights']:g} ({told(twice(prefix))}), inside its range" in STUDIES
+    sora = found.tunings["sora"]
+    words = (
+        f"and {sora.rates['weights']:g} with {sora.rates['gates']:g} for the gates ({told(twice(sora))}), inside their"
+    )
+    assert f"Their searches took {prefix.rates['weights']:g} ({told(twice(prefix))}), {words} ranges" in STUDIES
     distances = [part.distance for run in found.of("qaa") for part in run.training.moved if part.part == "angles"]
     assert f"end {min(distances):.2f} to {max(distances):.2f} rad from their start" in STUDIES
 
@@ -209,7 +216,7 @@ def test_runs_of_methods_without_features_are_those_of_the_study_before() -> Non
         assert now.settings.sections[name] == own
     assert now.settings.train == before.settings.train
     assert replace(now.settings.tune, all=True) == before.settings.tune
-    assert {"tuned"} == {rate for name in ("lora", "bias_only", "prefix", *alike)
+    assert {"tuned"} == {rate for name in ("lora", "bias_only", "prefix", "sora", *alike)
                          for rate in now.settings.sections[name]["learning_rates"].values()}  # fmt: skip
 
 
