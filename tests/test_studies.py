@@ -110,8 +110,8 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"{interval(-zero.high, -zero.low, 3)} higher than QAA's, in each of eight seeds, "
         f"and {alone.difference:.3f} {interval(alone.low, alone.high, 3)} and {still.difference:.3f} "
         f"{interval(still.low, still.high, 3)} higher than the vector's alone (exploratory)",
-        f"QAA's loss is {size['sora']} {interval(sora.low, sora.high, 3)} higher than SoRA's and {size['prefix']} "
-        f"{interval(prefix.low, prefix.high, 3)} higher than that of prefix tuning, in each of eight seeds",
+        f"QAA's loss is {size['sora']} {interval(sora.low, sora.high, 3)} higher than SoRA's and, in each of "
+        f"eight seeds, {size['prefix']} {interval(prefix.low, prefix.high, 3)} higher than that of prefix tuning",
         f"SoRA has {trained['sora']} trainable parameters before it prunes, prefix {trained['prefix']}; both are "
         "comparable with LoRA",
         f"{size['bias_only']}, the lead over the vector, is the safer figure",

@@ -3,7 +3,7 @@
 In a clone of the last commit: GPT-Neo in the exact sizes of the 125M model with random weights, so that every shape and
 count is the paper's; the tokenizer of the packaged model, and the project's own instructions in place of Alpaca. Steps,
 trials and answers are few, everything else is what `make paper` asks for. Losses mean nothing here: what is shown is
-that all stages run and that the counts are the paper's.
+that all stages run, and that the counts are the paper's (SoRA's is before it prunes).
 """
 
 import json
