@@ -14,7 +14,7 @@ PAPER = -S language_model.name=EleutherAI/gpt-neo-125m -S language_model.revisio
 	-S score.bert_model=roberta-large \
 	-S lora.r=4 -S sora.r=4 -S sora.target_ranks=0.85 -S prefix.virtual_tokens=30 -S qaa.layers=1 -S qaa.rotation=RX \
 	-S qaa.up_projection=padded -S qaa.unit_features=false -S qaa.centre=none -S qaa.with_bias=false -S tune.all=true \
-	-S 'methods=[base,full,lora,sora,prefix,qaa]' -S 'seeds=[0,1,2,3,4]' \
+	-S 'methods=[base,full,lora,sora,prefix,qaa]' -S 'seeds=[0,1,2,3,4,5,6,7]' \
 	-S 'plan.contrasts=[qaa against lora on loss,qaa against prefix on loss]'
 MODEL_REVISION ?= 21def0189f5705e2521767faed922f1f15e7d7db
 DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017

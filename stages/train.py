@@ -54,9 +54,8 @@ def train(name: str, seed: int) -> None:
             resumed_from=result.resumed_from,
         )
         files.write_json(run.cost, about)
-        shutil.rmtree(
-            folder, ignore_errors=True
-        )  # last: until all is written, a killed run goes on from its checkpoints
+        # last: until all is written, a killed run goes on from its checkpoints
+        shutil.rmtree(folder, ignore_errors=True)
     loss = f"last loss {result.curve[-1].loss:.3f}" if result.curve else "nothing to train"
     print(f"{run.key}: {result.parameters.trainable:,} parameters, {loss}, {result.cost.wall_seconds:.0f} s")
 

@@ -161,6 +161,18 @@ def test_the_answer_has_every_difference_with_its_interval_and_the_words_of_the_
         assert f"{number(one.difference, 3, signed=True)} {told_interval}" in shown
         assert f"{told_interval} against {found.title(other)} ({one.word})" in apart
     assert [text for text in told if text != apart and text not in shown] == []
+    short = (project / "reports/published/tiny.md").read_text()
+    assert all(text in short for text in told)
+    losses = [
+        float(cells[4])
+        for cells in (re.split(r" ?\| ?", line) for line in short.splitlines())
+        if len(cells) == 8 and cells[4][:1].isdigit()
+    ]
+    assert losses == sorted(losses) and len(losses) == len(found.methods)
+    one = judgement.verdict("qaa", "qaa_frozen")
+    size = f"{number(one.difference, 3, signed=True)} {interval(one.low, one.high, 3, signed=True)[:-1]}"
+    weights = f"{found.trainable('qaa_frozen'):,}"
+    assert re.search(rf"\| {found.title('qaa_frozen')} \|.*\| {weights} \|.*{re.escape(size)}.*{one.word}", short)
     figure = (project / "reports/published/tiny.svg").read_text()
     assert all(f">{found.title(other)}<" in figure for other in ("lora", "base", "qaa_frozen"))
     assert 'style="background: white"' in figure
@@ -413,9 +425,10 @@ def test_every_published_study_is_its_records_rendered_afresh(monkeypatch: pytes
         published = (ROOT / publishing.PAGES / f"{folder.name}.html").read_text()
         found, beside = archive.read(folder)
         assert publishing.rendered(folder, found, beside) == published, f"run `make page STUDY={folder.name}`"
-        figure = answer.answer(found).figure
-        shown = (ROOT / publishing.PAGES / f"{folder.name}.svg").read_text()
-        assert figure is not None and publishing.standing_alone(figure) == shown
+        told = answer.answer(found)
+        shown, short = ((ROOT / publishing.PAGES / f"{folder.name}.{kind}").read_text() for kind in ("svg", "md"))
+        assert told.figure is not None and publishing.standing_alone(told.figure) == shown
+        assert publishing.in_short(folder.name, told) == short
     pages = {file.stem for file in (ROOT / publishing.PAGES).glob("*.html")} - {"default"}
     assert pages == {folder.name for folder in folders}, "a published page without records, or records without a page"
     assert re.search(r"run: make pages$", (ROOT / ".github/workflows/tests.yml").read_text(), re.MULTILINE)

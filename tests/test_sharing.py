@@ -222,11 +222,15 @@ def task(project: Project, number: int) -> str:
 
 @pytest.mark.parametrize(
     ("stage", "project", "words"),
-    [("score@qaa-0", "/tmp/Übung", "beyond ASCII"), ("score@qaa-$(touch planted)", "/tmp", "is no stage")],
+    [
+        ("score@qaa-0", "/tmp/Übung", "beyond ASCII"),
+        ("score@qaa-$(touch planted)", "/tmp", "is no stage"),
+        ("score@qaa-0", "/tmp", "nowhere to leave results; set KETUNE_CACHE"),
+    ],
 )
-def test_a_worker_refuses_what_dvc_would_fail_on(tmp_path: Path, stage: str, project: str, words: str) -> None:
+def test_a_worker_refuses_what_would_fail_or_be_lost(tmp_path: Path, stage: str, project: str, words: str) -> None:
     done = subprocess.run([str(ROOT / "stages/cluster/worker.sh"), stage], cwd=tmp_path, capture_output=True, text=True,
-                          env=os.environ | {"KETUNE_PROJECT": project}, check=False)  # fmt: skip
+                          env=environment() | {"KETUNE_PROJECT": project, "KETUNE_CACHE": ""}, check=False)  # fmt: skip
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

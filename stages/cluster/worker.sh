@@ -15,6 +15,10 @@ if LC_ALL=C bash -c '[[ $1 == *[![:ascii:]]* ]]' - "$where"; then
   echo "worker.sh: a path among $where has letters beyond ASCII, with which DVC fails; choose others" >&2
   exit 2
 fi
+if [ -z "${KETUNE_CACHE:-}" ] && [ -z "$(cd "$project" && dvc config core.remote 2>/dev/null)" ]; then
+  echo "worker.sh: nowhere to leave results; set KETUNE_CACHE to a DVC cache folder, or add a remote (dvc remote add -d)" >&2
+  exit 2
+fi
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/ketune-worker-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 

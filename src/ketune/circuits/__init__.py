@@ -1,6 +1,6 @@
 """Quantum circuits over batches of hidden vectors: data, exact simulation, PennyLane's devices, shots and noise.
 
-The only room that imports PennyLane, and only once a PennyLane device is asked for.
+The only package that imports PennyLane, and only once one of its devices is asked for.
 """
 
 from ketune.circuits.ansatz import ROTATIONS, WIRINGS, Circuit, Reuploading, TwoDesign

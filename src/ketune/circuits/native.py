@@ -88,10 +88,8 @@ def obstacle(dtype: torch.dtype) -> str | None:
         _library(dtype)
     except Unavailable as error:
         return str(error)
-    with (
-        torch.device("cpu"),
-        torch.autocast("cpu", enabled=False),
-    ):  # the caller's would place or round what is compared
+    # the caller's device and autocast would place or round what is compared
+    with torch.device("cpu"), torch.autocast("cpu", enabled=False):
         x = torch.arange(19 * 13, dtype=dtype).sin().view(19, 13)
         phase, send, grad = torch.arange(16, dtype=dtype).cos(), torch.arange(16) ^ 5, x[:, :4].cos()
         z = edges.values(x, phase, send)

@@ -1,10 +1,11 @@
-"""A study in few sentences and one figure, for a place without tables, such as a README.
+"""A study in few sentences, one figure and a table for each quantum method, for a place such as a README.
 
-Every sentence is computed, from the verdicts that the page prints.
+Every sentence and number is computed, from the verdicts that the page prints.
 """
 
 from dataclasses import dataclass
 
+from ketune import methods
 from ketune.report import comparisons, effects, opening, style, verdicts
 from ketune.report.cells import number
 from ketune.report.comparisons import Judgement
@@ -15,9 +16,16 @@ from ketune.statistics import Contrast
 
 @dataclass(frozen=True)
 class Answer:
-    """What was compared, how each quantum method differs from the others, what may be said; and its figure."""
+    """What was compared, how each quantum method differs from the others, what may be said; and its figure.
+
+    Attributes:
+        sentences: in this order.
+        tables: in Markdown, one for each quantum method, of all arms.
+        figure: of the first quantum method's differences, None without one.
+    """
 
     sentences: tuple[str, ...]
+    tables: tuple[str, ...]
     figure: Drawing | None
 
 
@@ -28,6 +36,7 @@ def answer(results: Results) -> Answer:
     said = [statement.text for statement in opening.statements(results, judgement)]
     return Answer(
         sentences=tuple(filter(None, (opening.compared(results), *apart, *said))),
+        tables=tuple(arms(results, judgement, method) for method in results.in_family("quantum")),
         figure=effects.against_others(results, style.looks(results), judgement),
     )
 
@@ -40,8 +49,32 @@ def differences(results: Results, judgement: Judgement, method: str) -> str:
 
 
 def _difference(results: Results, judgement: Judgement, method: str, other: str) -> str:
+    word = verdicts.word(results, judgement, Contrast("loss", method, other)).text
+    return f"{_size(results, judgement, method, other)} against {results.title(other)} ({word})"
+
+
+def _size(results: Results, judgement: Judgement, method: str, other: str) -> str:
     found = judgement.verdict(method, other)
     ends = verdicts.with_level(found, 3, results.settings.report.alpha)
-    size = f"{number(found.difference, 3, signed=True)} {ends}"
-    word = verdicts.word(results, judgement, Contrast("loss", method, other)).text
-    return f"{size} against {results.title(other)} ({word})"
+    return f"{number(found.difference, 3, signed=True)} {ends}"
+
+
+def arms(results: Results, judgement: Judgement, method: str) -> str:
+    """Every arm in the order of held-out loss: what it tells, its weights, and the method's difference from it."""
+    losses = results.frame["loss"].groupby("method").mean().sort_values(kind="stable")
+    lines = [
+        f"| arm | what it is or tells | trained weights | held-out loss | {results.title(method)} less it | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    for arm, loss in losses.items():
+        declared, title = methods.declared(str(arm)), results.title(str(arm))
+        told = declared.isolates if declared.family == "control" or arm == "base" else declared.source
+        about = f"{told} | {results.trainable(str(arm)):,} | {number(loss, 3)}"
+        if arm == method:
+            lines.append(f"| **{title}** | {about} | | |")
+            continue
+        word = verdicts.word(results, judgement, Contrast("loss", method, str(arm)))
+        notes = [*filter(None, [word.note]), judgement.verdict(method, str(arm)).role]
+        size = _size(results, judgement, method, str(arm))
+        lines.append(f"| {title} | {about} | {size} | {word.text} ({', '.join(notes)}) |")
+    return "\n".join(lines)

@@ -58,7 +58,7 @@ def records(name: str, workspace: str = ".") -> None:
 
 
 def page(name: str) -> None:
-    """Render `reports/published/<name>.html` and its figure from `reports/studies/<name>`, and say what they answer."""
+    """Render a study's page, figure and answer into reports/published, from `reports/studies/<name>` alone."""
     folder = study_folder(name)
     if not folder.is_dir():
         there = ", ".join(sorted(one.name for one in STUDIES.glob("[a-z0-9]*/")))
@@ -68,7 +68,8 @@ def page(name: str) -> None:
     told = answer.answer(found)
     if told.figure is not None:
         files.write_text(PAGES / f"{name}.svg", standing_alone(told.figure))
-    print("\n".join(told.sentences), f"Open {PAGES / name}.html", sep="\n")
+    files.write_text(PAGES / f"{name}.md", in_short(name, told))
+    print("\n".join(told.sentences), f"Open {PAGES / name}.html; {name}.md beside it is the answer in short.", sep="\n")
 
 
 def pages() -> None:
@@ -87,6 +88,13 @@ def rendered(folder: Path, found: results.Results, beside: Background) -> str:
 def standing_alone(figure: Drawing) -> str:
     """A figure's SVG on white, as it is shown on pages of which nobody knows whether they are dark."""
     return figure.svg.replace("<svg ", '<svg style="background: white" ', 1)
+
+
+def in_short(name: str, told: answer.Answer) -> str:
+    """A study's answer as Markdown: its sentences, its figure, its tables."""
+    figure = [f"![What was found]({name}.svg)"] if told.figure is not None else []
+    source = f"Written by `make page STUDY={name}`; all else stands on [its page]({name}.html)."
+    return "\n\n".join([f"# The study {name}", *told.sentences, *figure, *told.tables, source]) + "\n"
 
 
 def complete(settings: Params, method: str) -> bool:

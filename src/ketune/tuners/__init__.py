@@ -1,7 +1,7 @@
-"""What methods are made of: an adapter in each file that says `ADAPTER = …`, PEFT tuners of ketune's own among them.
+"""The adapters, one in each file that defines `ADAPTER`: ketune's own PEFT tuners, and peft's behind the same form.
 
 It knows peft and torch modules. It does not know the pipeline, nor which method of the study uses which adapter.
-Importing anything of it makes peft know every kind that is ketune's own.
+Importing anything of it registers ketune's own kinds with peft.
 """
 
 import importlib

@@ -40,10 +40,8 @@ def write(folder: Path, config: PeftConfig, use: str, training: Mapping[str, obj
 
 def _untouched(page: str) -> bool:
     """Whether it is the hub's empty form, as peft saves it: with its own version below, and some facts above."""
-    card, form = (
-        ModelCard(page),
-        {*ModelCard.from_template(ModelCardData()).text.splitlines(), "### Framework versions"},
-    )
+    card, template = ModelCard(page), ModelCard.from_template(ModelCardData())
+    form = {*template.text.splitlines(), "### Framework versions"}
     empty = all(line in form or line.startswith("- PEFT ") for line in card.text.splitlines())
     return empty and BLANK in card.text and card.data.to_dict().keys() <= FACTS
 

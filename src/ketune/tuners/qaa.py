@@ -1,7 +1,7 @@
 """QAA: h + scale · W_up z(h), z the expectations of Z after a circuit on n qubits whose amplitudes are h/‖h‖.
 
 The circuit itself is evaluated by `ketune.circuits`; this module knows the angles, their initialisation and the
-configuration, and it knows no gate. With up to 10 qubits for d up to 1,024, amplitudes are always computed exactly.
+configuration, and it knows no gate. Amplitudes are computed exactly: d up to 1,024 takes at most 10 qubits.
 
 Source: arXiv:2509.16244, Eq. 8-13. Choices that the paper leaves open: the wiring of the CNOTs (ring), the start of the
 angles (uniform over the circle, because RX on a real vector has exactly zero gradient at 0), no bias. Its own count,
@@ -45,6 +45,9 @@ class QAAConfig(ResidualConfig):
         device: where the circuit is evaluated: "auto", or a PennyLane device such as "lightning.qubit"; not saved.
         gradient: "adjoint", or the paper's "parameter_shift" (Eq. 15): equal values, two circuits for each angle; not
             saved.
+
+    Also `placement`, `scale`, `centre` and `with_bias` of `ResidualConfig`, and what every `AdapterConfig` takes:
+    `target_modules`, `exclude_modules`, `modules_to_save`, `layers_to_transform`, `layers_pattern`.
 
     Example:
         >>> from peft import get_peft_model

@@ -35,7 +35,7 @@ WIDEST = 16
 
 @dataclass
 class QTHAConfig(AdapterConfig):
-    """Quantum tensor hybrid adaptation.
+    """Quantum tensor hybrid adaptation: LoRA whose maps are tensor trains, with a quantum network in the bottleneck.
 
     Args:
         r: width of the bottleneck, and the number of qubits, at most 16 where the network is "quantum".
@@ -49,6 +49,8 @@ class QTHAConfig(AdapterConfig):
         network: "quantum", or a sibling's "silu" or "none".
         alpha: the adapter is scaled by alpha / r.
         dropout: probability of dropping an input in training.
+
+    Also what every `AdapterConfig` takes, `target_modules` and the like.
     """
 
     kind = "qtha"

@@ -26,7 +26,7 @@ from ketune.tuners.tuner import AdapterConfig, Tuner
 
 @dataclass
 class QuantumPEFTConfig(AdapterConfig):
-    """Quantum-PEFT.
+    """Quantum-PEFT: W0 + scale · U Λ Vᵀ, the orthogonal columns U and V from few angles, Λ a trained diagonal.
 
     Args:
         rank: K, columns of U and V and entries of Λ.
@@ -35,6 +35,8 @@ class QuantumPEFTConfig(AdapterConfig):
         intrinsic_rank: K', free columns of the skew-symmetric matrix of "taylor"; K by default.
         train_columns: False keeps U and V as drawn, so that only Λ is trained.
         scale: factor of the change of the weight.
+
+    Also what every `AdapterConfig` takes, `target_modules` and the like.
     """
 
     kind = "quantum_peft"

@@ -36,7 +36,7 @@ PartOfRun = Annotated[float, Range(low=0, high=1)]
 
 @dataclass
 class SoRAConfig(AdapterConfig):
-    """Sparse low-rank adaptation.
+    """Sparse low-rank adaptation: LoRA with a gate at each rank, which a proximal step draws to exactly 0.
 
     Args:
         r: ranks of each map before pruning.
@@ -48,6 +48,8 @@ class SoRAConfig(AdapterConfig):
             ξ among all steps, so that it is what a gate loses in the whole run, whatever the number of steps.
         sparsity_start, sparsity_end: parts of the run between which ξ (or the number of dead ranks) grows to full.
         target_ranks: ranks to keep over all maps: below 1 a share of them, from 1 on their number, None for no target.
+
+    Also what every `AdapterConfig` takes, `target_modules` and the like.
     """
 
     kind = "sora"
