@@ -1,14 +1,36 @@
-"""Time and memory of callables: interleaved, in processor time of one process, medians; peak memory in a child."""
+"""Time and memory of callables: interleaved, in processor time of one process, medians; peak memory in a child.
 
+Also what pages say of where and when they were made, and a clone to run the pipeline in.
+"""
+
+import contextlib
 import ctypes
 import gc
 import os
 import platform
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {
+    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), "PYTHONPATH": "src"
+}  # fmt: skip
+"""For commands in a clone, with the packages of this process."""
+
+
+@contextlib.contextmanager
+def clone() -> Iterator[Path]:
+    """The last commit in a folder of its own, which goes at the end."""
+    with tempfile.TemporaryDirectory() as scratch:
+        project = Path(scratch) / "ketune"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(project)], check=True)
+        yield project
 
 
 def trim() -> None:

@@ -7,11 +7,9 @@ that all stages run, and that the counts are the paper's (SoRA's is before it pr
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,9 +20,7 @@ from ketune.published import BACKBONE_PARAMETERS, ROWS
 
 from . import measure
 
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "reports/benchmarks/paper.md"
-PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+PAGE = measure.ROOT / "reports/benchmarks/paper.md"
 MODEL, DATA = "data/gpt_neo", "data/starter.jsonl"
 INSTEAD = {
     "language_model.name": MODEL, "language_model.revision": "null", "data.hub": "null", "data.revision": "null",
@@ -51,7 +47,7 @@ def backbone(folder: Path, tokenizer: Path) -> None:
 
 def run(*command: str, project: Path) -> None:
     """A command in the clone, in this environment; its output goes to the terminal."""
-    subprocess.run(command, cwd=project, env=os.environ | {"PATH": PATH}, check=True)
+    subprocess.run(command, cwd=project, env=measure.ENVIRONMENT, check=True)
 
 
 def markdown(project: Path, seconds: float) -> str:
@@ -79,9 +75,7 @@ def markdown(project: Path, seconds: float) -> str:
 
 def main() -> None:
     """Run it in a clone, and write the page."""
-    with tempfile.TemporaryDirectory() as scratch:
-        project = Path(scratch) / "ketune"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(project)], check=True)
+    with measure.clone() as project:
         run("dvc", "repro", "--single-item", "prepare", project=project)
         backbone(project / MODEL, project / "data/model")
         start = time.perf_counter()

@@ -6,10 +6,8 @@ measured apart: the stage's imports alone, in a process of their own.
 """
 
 import ast
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +15,7 @@ from pathlib import Path
 
 from . import measure
 
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "reports/benchmarks/pipeline.md"
-PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-ENVIRONMENT = os.environ | {"PATH": PATH, "PYTHONPATH": "src"}
+PAGE = measure.ROOT / "reports/benchmarks/pipeline.md"
 STARTS = "Running stage '"
 
 
@@ -44,8 +39,8 @@ def stages(project: Path) -> Iterator[tuple[str, float]]:
     start = last = time.perf_counter()
     name, own = "", 0.0
     command = [sys.executable, "-m", "dvc", "repro", "--force"]
-    with subprocess.Popen(command, cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          text=True) as process:  # fmt: skip
+    quietly = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, cwd=project, env=measure.ENVIRONMENT, **quietly) as process:
         for line in process.stdout or ():
             if not line.startswith(STARTS):
                 continue
@@ -68,7 +63,7 @@ def loading(project: Path, stage: str) -> float:
     code = "\n".join(["import time; start = time.perf_counter()", *map(ast.unparse, imports),
                       "print(time.perf_counter() - start)"])  # fmt: skip
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=project, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=project, env=measure.ENVIRONMENT, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
@@ -102,9 +97,7 @@ def markdown(found: list[Kind]) -> str:
 
 def main() -> None:
     """Measure in a clone, and write the page."""
-    with tempfile.TemporaryDirectory() as scratch:
-        project = Path(scratch) / "ketune"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(project)], check=True)
+    with measure.clone() as project:
         page = markdown(kinds(list(stages(project)), project))
     PAGE.write_text(page)
     print(page)
