@@ -23,6 +23,7 @@ from ketune.ground.params import Generate, LanguageModel, Train
 from ketune.records.examples import Example
 from ketune.records.training import Machine
 from ketune.training import checkpoints, cost, distribution, loop, order, travel
+from ketune.tuners import residual
 
 TOKENIZER = byte_tokenizer()
 EXAMPLES = [Example(id=f"{i:02d}", **record) for i, record in enumerate(records(24))]
@@ -287,6 +288,14 @@ def test_bf16_is_used_and_stays_near_fp32(tiny_folder: Path, tmp_path: Path) -> 
     assert all(abs(a.loss - b.loss) < 0.05 for a, b in zip(exact.curve, rough.curve, strict=True))
 
 
+def test_a_mean_is_taken_from_training_records_before_the_first_step(tiny_folder: Path, tmp_path: Path) -> None:
+    section = tiny_params(tiny_folder, ["qaa"], [0])["qaa"] | {"centre": "data"}
+    section["learning_rates"] = {"projection": 0.01, "angles": 0.01}
+    model, _ = run(tiny_folder, tmp_path, "qaa", section, steps=1)
+    found = residual.residual_adapters(model)
+    assert found and all(adapter.mean is not None and adapter.mean.any() for adapter in found)
+
+
 def test_accumulation_equals_the_larger_batch(tiny_folder: Path, tmp_path: Path) -> None:
     section = LORA | {"dropout": 0.0}
     _, whole = run(tiny_folder, tmp_path / "a", section=section, batch_size=4)
@@ -338,6 +347,17 @@ def test_every_method_sees_the_same_order_whoever_shares_the_step() -> None:
     assert list(first) == list(second) != list(order.ByLength(lengths, 4, 8))
     second.set_epoch(1)
     assert sorted(second) == list(range(len(ROWS))) and list(first) != list(second)
+
+
+def test_records_of_like_length_make_a_batch() -> None:
+    lengths = [10 + 37 * i % 101 for i in range(400)]
+
+    def padding(found: list[int]) -> int:
+        batches = [[lengths[i] for i in found[at : at + 4]] for at in range(0, len(found), 4)]
+        return sum(len(batch) * max(batch) - sum(batch) for batch in batches)
+
+    at_random = torch.randperm(400, generator=torch.Generator().manual_seed(0)).tolist()
+    assert padding(list(order.ByLength(lengths, 4, 0))) < padding(at_random) / 5
 
 
 def test_answers_do_not_depend_on_the_batch(tiny_folder: Path) -> None:

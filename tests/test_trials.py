@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from conftest import ROOT, environment, records, tiny_params
-from ketune import methods, movement, trials
+from ketune import methods, movement, trials, tuning
 from ketune.ground import files, params
 from ketune.records.examples import Example
 from ketune.records.training import Trial, Tuning
@@ -119,6 +119,53 @@ def test_trials_do_not_see_each_other(settings: Parameters, monkeypatch: pytest.
     assert shared.trial({"weights": 0.02}, 1000) != first == shared.trial({"weights": 0.01}, 1000)
     assert all(torch.equal(before[name], weight) for name, weight in shared.base.state_dict().items())
     assert first.loss < shared.untrained()
+
+
+def test_a_trial_draws_its_adapter_from_its_own_seed(settings: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, drawn = bench("qaa", settings, [], monkeypatch), []
+
+    def looked_at(method: methods.ConfiguredMethod, model: torch.nn.Module, *rest: Any, seed: int, **named: Any) -> Any:
+        drawn.append((seed, [p.detach().clone() for name, p in model.named_parameters() if name.endswith("angles")]))
+        raise loop.Diverged("seen")
+
+    monkeypatch.setattr(loop, "train", looked_at)
+    for seed in (1000, 1001, 1000):
+        shared.trial({"projection": 0.001, "angles": 0.01 + 0.01 * len(drawn)}, seed)
+    (_, first), (_, other), (_, again) = drawn
+    assert [seed for seed, _ in drawn] == [1000, 1001, 1000] and first
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("horizon", "steps", "warmup", "trial"),
+    [(0.5, 40, 4, (20, 2)), (1.0, 40, 4, (40, 4)), (0.25, 10, 10, (2, 1)), (0.01, 40, 4, (1, 0))],
+)
+def test_a_trial_is_as_long_as_its_horizon_and_warms_up_for_the_same_part(
+    settings: Parameters, horizon: float, steps: int, warmup: int, trial: tuple[int, int]
+) -> None:
+    train = dataclasses.replace(settings.train, steps=steps, warmup_steps=warmup, processes=2)
+    found = tuning.of_a_trial(
+        dataclasses.replace(settings, train=train, tune=dataclasses.replace(settings.tune, horizon=horizon))
+    )
+    assert (found.steps, found.warmup_steps) == trial and found.processes == 1
+    alike = {"steps": 0, "warmup_steps": 0, "processes": 1, "checkpoint_every": 1}
+    assert dataclasses.replace(found, **alike) == dataclasses.replace(train, **alike)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_trial_is_judged_at_the_precision_of_training(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    train = dataclasses.replace(settings.train, precision=precision)
+    shared, seen = bench("lora", dataclasses.replace(settings, train=train), [], monkeypatch), []
+    judged = trials.likelihood.likelihoods
+    monkeypatch.setattr(
+        trials.likelihood, "likelihoods",
+        lambda *given: seen.append(torch.is_autocast_enabled("cpu")) or judged(*given),
+    )  # fmt: skip
+    shared.untrained()
+    assert seen == [precision == "bf16"]
 
 
 def test_a_trial_that_diverges_is_recorded_and_leaves_the_next_alone(

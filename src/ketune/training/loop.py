@@ -74,8 +74,6 @@ def train(
     trainable = [p for p in model.parameters() if p.requires_grad]
     if not trainable:
         return Trained([], cost.count(model), cost.nothing_trained(device), (), 0)
-    for parameter in trainable:  # the frozen weights may be bf16; what is trained is fp32
-        parameter.data = parameter.data.float()
     method.adapter.prepare(model, language_model.batches(rows[:PREPARED_ON], settings.batch_size, padding, device))
     groups = method.parameter_groups(model)
     trainer = _ResponseTrainer(
