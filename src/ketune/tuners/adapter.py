@@ -45,7 +45,7 @@ class Adapter:
         return cls(**settings)
 
     def attach(self, model: PreTrainedModel) -> nn.Module:
-        """Turn the model into the one to train; afterwards `requires_grad` marks exactly what is trained."""
+        """Turn the model into the one to train; `requires_grad` then marks exactly what is trained, in float32."""
         raise NotImplementedError
 
     def expected_parameters(self, backbone: Backbone) -> int:
