@@ -169,6 +169,20 @@ def test_what_a_machines_noise_leaves_is_what_was_measured() -> None:
     assert words.format(slopes["QTHA"][0], *slopes["QAA"]) in MEASURED
 
 
+def test_what_noise_leaves_of_a_small_circuit_is_what_was_measured() -> None:
+    page = (ROOT / "reports/benchmarks/small_circuit.md").read_text()
+    kept = {name: int(share) for name, share in re.findall(r"^\| ([^|]+) \| .* \| (-?\d+) % \|$", page, re.M)}
+    torino, sherbrooke = (kept[f"QAA, {machine}, 1,000 shots"] for machine in ("FakeTorino", "FakeSherbrooke"))
+    best = max(share for name, share in kept.items() if not name.startswith("QAA"))
+    assert f"leave {torino} % of QAA's gain; the best arm without its circuit has {best} %" in said()
+    words = (
+        f"{torino} % with 1,000 shots through FakeTorino and {sherbrooke} % through FakeSherbrooke, where the best arm"
+    )
+    assert f"{words} without the circuit has {best} %" in MEASURED
+    assert "fake_torino 54 two-qubit gates" in page and "it takes 54 two-qubit gates" in MEASURED
+    assert kept["QAA, exact"] == 100 and len(kept) == 19
+
+
 def test_every_default_method_ships() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     assert set(params["methods"]) <= set(methods.names())

@@ -9,6 +9,7 @@ import pytest
 
 from conftest import ROOT
 from ketune import methods
+from ketune.ground import files
 from ketune.records.training import Tuning
 from ketune.report import answer, archive, comparisons, gates, panels, plan, publishing
 from ketune.report.background import Background
@@ -89,15 +90,18 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     margin = judgement.panels["loss"].margin
     alone, means = judgement.verdict("qaa_frozen", "bias_only"), found.frame["loss"].groupby("method").mean()
     still = judgement.verdict("qaa_zero", "bias_only")
-    sora, prefix = against["sora"], against["prefix"]
+    prefix = against["prefix"]
     panel, foreseen = judgement.panels["loss"], beside.plan.margin
     ends, linear = (panel.estimate("qaa", other).interval(0.9) for other in ("lora", "random_linear"))
     assert margin is not None and foreseen is not None
     neutral = {method: judgement.verdict(method, "base", "retention_loss") for method in found.methods[1:]}
-    rises = neutral["prefix"]
+    rises, small = neutral["prefix"], judgement.verdict("quantum_peft", "lora")
     gain, own = means["base"] - means["qaa"], means["base"] - means["bias_only"]
     for words in (
         f"within ±{margin:.3f}, what two runs of one method typically differ by",
+        f"LoRA of rank 1, which has {found.trainable('lora_r1'):,} weights to QAA's {found.trainable('qaa'):,}",
+        f"**Quantum-PEFT gains {means['base'] - means['quantum_peft']:.3f} with {found.trainable('quantum_peft'):,} "
+        f"weights**, and is {small.difference:.3f} {interval(small.low, small.high, 3)} behind LoRA in each of eight",
         f"Prefix tuning is {size['prefix']} ahead, in each of eight seeds",
         f"(by {rises.difference:.3f} {interval(rises.low, rises.high, 3)}; QAA's falls by "
         f"{-neutral['qaa'].difference:.3f})",
@@ -120,11 +124,13 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         assert words in STUDIES, words
     assert -foreseen < ends.low and ends.high < foreseen < margin and linear.low < -foreseen
     ahead = {other for other, one in against.items() if one.difference > 0}
-    assert ahead == {"lora", "lora_matched", "prefix", "sora"}
+    assert ahead == {"lora", "lora_matched", "lora_r1", "prefix", "sora"}
     apart = {other for other, one in against.items() if one.word == "better"}
-    assert apart == {"base", "bias_only", "qaa_frozen", "qaa_zero", "random_quadratic"}
+    assert apart == {"base", "bias_only", "qaa_frozen", "qaa_zero", "quantum_peft", "random_quadratic"}
+    assert (small.word, small.role, small.confirmed) == ("worse", "exploratory", True)
     assert (prefix.word, prefix.role, prefix.confirmed) == ("worse", "exploratory", True)
-    assert {judgement.verdict(one, "lora").word for one in ("prefix", "sora")} == {sora.word} == {"comparable"}
+    assert {judgement.verdict(one, "lora").word for one in ("prefix", "sora")} == {"comparable"}
+    assert {against[one].word for one in ("sora", "lora_r1")} == {"comparable"}
     assert {against[other].word for other in ("lora", "qaa_product", "random_linear")} == {"comparable"}
     assert {against[other].word for other in ("lora_matched", "silu_bottleneck")} == {"not distinguishable"}
     assert (
@@ -133,6 +139,7 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     assert set(methods.controls("qaa")) <= set(found.methods)
     losses, centred = found.frame["loss"], study("alpaca")[0].frame["loss"]
     assert all((losses.loc["qaa"] < losses.loc[other]).all() for other in ("qaa_frozen", "qaa_zero"))
+    assert (losses.loc["quantum_peft"] > losses.loc["lora"]).all()
     assert (losses.loc["qaa"] > losses.loc["prefix"]).all() and len(losses.loc["qaa"]) == 8
     assert (losses.loc["qaa"] < centred.loc["qaa"]).all()
     assert f"by {(centred.loc['qaa'] - losses.loc['qaa']).mean():.3f}, in each of eight seeds" in STUDIES
@@ -146,8 +153,8 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     assert edges == {"random_quadratic": {"weights": "lower"}, "qaa_zero": {"projection": "lower"}}
     silent = [name for name, tuned in found.tunings.items() if tuned.search and tuned.search.noise is None]
     searched = [name for name, tuned in found.tunings.items() if tuned.search]
-    assert (len(silent), len(searched)) == (7, 12)
-    assert "seven of twelve searches could not measure their noise" in README
+    assert (len(silent), len(searched)) == (7, 14) and {"qaa", "lora"} <= set(silent)
+    assert "seven of 14 searches, QAA's and LoRA's among them, could not measure their noise" in README
 
 
 def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_in_the_records() -> None:
@@ -170,8 +177,15 @@ def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_
         assert tuned.rates["bias"] == alone.rates["weights"] == 0.0115
         assert f"{title} {tuned.rates[rate]:g}, {told(twice(tuned))}" in STUDIES
     assert f"The bias alone reaches {told(twice(alone))}" in STUDIES
-    prefix = found.tunings["prefix"]
-    sora = found.tunings["sora"]
+    prefix, sora, lora_r1, orthogonal = (found.tunings[m] for m in ("prefix", "sora", "lora_r1", "quantum_peft"))
+    words = (
+        f"searched: {lora_r1.rates['weights']:g} ({told(twice(lora_r1))}), and {orthogonal.rates['diagonal']:g} for "
+        f"the diagonal with {orthogonal.rates['angles']:g} for the angles ({told(twice(orthogonal))})"
+    )
+    assert words in STUDIES
+    whole = files.read_json(ROOT / publishing.STUDIES / "alpaca_uncentred/tuned/full.json", Tuning)
+    assert "full" not in found.methods
+    assert f"Full tuning's rate was found too, {whole.rates['weights']:g} ({told(twice(whole))})" in STUDIES
     words = (
         f"and {sora.rates['weights']:g} with {sora.rates['gates']:g} for the gates ({told(twice(sora))}), inside their"
     )
