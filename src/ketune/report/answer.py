@@ -61,20 +61,20 @@ def _size(results: Results, judgement: Judgement, method: str, other: str) -> st
 
 def arms(results: Results, judgement: Judgement, method: str) -> str:
     """Every arm in the order of held-out loss: what it tells, its weights, and the method's difference from it."""
-    losses = results.frame["loss"].groupby("method").mean().sort_values(kind="stable")
+    losses, title = results.frame["loss"].groupby("method").mean(), results.title(method)
     lines = [
-        f"| arm | what it is or tells | trained weights | held-out loss | {results.title(method)} less it | verdict |",
+        f"| arm | what it is or tells | trained weights | held-out loss | {title} less it | verdict on {title} |",
         "|---|---|---|---|---|---|",
     ]
-    for arm, loss in losses.items():
-        declared, title = methods.declared(str(arm)), results.title(str(arm))
+    for arm in sorted(results.methods, key=lambda name: float(losses[name])):
+        declared = methods.declared(arm)
         told = declared.isolates if declared.family == "control" or arm == "base" else declared.source
-        about = f"{told} | {results.trainable(str(arm)):,} | {number(loss, 3)}"
+        about = f"{told} | {results.trainable(arm):,} | {number(losses[arm], 3)}"
         if arm == method:
             lines.append(f"| **{title}** | {about} | | |")
             continue
-        word = verdicts.word(results, judgement, Contrast("loss", method, str(arm)))
-        notes = [*filter(None, [word.note]), judgement.verdict(method, str(arm)).role]
-        size = _size(results, judgement, method, str(arm))
-        lines.append(f"| {title} | {about} | {size} | {word.text} ({', '.join(notes)}) |")
+        word = verdicts.word(results, judgement, Contrast("loss", method, arm))
+        notes = [*filter(None, [word.note]), judgement.verdict(method, arm).role]
+        size = _size(results, judgement, method, arm)
+        lines.append(f"| {results.title(arm)} | {about} | {size} | {word.text} ({', '.join(notes)}) |")
     return "\n".join(lines)
