@@ -21,7 +21,7 @@ class Answer:
     Attributes:
         sentences: in this order.
         tables: in Markdown, one for each quantum method, of all arms.
-        figure: of the first quantum method's differences, None without one.
+        figure: each quantum method's differences from the reference and its controls; None without one.
     """
 
     sentences: tuple[str, ...]
