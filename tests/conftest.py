@@ -17,10 +17,13 @@ import torch
 import yaml
 from dvc.utils.serialize import modify_yaml
 from filelock import FileLock
+from hypothesis import settings as hypothesis_settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+hypothesis_settings.register_profile("ketune", deadline=None, derandomize=True)  # the same on every machine
+hypothesis_settings.load_profile("ketune")
 ROOT = Path(__file__).parents[1]
 WIDTH = 32
 

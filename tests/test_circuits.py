@@ -88,7 +88,7 @@ def test_fp32_agrees_to_1e_5(device: str, mode: str) -> None:
     assert_close(found, wanted, 1e-5, 1e-5)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(
     qubits=st.integers(1, 6),
     layers=st.integers(1, 5),

@@ -62,7 +62,7 @@ def test_gates_that_make_no_sense_are_refused(gate: Gate, words: str) -> None:
         measure(torch.ones(1, 4), torch.zeros(1), Odd((gate,)), shots=10)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(factor=st.floats(-100, 100).filter(lambda c: abs(c) > 1e-3), rotation=st.sampled_from(("RX", "RY", "RXRY")))
 def test_blind_to_scale_and_sign(factor: float, rotation: str) -> None:
     circuit = Circuit(5, 2, rotation)

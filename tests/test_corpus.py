@@ -150,7 +150,7 @@ def test_too_few_records_name_the_split_and_the_key(tmp_path: Path) -> None:
         corpus.require(built.examples, {"validation": (9, "")})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=400))
 def test_any_bytes_give_a_corpus_or_one_sentence(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "a.jsonl"
@@ -181,7 +181,7 @@ wild_texts = st.text(max_size=60) | st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.fixed_dictionaries({}, optional={key: json_values | wild_texts for key in corpus.FIELDS}), max_size=4)
 )
@@ -196,7 +196,7 @@ def test_any_records_are_kept_counted_or_refused(tmp_path_factory: pytest.TempPa
         assert built.read == len(rows) == sum(map(len, built.examples.values())) + sum(built.dropped.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(instruction=wild_texts, given_input=wild_texts, output=wild_texts)
 def test_no_text_moves_the_border_between_prompt_and_response(instruction: str, given_input: str, output: str) -> None:
     clean = [text.encode("utf-8", "replace").decode() for text in (instruction, given_input, output)]
@@ -216,6 +216,9 @@ def test_long_records_are_cut_and_long_prompts_counted() -> None:
     assert row.id == "a" and len(row.ids) == 300 and row.response < 300
     splits = {"train": [long_answer, long_prompt]}
     assert tokens.too_long(tokenizer, splits, {"train": 1}, 300) == {"train": 1}
+    prompt = len(tokens.encode(tokenizer, tokens.prompt(long_prompt)))
+    room = [tokens.too_long(tokenizer, splits, {"train": 1}, prompt + more) for more in (1, 2)]
+    assert [found.get("train", 0) for found in room] == [1, 0], "one token of the response, and the end of text"
     with pytest.raises(InputError, match=r"train.max_tokens: 300 tokens leave room .* in 1 of 2 records of the train"):
         tokens.too_long(tokenizer, splits, {"train": 2}, 300)
 

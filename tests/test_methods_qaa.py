@@ -24,6 +24,13 @@ def features(width: int, **values: Any) -> CircuitFeatures:
     return found
 
 
+@pytest.mark.parametrize(("start", "spread"), [("uniform", math.pi), ("small", 0.01), ("zero", 0.0)])
+def test_angles_are_drawn_on_both_sides_of_0(start: Any, spread: float) -> None:
+    angles = features(1024, layers=20, rotation="RY", angle_init=start).angles.detach() / (spread or 1)
+    assert angles.numel() == 200 and angles.abs().max() <= 1
+    assert (angles.min() < -0.9 and angles.max() > 0.9 and angles.mean().abs() < 0.2) if spread else not angles.any()
+
+
 @pytest.mark.parametrize("rotation", ["RX", "RY"])
 def test_qaa_is_blind_to_scale_and_sign(rotation: str) -> None:
     z, h = features(24, rotation=rotation), torch.randn(6, 24)

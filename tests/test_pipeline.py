@@ -2,15 +2,19 @@
 
 import csv
 import json
+import runpy
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from conftest import ROOT, Project
+from ketune.circuits import Noise
+from ketune.ground import params
 
 METHODS = ["base", "qaa"]
 
@@ -78,6 +82,15 @@ def test_circuits_are_read_as_on_hardware_where_that_is_asked_for_and_nothing_is
     (project.folder / "reports/hardware/measured/qaa-0.json").write_text(json.dumps(found))
     output = project.run("dvc", "repro", "--single-item", "report", fails=True)
     assert "dvc repro --force measure@qaa-0" in output and "Traceback" not in output
+
+
+def test_each_way_of_reading_has_its_shots_and_its_noise() -> None:
+    asked = params.Hardware(methods=("qaa",), records=3, shots=(50, 10), depolarizing=0.01, readout=0.2, machine=None)
+    ways = runpy.run_path(str(ROOT / "stages/measure.py"))["_ways"]
+    noise, words = {"noise": Noise(depolarizing=0.01, readout=0.2)}, "depolarizing 0.01, read-out 0.2"
+    noisy = [(words, shots, noise) for shots in (None, 50, 10)]
+    assert list(ways(asked)) == [("", 50, {}), ("", 10, {}), *noisy]
+    assert list(ways(replace(asked, depolarizing=0.0, readout=0.0, shots=()))) == []
 
 
 def test_what_has_no_circuit_to_read_is_told(project: Project) -> None:

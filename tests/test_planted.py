@@ -112,7 +112,7 @@ rx = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rx, st.integers(0, 2**31), st.booleans())
 def test_angles_that_give_the_same_features_are_no_error(circuit: circuits.Circuit, seed: int, mirrored: bool) -> None:
     torch.manual_seed(seed)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_a_statement_of_several_comparisons_needs_all(tmp_path: Path, monkeypatc
     assert said.word == "contradicted" and "LoRA +0.0" in said.sentence and "Prefix −0.1" in said.sentence
 
 
-def test_many_comparisons_contradict_no_more_easily_than_one() -> None:
+def test_many_comparisons_contradict_no_more_easily_than_one(told: Found, monkeypatch: pytest.MonkeyPatch) -> None:
     worse, open_, undecided = "worse", "not distinguishable", "undecided"
     assert readings._word("better", [worse], [worse], whole=True) == "contradicted"
     assert readings._word("better", [worse, *["better"] * 19], [open_] * 20, whole=True) == undecided
@@ -86,11 +87,17 @@ def test_many_comparisons_contradict_no_more_easily_than_one() -> None:
     assert readings._word("better", ["comparable", "better"], ["comparable", open_], whole=True) == undecided
     assert readings._word("better", [worse], [worse], whole=False) == "contradicted"
     assert readings._word("better", ["better"], ["better"], whole=False) == "not testable here"
-    random = np.random.default_rng(2)
-    panel = statistics.Panel({arm: statistics.mean(random.normal(size=(8, 30))) for arm in ("a", "b", "c")})
-    p = panel.estimate("a", "b").p_value()
-    assert statistics.word(panel.estimate("a", "b"), panel, 1.01 * p) in ("better", "worse")
-    assert statistics.word(panel.estimate("a", "b"), panel, 0.99 * p) not in ("better", "worse")
+    levels: dict[str, float] = {}
+
+    def asked(panel: Any, method: str, other: str, level: float, wanted: Any) -> str:
+        levels[other] = level
+        return open_
+
+    monkeypatch.setattr(readings, "_strictly", asked)
+    claim("Full tuning is best", "loss").reading(told)
+    others = [other for other in claims.ADAPTERS if other in told.results.methods]
+    assert len(others) > 1
+    assert levels == {other: told.judgement.verdict("full", other).level / len(others) for other in others}
 
 
 def test_what_cannot_be_told_is_told_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Words follow one rule: levels by role, intervals that agree with words, strong sentences where seeds confirm them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from ketune import statistics
 from ketune.ground.errors import InputError
 from ketune.statistics import Contrast, Panel, decide
 from ketune.statistics.attribution import Attribution, attribution
+from ketune.statistics.estimates import seeds_to_confirm
 from ketune.statistics.holm import holm
 
 
@@ -52,7 +55,7 @@ def test_holm_against_hand_computed_numbers():
     assert (holm([0.2], 0.05), holm([], 0.05)) == (((0.05,), (0.2,)), ((), ()))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(some.lists(some.floats(0, 1), max_size=12))
 def test_a_p_value_passes_its_level_exactly_where_the_adjusted_one_passes_alpha(p_values):
     slack = 1e-12  # the two sides are rounded differently
@@ -60,7 +63,7 @@ def test_a_p_value_passes_its_level_exactly_where_the_adjusted_one_passes_alpha(
         assert (p <= level) == (adjusted <= 0.05) or abs(adjusted - 0.05) < slack
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(some.integers(0, 10_000))
 def test_an_interval_excludes_zero_exactly_where_the_word_is_better_or_worse(rng_seed):
     panels = study({"good": 0.02, "bad": -0.015}, seeds=3, rng_seed=rng_seed)
@@ -195,6 +198,13 @@ def test_a_part_contributes_where_every_control_is_beaten_and_confirmed():
 def test_three_seeds_beat_a_control_and_prove_no_contribution():
     found = attribution({"frozen": judged(1.0, seeds=3)}, ["frozen"])
     assert found == Attribution(False, (), ("frozen",), (), seeds=3, seeds_needed=6)
+
+
+def test_the_strictest_level_says_how_many_seeds_confirm():
+    loose = judged(1.0, seeds=3)
+    strict = replace(loose, level=0.05 / 4)
+    found = attribution({"frozen": loose, "bias": strict}, ["frozen", "bias"])
+    assert found.seeds_needed == seeds_to_confirm(0.05 / 4) > seeds_to_confirm(0.05)
 
 
 def test_two_seeds_judge_no_control_either_way():

@@ -124,6 +124,7 @@ def test_a_variance_is_drawn_to_the_others_but_not_below_its_own():
     assert low.variance == pytest.approx((10 * 1.0 + 2 * 0.1) / 12) and low.degrees == 10
     assert high.variance == 20.0
     assert moderated(0.1, 2, None).variance == 0.1
+    assert low.scatter == 6 and moderated(0.1, 4, lent).scatter == 10, "three times its own, or all that there is"
 
 
 # panels --------------------------------------------------------------------------------------------------------------
@@ -133,6 +134,11 @@ def panel(rng, deviations, seeds=3, references=50):
     """Arms named by their number, each with its own deviation over seeds."""
     rows = {str(i): table(rng, seeds, references, deviation, 0.0, 0.001) for i, deviation in enumerate(deviations)}
     return Panel({arm: statistics.mean(values, lower_is_better=True) for arm, values in rows.items()})
+
+
+def test_pairs_know_no_more_than_their_arms_have_degrees_of_freedom():
+    found = panel(np.random.default_rng(0), [0.01] * 5, seeds=8)._priors
+    assert (found[1].most, found[2].most) == (5 * 7, 4 * 7)
 
 
 def test_arms_apart_neither_lend_nor_borrow():

@@ -14,7 +14,7 @@ import yaml
 
 from conftest import ROOT, environment, records, tiny_params
 from ketune import methods, movement, trials, tuning
-from ketune.ground import files, params
+from ketune.ground import files, layout, params
 from ketune.records.examples import Example
 from ketune.records.training import Trial, Tuning
 from ketune.training import loop, travel
@@ -135,6 +135,35 @@ def test_a_trial_draws_its_adapter_from_its_own_seed(settings: Parameters, monke
     assert [seed for seed, _ in drawn] == [1000, 1001, 1000] and first
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_a_run_draws_from_its_seed_and_has_checkpoints_of_its_own(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = runpy.run_path(str(ROOT / "stages/train.py"))["train"]
+    files.write_json(layout.tuned("qaa"), Tuning(rates={"projection": 0.001, "angles": 0.01}, search=None))
+    seen: list[tuple[Path, int, torch.Tensor]] = []
+
+    def looked_at(
+        method: methods.ConfiguredMethod, model: torch.nn.Module, *rest: Any, seed: int, folder: Path, **named: Any
+    ) -> Any:
+        angles = [p.detach().flatten() for name, p in model.named_parameters() if name.endswith("angles")]
+        seen.append((folder, seed, torch.cat(angles)))
+        raise loop.Diverged("seen")
+
+    def run(seed: int, section: str = "", **changes: Any) -> None:
+        content = yaml.safe_load(Path("params.yaml").read_text())
+        changed = content | ({section: content[section] | changes} if section else {})
+        Path("params.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
+        with pytest.raises(loop.Diverged):
+            train("qaa", seed)
+        Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+    monkeypatch.setattr(loop, "train", looked_at)
+    run(0), run(1), run(0), run(0, "train", steps=5), run(0, "qaa", layers=2)
+    folders, seeds, (first, second, again, *_) = zip(*seen, strict=True)
+    assert seeds == (0, 1, 0, 0, 0) and torch.equal(first, again) and not torch.equal(first, second)
+    assert folders[0] == folders[2] and len(set(folders)) == 4
 
 
 @pytest.mark.parametrize(

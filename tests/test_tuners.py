@@ -19,6 +19,7 @@ from transformers import BertConfig, BertModel, MambaConfig, MambaForCausalLM
 
 import architectures
 from architectures import CONFIGS, FIVE, ids
+from ketune import methods
 from ketune.counts import backbone
 from ketune.ground.errors import InputError
 from ketune.tuners import registration, sites
@@ -320,6 +321,12 @@ def test_saved_bytes_do_not_depend_on_order_or_time(tmp_path: Path) -> None:
 def test_mixed_batches_are_refused() -> None:
     with pytest.raises(InputError, match="cannot be mixed"):
         adapt("llama", "qaa")(input_ids=ids(), adapter_names=["default"] * 3)
+
+
+def test_lora_drops_inputs_as_its_section_says() -> None:
+    model = methods.adapter("lora", methods.defaults("lora") | {"dropout": 0.4}).attach(architectures.model("llama"))
+    found = [module.p for name, module in model.named_modules() if name.endswith("lora_dropout.default")]
+    assert found and set(found) == {0.4}
 
 
 @pytest.mark.parametrize(("architecture", "name"), [("gpt2", "resid_pdrop"), ("opt", "dropout"),
