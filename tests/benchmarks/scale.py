@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ketune import methods
 from ketune.circuits import Circuit, expectations
@@ -102,7 +103,7 @@ def markdown(found: list[dict[str, Any]], repeated: Sequence[tuple[int, int, int
     lines = ["| methods | seeds | stages | seconds | milliseconds a stage |", "|---|---|---|---|---|"]
     lines += [f"| {m} | {s} | {n} | {time:.1f} | {1000 * time / n:.0f} |" for m, s, n, time in repeated]
     words = "What DVC takes to find that nothing is to be done; it reads `params.yaml` and its own lock at every stage."
-    parts += ["## Methods and seeds: `dvc repro` with nothing to do", f"{words} dvc {measure.versions('dvc')}."]
+    parts += ["## Methods and seeds: `dvc repro` with nothing to do", f"{words} {measure.versions('dvc')}."]
     return "\n\n".join([*parts, "\n".join(lines)]) + "\n"
 
 
@@ -113,13 +114,18 @@ def figure(found: list[dict[str, Any]]) -> str:
     with drawing.canvas(10.5, 3.9, 1, 3, sharey=True) as (canvas, panels):
         for panel, (series, problems) in zip(panels, SERIES.items(), strict=True):
             varied = next(i for i in range(3) if len({problem[i] for problem in problems}) > 1)
+            at = [problem[varied] for problem in problems]
             for way, colour in zip(ways_drawn, colours, strict=False):
                 drawn = [row for row in found if (row["series"], row["way"]) == (series, way)]
                 values = [row["microseconds_per_token"] for row in drawn]
-                at = [problem[varied] for problem in problems]
                 panel.plot(at, values, marker="o", markersize=4, color=colour, label=way)
             panel.set(xscale="log", yscale="log", title=series.partition(",")[0], xlabel=series)
             panel.grid(axis="y")
+            for axis in (panel.xaxis, panel.yaxis):
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+                axis.set_minor_formatter(NullFormatter())
+            panel.set_xticks(at)
+            panel.tick_params(axis="x", rotation=45)
         panels[0].set_ylabel("µs a token, forward and backward")
         canvas.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
         return drawing.finish(canvas, "scale", "How the circuit's cost grows with tokens, layers and qubits").svg
