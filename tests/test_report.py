@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ketune import methods, metrics, report, tuning
+from ketune import methods, metrics, report, statistics, tuning
 from ketune.ground import contrasts, files, layout, params
 from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
@@ -215,6 +215,29 @@ def test_a_circuit_that_beats_every_control_contributes(tmp_path: Path, monkeypa
     texts = [statement.text for statement in opening.statements(found, judgement)]
     assert texts[0] == "QAA is better than LoRA on held-out loss (unconfirmed: 8 seeds could)."
     assert "the circuit contributes" in texts[1] and "not shown" not in texts[1]
+
+
+def test_worse_than_a_control_counts_the_controls_that_did_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Study(["base", "lora", "qaa", "qaa_frozen"], SIX, effects={"qaa": -0.05})
+    found, judgement = judged(tmp_path, made, monkeypatch)
+    behind = judgement.verdict("qaa", "qaa_frozen")
+    assert behind.difference > 0 and len(methods.controls("qaa")) > 2
+    assert behind.level == pytest.approx(found.settings.report.alpha / len(methods.controls("qaa")))
+
+
+def test_what_a_study_is_sure_of_is_told_by_declared_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, judgement = judged(tmp_path, Study(["base", "lora", "qaa", "qtha"], SIX), monkeypatch)
+    real = comparisons.Judgement.verdict
+
+    def unsure(self: comparisons.Judgement, method: str, other: str, metric: str = "loss") -> statistics.Verdict:
+        return replace(real(self, method, other, metric), detectable=9.0 if "qtha" in (method, other) else 0.1)
+
+    monkeypatch.setattr(comparisons.Judgement, "verdict", unsure)
+    for planned, size in (((statistics.Contrast("loss", "qaa", "lora"),), 0.1), ((), 9.0)):
+        least = comparisons.least_sure(found, replace(judgement, planned=planned))
+        assert least is not None and least[1] == size
 
 
 def test_a_control_that_did_not_learn_carries_no_contribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
