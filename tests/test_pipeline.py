@@ -188,7 +188,7 @@ def test_the_paper_setting_lists_its_stages_and_changes_nothing(project: Project
     command = subprocess.run(["make", "--dry-run", "--no-print-directory", "paper", "ARGS=--dry --force"], cwd=ROOT,
                              capture_output=True, text=True, check=True).stdout.splitlines()[-1]  # fmt: skip
     listed = project.stages_run(*shlex.split(command))
-    runs = [f"{method}-{seed}" for method in ("base", "full", "lora", "sora", "prefix", "qaa") for seed in range(5)]
+    runs = [f"{method}-{seed}" for method in ("base", "full", "lora", "sora", "prefix", "qaa") for seed in range(8)]
     stages = {f"{stage}@{run}" for stage in ("train", "generate", "score") for run in runs}
     assert listed == stages | {f"tune@{run.partition('-')[0]}" for run in runs} | {"prepare", "report"}
     assert project.run("git", "status", "--porcelain") == ""
