@@ -20,7 +20,7 @@ from ketune.ground.errors import InputError
 from ketune.ground.params import Params
 from ketune.records.examples import Example, Passage
 from ketune.records.predictions import Answer
-from ketune.report import answer, archive, background, exports, joining, results
+from ketune.report import answer, archive, background, comparisons, exports, gates, joining, results
 from ketune.report.background import Background
 from ketune.report.drawing import Drawing
 
@@ -68,7 +68,7 @@ def page(name: str) -> None:
     told = answer.answer(found)
     if told.figure is not None:
         files.write_text(PAGES / f"{name}.svg", standing_alone(told.figure))
-    files.write_text(PAGES / f"{name}.md", in_short(name, told))
+    files.write_text(PAGES / f"{name}.md", in_short(name, found, beside))
     print("\n".join(told.sentences), f"Open {PAGES / name}.html; {name}.md beside it is the answer in short.", sep="\n")
 
 
@@ -90,11 +90,15 @@ def standing_alone(figure: Drawing) -> str:
     return figure.svg.replace("<svg ", '<svg style="background: white" ', 1)
 
 
-def in_short(name: str, told: answer.Answer) -> str:
-    """A study's answer as Markdown: its sentences, its figure, its tables."""
+def in_short(name: str, found: results.Results, beside: Background) -> str:
+    """A study's answer as Markdown: its sentences, the gates that fail, its figure, its tables."""
+    told, judgement = answer.answer(found), comparisons.judge(found)
+    looked = gates.gates(gates.Evidence(found, judgement, beside.plan, beside.planted))
+    failed = [f"- {gate.name}: {gate.sentence}" for gate in looked if gate.passed is False]
+    warning = ["Of what must hold before verdicts are worth reading, this fails:", "\n".join(failed)] if failed else []
     figure = [f"![What was found]({name}.svg)"] if told.figure is not None else []
     source = f"Written by `make page STUDY={name}`; all else stands on [its page]({name}.html)."
-    return "\n\n".join([f"# The study {name}", *told.sentences, *figure, *told.tables, source]) + "\n"
+    return "\n\n".join([f"# The study {name}", *told.sentences, *warning, *figure, *told.tables, source]) + "\n"
 
 
 def complete(settings: Params, method: str) -> bool:
