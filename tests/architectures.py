@@ -63,6 +63,12 @@ def model(name: str) -> t.PreTrainedModel:
     return copy.deepcopy(_model(name))
 
 
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    """(3, 7, 64) of the model in evaluation mode on `ids`."""
+    with torch.no_grad():
+        return model.eval()(input_ids=ids()).logits
+
+
 def ids() -> torch.Tensor:
     """(3, 7) token ids."""
     return torch.randint(3, 64, (3, 7), generator=torch.Generator().manual_seed(0))

@@ -21,7 +21,7 @@ from transformers.utils import hub
 
 import architectures
 import ketune
-from architectures import ids
+from architectures import ids, logits
 from ketune import adapters, methods
 from ketune.circuits import backends
 from ketune.ground.errors import InputError
@@ -40,11 +40,6 @@ def section(name: str) -> dict:
 def attach(name: str, architecture: str = "llama") -> nn.Module:
     torch.manual_seed(1)
     return methods.load(name, section(name)).adapter.attach(architectures.model(architecture))
-
-
-def logits(model: nn.Module) -> torch.Tensor:
-    with torch.no_grad():
-        return model.eval()(input_ids=ids()).logits
 
 
 def trained(model: nn.Module) -> list[nn.Parameter]:

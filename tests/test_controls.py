@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import architectures
-from architectures import ids
+from architectures import ids, logits
 from ketune import adapters, methods
 from ketune.ground.errors import InputError
 from ketune.tuners.feature_map import FeatureMapConfig
@@ -46,11 +46,6 @@ def prepared(name: str, **changes: Any) -> nn.Module:
     model = attach(name, **changes)
     methods.load(name, section(name, **changes)).adapter.prepare(model, batches())
     return model
-
-
-def logits(model: nn.Module) -> torch.Tensor:
-    with torch.no_grad():
-        return model.eval()(input_ids=ids()).logits
 
 
 def features(model: nn.Module) -> list[torch.Tensor]:

@@ -18,7 +18,7 @@ from torch import nn
 from transformers import BertConfig, BertModel, MambaConfig, MambaForCausalLM
 
 import architectures
-from architectures import CONFIGS, FIVE, ids
+from architectures import CONFIGS, FIVE, ids, logits
 from ketune import methods
 from ketune.counts import backbone
 from ketune.ground.errors import InputError
@@ -62,11 +62,6 @@ def make(variant: str, **more: Any) -> AdapterConfig:
 def adapt(architecture: str, variant: str, **more: Any) -> PeftModel:
     torch.manual_seed(1)
     return get_peft_model(architectures.model(architecture), make(variant, **more))
-
-
-def logits(model: nn.Module) -> torch.Tensor:
-    with torch.no_grad():
-        return model.eval()(input_ids=ids()).logits
 
 
 def train(model: nn.Module, steps: int = 3) -> dict[str, bool]:
@@ -508,13 +503,13 @@ def test_an_adapter_is_not_called_like_one_of_its_tensors(variant: str, name: st
         get_peft_model(architectures.model("llama"), make(variant), adapter_name=name)
 
 
-REFUSED = [
+UNFIT = [
     ("pauli", {"rank": 20}), ("qaa", {"target_modules": ["o_proj", "norm"]}),
     ("sora", {"target_modules": ["q_proj", "norm"]}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("variant", "wrong"), REFUSED)
+@pytest.mark.parametrize(("variant", "wrong"), UNFIT)
 def test_an_adapter_that_is_refused_leaves_the_model_as_it_was(variant: str, wrong: dict[str, Any]) -> None:
     base = architectures.model("llama")
     names = [name for name, _ in base.named_modules()]
@@ -525,7 +520,7 @@ def test_an_adapter_that_is_refused_leaves_the_model_as_it_was(variant: str, wro
     assert again.get_nb_trainable_parameters() == fresh.get_nb_trainable_parameters()
 
 
-@pytest.mark.parametrize(("variant", "wrong"), REFUSED)
+@pytest.mark.parametrize(("variant", "wrong"), UNFIT)
 def test_a_second_adapter_that_is_refused_leaves_the_first(variant: str, wrong: dict[str, Any]) -> None:
     model = adapt("llama", variant)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}

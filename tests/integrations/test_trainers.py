@@ -19,6 +19,7 @@ from trl import SFTConfig, SFTTrainer
 
 import architectures
 import ketune
+from architectures import logits
 from ketune import ProximalStep
 
 every_adapter = pytest.mark.parametrize("name", ADAPTERS)
@@ -36,11 +37,6 @@ def base(tmp_path: Path) -> Path:
 def rows() -> Dataset:
     ids = [(torch.arange(12) * step % 60 + 3).tolist() for step in range(1, 9)]
     return Dataset.from_dict({"input_ids": ids, "labels": ids})
-
-
-def logits(model: torch.nn.Module) -> torch.Tensor:
-    with torch.no_grad():
-        return model.eval()(input_ids=architectures.ids()).logits
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
