@@ -24,7 +24,7 @@ DATA_REVISION ?= dce01c9b08f87459cf36a430d809084718273017
 DATA ?= data/starter.jsonl
 REFERENCES ?= $(if $(filter data/starter.jsonl,$(DATA)),100,400)# at most the tenth of the records that is held out
 export DATA REFERENCES
-COMPARED = full lora lora_r1 sora prefix qaa quantum_peft qtha
+COMPARED = full lora lora_r1 sora prefix qaa qaa_published quantum_peft qtha
 METHODS = $(shell PYTHONPATH=src $(VENV)/bin/python -c "import sys; from ketune import methods; \
 	print(*methods.with_controls(*sys.argv[1:]), sep=',')" $(COMPARED))
 STUDIED = -S "data.source='$$DATA'" -S 'seeds=[0,1,2,3,4,5,6,7]' -S "generate.likelihood_records=$$REFERENCES" \

@@ -68,7 +68,7 @@ def count(name: str, changes: dict[str, Any], config: PretrainedConfig) -> tuple
     """Trainable parameters of the method `name` at its default settings with `changes`; those that get a gradient."""
     adapter = methods.adapter(name, methods.defaults(name) | changes)
     ours = adapter.expected_parameters(backbone(config))
-    padded = changes.get("up_projection") == "padded"
+    padded = getattr(adapter, "up_projection", None) == "padded"
     return ours, ours - without_gradient(adapter.attach(on_meta(config))) if padded else ours
 
 

@@ -32,7 +32,7 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
             "p": Cell(ABSENT) if found.seeds < statistics.SEEDS_NEEDED else probability(found.adjusted_p),
             "p of seeds": probability(found.p_seeds),
             "Detectable": numeral(found.detectable, metric.digits, note=f"at {found.lead_level:.3g}"),
-            "Seeds": numeral(found.seeds, 0), "References": numeral(found.prompts, 0),
+            "Seeds": numeral(found.seeds, 0, note=f"{found.prompts:,} references"),
         })  # fmt: skip
     return table("verdict", _caption(results, judgement), rows)
 
