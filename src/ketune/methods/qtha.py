@@ -9,7 +9,7 @@ METHOD = Method(
     source="arXiv:2503.12790",
     adapter="qtha",
     fixed={"network": "quantum"},
-    rates={"trains": Range(2e-4, 2e-2), "network": Range(1e-3, 1e-1)},
+    rates={"trains": Range(1e-5, 5e-3), "network": Range(1e-4, 1e-1)},
     departures=(
         Departure(
             "The inner width grows with the model; the released code has 256 at every width.", where={"inner": None}

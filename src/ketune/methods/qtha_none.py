@@ -11,5 +11,5 @@ METHOD = Method(
     fixed={"network": "none", "layers": 1},
     control_of=("qtha",),
     isolates="whether the quantum network matters",
-    rates={"trains": Range(2e-4, 2e-2)},
+    rates={"trains": Range(1e-5, 5e-3)},
 )

@@ -11,5 +11,5 @@ METHOD = Method(
     fixed={"network": "silu"},
     control_of=("qtha",),
     isolates="the quantum network or any nonlinearity",
-    rates={"trains": Range(2e-4, 2e-2), "network": Range(1e-3, 1e-1)},
+    rates={"trains": Range(1e-5, 5e-3), "network": Range(1e-4, 1e-1)},
 )
