@@ -6,7 +6,7 @@ from ketune.methods import Method
 METHOD = Method(
     title="Full",
     family="reference",
-    source="row 'Full' of arXiv:2509.16244, Table 1",
+    source="all weights, as in arXiv:2509.16244, Table 1",
     adapter="whole_model",
     fixed={"train": True},
     rates={"weights": Range(1e-5, 1e-3)},
