@@ -95,13 +95,17 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     ends, linear = (panel.estimate("qaa", other).interval(0.9) for other in ("lora", "random_linear"))
     assert margin is not None and foreseen is not None
     neutral = {method: judgement.verdict(method, "base", "retention_loss") for method in found.methods[1:]}
-    rises, small = neutral["prefix"], judgement.verdict("quantum_peft", "lora")
+    rises, whole = neutral["prefix"], {other: judgement.verdict("full", other) for other in ("prefix", "qaa")}
+    small, trains = (judgement.verdict(method, "lora") for method in ("quantum_peft", "qtha"))
+    lead = {other: f"{-one.difference:.3f} {interval(-one.high, -one.low, 3)}" for other, one in whole.items()}
     gain, own = means["base"] - means["qaa"], means["base"] - means["bias_only"]
     for words in (
         f"within ±{margin:.3f}, what two runs of one method typically differ by",
         f"LoRA of rank 1, which has {found.trainable('lora_r1'):,} weights to QAA's {found.trainable('qaa'):,}",
-        f"**Quantum-PEFT gains {means['base'] - means['quantum_peft']:.3f} with {found.trainable('quantum_peft'):,} "
-        f"weights**, and is {small.difference:.3f} {interval(small.low, small.high, 3)} behind LoRA in each of eight",
+        f"{lead['prefix']} ahead of prefix tuning and {lead['qaa']} of QAA, in each of eight seeds",
+        f"by {small.difference:.3f} {interval(small.low, small.high, 3)} with {found.trainable('quantum_peft'):,} "
+        f"weights and by {trains.difference:.3f} {interval(trains.low, trains.high, 3)} with "
+        f"{found.trainable('qtha'):,}, with which QTHA gains what the {found.trainable('bias_only'):,} of a vector do",
         f"Prefix tuning is {size['prefix']} ahead, in each of eight seeds",
         f"(by {rises.difference:.3f} {interval(rises.low, rises.high, 3)}; QAA's falls by "
         f"{-neutral['qaa'].difference:.3f})",
@@ -124,10 +128,12 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         assert words in STUDIES, words
     assert -foreseen < ends.low and ends.high < foreseen < margin and linear.low < -foreseen
     ahead = {other for other, one in against.items() if one.difference > 0}
-    assert ahead == {"lora", "lora_matched", "lora_r1", "prefix", "sora"}
+    assert ahead == {"full", "lora", "lora_matched", "lora_r1", "prefix", "sora"}
     apart = {other for other, one in against.items() if one.word == "better"}
-    assert apart == {"base", "bias_only", "qaa_frozen", "qaa_zero", "quantum_peft", "random_quadratic"}
-    assert (small.word, small.role, small.confirmed) == ("worse", "exploratory", True)
+    assert apart == {"base", "bias_only", "qaa_frozen", "qaa_zero", "quantum_peft", "qtha", "random_quadratic"}
+    assert {(one.word, one.role, one.confirmed) for one in (small, trains)} == {("worse", "exploratory", True)}
+    assert {(one.word, one.role, one.confirmed) for one in whole.values()} == {("better", "exploratory", True)}
+    assert judgement.verdict("qtha", "bias_only").word == "comparable"
     assert (prefix.word, prefix.role, prefix.confirmed) == ("worse", "exploratory", True)
     assert {judgement.verdict(one, "lora").word for one in ("prefix", "sora")} == {"comparable"}
     assert {against[one].word for one in ("sora", "lora_r1")} == {"comparable"}
@@ -139,7 +145,8 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     assert set(methods.controls("qaa")) <= set(found.methods)
     losses, centred = found.frame["loss"], study("alpaca")[0].frame["loss"]
     assert all((losses.loc["qaa"] < losses.loc[other]).all() for other in ("qaa_frozen", "qaa_zero"))
-    assert (losses.loc["quantum_peft"] > losses.loc["lora"]).all()
+    assert all((losses.loc[one] > losses.loc["lora"]).all() for one in ("quantum_peft", "qtha"))
+    assert all((losses.loc["full"] < losses.loc[other]).all() for other in found.methods if other != "full")
     assert (losses.loc["qaa"] > losses.loc["prefix"]).all() and len(losses.loc["qaa"]) == 8
     assert (losses.loc["qaa"] < centred.loc["qaa"]).all()
     assert f"by {(centred.loc['qaa'] - losses.loc['qaa']).mean():.3f}, in each of eight seeds" in STUDIES
@@ -153,8 +160,8 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     assert edges == {"random_quadratic": {"weights": "lower"}, "qaa_zero": {"projection": "lower"}}
     silent = [name for name, tuned in found.tunings.items() if tuned.search and tuned.search.noise is None]
     searched = [name for name, tuned in found.tunings.items() if tuned.search]
-    assert (len(silent), len(searched)) == (7, 14) and {"qaa", "lora"} <= set(silent)
-    assert "seven of 14 searches, QAA's and LoRA's among them, could not measure their noise" in README
+    assert (len(silent), len(searched)) == (7, 16) and {"qaa", "lora"} <= set(silent)
+    assert "seven of 16 searches, QAA's and LoRA's among them, could not measure their noise" in README
 
 
 def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_in_the_records() -> None:
@@ -183,9 +190,19 @@ def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_
         f"the diagonal with {orthogonal.rates['angles']:g} for the angles ({told(twice(orthogonal))})"
     )
     assert words in STUDIES
-    whole = files.read_json(ROOT / publishing.STUDIES / "alpaca_uncentred/tuned/full.json", Tuning)
-    assert "full" not in found.methods
-    assert f"Full tuning's rate was found too, {whole.rates['weights']:g} ({told(twice(whole))})" in STUDIES
+    whole, trains = (found.tunings[method] for method in ("full", "qtha"))
+    words = (
+        f"{whole.rates['weights']:g} ({told(twice(whole))}; two searches",
+        f"{trains.rates['trains']:g} for the tensor trains with {trains.rates['network']:g} for the network "
+        f"({told(twice(trains))})",
+    )
+    assert all(one in STUDIES for one in words)
+    lower = sorted(trial.loss for trial in trains.search.trials if trial.loss < min(twice(trains)))
+    assert "the two trials with lower losses, {:.4f} and {:.4f},".format(*lower) in STUDIES
+    frozen = files.read_json(ROOT / publishing.STUDIES / "alpaca_uncentred/tuned/quantum_peft_frozen.json", Tuning)
+    assert "quantum_peft_frozen" not in found.methods
+    words = f"Quantum-PEFT's frozen angles was found too, {frozen.rates['diagonal']:g} ({told(twice(frozen))})"
+    assert words in STUDIES
     words = (
         f"and {sora.rates['weights']:g} with {sora.rates['gates']:g} for the gates ({told(twice(sora))}), inside their"
     )
