@@ -9,7 +9,6 @@ import pytest
 
 from conftest import ROOT
 from ketune import methods
-from ketune.ground import files
 from ketune.records.training import Tuning
 from ketune.report import answer, archive, comparisons, gates, panels, plan, publishing
 from ketune.report.background import Background
@@ -97,6 +96,8 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     neutral = {method: judgement.verdict(method, "base", "retention_loss") for method in found.methods[1:]}
     rises, whole = neutral["prefix"], {other: judgement.verdict("full", other) for other in ("prefix", "qaa")}
     small, trains = (judgement.verdict(method, "lora") for method in ("quantum_peft", "qtha"))
+    turned = judgement.verdict("quantum_peft", "quantum_peft_frozen")
+    assert (turned.word, turned.confirmed) == ("better", True)
     lead = {other: f"{-one.difference:.3f} {interval(-one.high, -one.low, 3)}" for other, one in whole.items()}
     gain, own = means["base"] - means["qaa"], means["base"] - means["bias_only"]
     for words in (
@@ -106,6 +107,7 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"by {small.difference:.3f} {interval(small.low, small.high, 3)} with {found.trainable('quantum_peft'):,} "
         f"weights and by {trains.difference:.3f} {interval(trains.low, trains.high, 3)} with "
         f"{found.trainable('qtha'):,}, with which QTHA gains what the {found.trainable('bias_only'):,} of a vector do",
+        f"Quantum-PEFT's angles is worth {-turned.difference:.3f} {interval(-turned.high, -turned.low, 3)}",
         f"Prefix tuning is {size['prefix']} ahead, in each of eight seeds",
         f"(by {rises.difference:.3f} {interval(rises.low, rises.high, 3)}; QAA's falls by "
         f"{-neutral['qaa'].difference:.3f})",
@@ -117,7 +119,7 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"QAA's lead over the vector, {size['bias_only']}, is the safer figure",
     ):
         assert words in README, words
-    assert [method for method, one in neutral.items() if one.word == "worse"] == ["prefix"]
+    assert [method for method, one in neutral.items() if one.word == "worse"] == ["prefix", "quantum_peft_frozen"]
     assert round(own / gain, 2) in (0.74, 0.75, 0.76, 0.77)
     for words in (
         f"The 90 % interval of QAA's difference from LoRA, {interval(ends.low, ends.high, 3, signed=True)}, lies "
@@ -130,7 +132,9 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     ahead = {other for other, one in against.items() if one.difference > 0}
     assert ahead == {"full", "lora", "lora_matched", "lora_r1", "prefix", "sora"}
     apart = {other for other, one in against.items() if one.word == "better"}
-    assert apart == {"base", "bias_only", "qaa_frozen", "qaa_zero", "quantum_peft", "qtha", "random_quadratic"}
+    assert apart == {
+        "base", "bias_only", "qaa_frozen", "qaa_zero", "quantum_peft", "quantum_peft_frozen", "qtha", "random_quadratic"
+    }  # fmt: skip
     assert {(one.word, one.role, one.confirmed) for one in (small, trains)} == {("worse", "exploratory", True)}
     assert {(one.word, one.role, one.confirmed) for one in whole.values()} == {("better", "exploratory", True)}
     assert judgement.verdict("qtha", "bias_only").word == "comparable"
@@ -160,8 +164,8 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     assert edges == {"random_quadratic": {"weights": "lower"}, "qaa_zero": {"projection": "lower"}}
     silent = [name for name, tuned in found.tunings.items() if tuned.search and tuned.search.noise is None]
     searched = [name for name, tuned in found.tunings.items() if tuned.search]
-    assert (len(silent), len(searched)) == (7, 16) and {"qaa", "lora"} <= set(silent)
-    assert "seven of 16 searches, QAA's and LoRA's among them, could not measure their noise" in README
+    assert (len(silent), len(searched)) == (7, 17) and {"qaa", "lora"} <= set(silent)
+    assert "seven of 17 searches, QAA's and LoRA's among them, could not measure their noise" in README
 
 
 def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_in_the_records() -> None:
@@ -199,9 +203,8 @@ def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_
     assert all(one in STUDIES for one in words)
     lower = sorted(trial.loss for trial in trains.search.trials if trial.loss < min(twice(trains)))
     assert "the two trials with lower losses, {:.4f} and {:.4f},".format(*lower) in STUDIES
-    frozen = files.read_json(ROOT / publishing.STUDIES / "alpaca_uncentred/tuned/quantum_peft_frozen.json", Tuning)
-    assert "quantum_peft_frozen" not in found.methods
-    words = f"Quantum-PEFT's frozen angles was found too, {frozen.rates['diagonal']:g} ({told(twice(frozen))})"
+    frozen = found.tunings["quantum_peft_frozen"]
+    words = f"frozen angles, one of its two controls, ran last: {frozen.rates['diagonal']:g} ({told(twice(frozen))})"
     assert words in STUDIES
     words = (
         f"and {sora.rates['weights']:g} with {sora.rates['gates']:g} for the gates ({told(twice(sora))}), inside their"
