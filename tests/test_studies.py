@@ -206,6 +206,12 @@ def test_what_is_said_of_the_searches_with_features_that_keep_their_mean_stands_
     frozen = found.tunings["quantum_peft_frozen"]
     words = f"frozen angles, one of its two controls, ran last: {frozen.rates['diagonal']:g} ({told(twice(frozen))})"
     assert words in STUDIES
+    tried_diagonals = sorted({trial.rates["diagonal"] for trial in frozen.search.trials})
+    assert tried_diagonals[-2] == frozen.rates["diagonal"] and not frozen.search.edges
+    assert f"It has {found.trainable('quantum_peft_frozen')} weights" in STUDIES
+    losses = found.frame["loss"]
+    assert (losses.loc["quantum_peft_frozen"] < losses.loc["base"]).all()
+    assert f"QTHA's had a noise of {trains.search.noise:.3f}" in README
     words = (
         f"and {sora.rates['weights']:g} with {sora.rates['gates']:g} for the gates ({told(twice(sora))}), inside their"
     )
