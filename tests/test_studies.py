@@ -5,10 +5,12 @@ import re
 from dataclasses import replace
 from statistics import fmean
 
+import numpy as np
 import pytest
 
 from conftest import ROOT
 from ketune import methods
+from ketune.ground import files
 from ketune.records.training import Tuning
 from ketune.report import answer, archive, comparisons, gates, panels, plan, publishing
 from ketune.report.background import Background
@@ -48,9 +50,11 @@ def told(losses: list[float]) -> str:
     return "{:.4f} and {:.4f}".format(*losses)
 
 
-def tried(method: str, centre: str, rates: str, *, clip: str = "1", clipped: str = "together") -> list[float]:
+def tried(
+    method: str, centre: str, rates: str, *, steps: str = "20", clip: str = "1", clipped: str = "together"
+) -> list[float]:
     """The validation losses of trials at rates of our choice, on the search's seeds."""
-    asked = {"method": method, "centre": centre, "rates": rates, "clip": clip, "bias_clipped": clipped}
+    asked = {"method": method, "centre": centre, "steps": steps, "rates": rates, "clip": clip, "bias_clipped": clipped}
     with (ROOT / "reports/benchmarks/trials.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if all(row[key] == value for key, value in asked.items())]
     return [float(row["loss"]) for row in sorted(rows, key=lambda row: row["seed"])]
@@ -108,7 +112,7 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"weights and by {trains.difference:.3f} {interval(trains.low, trains.high, 3)} with "
         f"{found.trainable('qtha'):,}, with which QTHA gains what the {found.trainable('bias_only'):,} of a vector do",
         f"Quantum-PEFT's angles is worth {-turned.difference:.3f} {interval(-turned.high, -turned.low, 3)}",
-        f"Prefix tuning is {size['prefix']} ahead, in each of eight seeds",
+        f"Prefix tuning is {size['prefix']} ahead of QAA**, in each of eight seeds",
         f"(by {rises.difference:.3f} {interval(rises.low, rises.high, 3)}; QAA's falls by "
         f"{-neutral['qaa'].difference:.3f})",
         f"at its sites is {size['lora_matched']} ahead, in seven of eight seeds, not distinguishable; a lead of "
@@ -319,6 +323,46 @@ def test_what_a_rate_of_its_own_for_the_bias_gives_is_what_was_measured() -> Non
     alone = fmean(shared["bias_only"])
     for name in ("qaa_zero", "random_quadratic"):
         assert fmean(apart[name]) - alone < 0.006 < fmean(shared[name]) - alone
+
+
+def test_what_is_said_of_rates_and_the_length_of_trials_stands_in_the_trials() -> None:
+    before = study("alpaca_uncentred")[0].tunings
+    longer = {name: files.read_json(ROOT / f"reports/benchmarks/searches_120/{name}.json", Tuning)
+              for name in ("lora", "qaa")}  # fmt: skip
+    for name, tuned in longer.items():
+        search = tuned.search
+        found = choice.choose(search.trials, search.untrained)
+        assert found is not None and found.winner.rates == tuned.rates and not search.edges
+        assert (len(search.trials), search.setting["steps"], before[name].search.setting["steps"]) == (16, 60, 20)
+    assert longer["qaa"].rates == before["qaa"].rates
+    short, long = (one["lora"].rates["weights"] for one in (before, longer))
+    assert f"{short:g} in trials of 20 steps, {long:g} in [trials of 60](reports/benchmarks/searches_120)" in README
+    trials = {(trial.seed, *trial.rates.values()): trial.loss for trial in longer["lora"].search.trials}
+    lora, qaa = (longer[name].search for name in ("lora", "qaa"))
+    for words in (
+        f"LoRA's rate is {long:g} ({told(twice(longer['lora']))} on the search's two seeds, noise {lora.noise:.3f})",
+        f"for the angles ({told(twice(longer['qaa']))}, noise {qaa.noise:.3f})",
+        f"LoRA is {trials[1000, short] - trials[1000, long]:.3f} worse on the first seed",
+    ):
+        assert words in STUDIES, words
+    losses = {rate: tried("lora", "", f"weights={rate}", steps="40") for rate in (0.00667, 0.00375, 0.00211)}
+    own = tried("qaa", "none", "angles=0.0487 projection=0.00178", steps="40")
+    mean = {rate: fmean(both) for rate, both in losses.items()}
+    assert short == 0.00667 and min(mean, key=mean.__getitem__) == 0.00211
+    gained, ahead, was = mean[short] - mean[0.00211], fmean(own) - mean[0.00211], mean[short] - fmean(own)
+    words = f"LoRA at 0.00211 is {gained:.3f} ahead of LoRA at the study's {short:g}, and {ahead:.3f} ahead of QAA"
+    assert words in README
+    each = [told(losses[rate]) for rate in losses]
+    for words in (
+        f"LoRA reaches {each[0]} at the study's 0.00667, {each[1]} at 0.00375, and {each[2]} at 0.00211, QAA at its "
+        f"own rates {told(own)}",
+        f"QAA is {was:.3f} ahead of the study's LoRA and {ahead:.3f} behind LoRA at the lowest of these rates",
+    ):
+        assert words in STUDIES, words
+    losses = {(trial.seed, trial.rates["angles"]): trial.loss for trial in qaa.trials}
+    two = np.array([[losses[seed, angles] for seed in (1000, 1001)] for angles in (0.274, 0.393)])
+    assert f"QAA's came out as {choice.noise(two):.4f}, so that rates counted as tied whose mean loss was" in STUDIES
+    assert f"was {two.mean(axis=1)[0] - two.mean(axis=1)[1]:.3f} higher" in STUDIES
 
 
 @pytest.mark.parametrize(("name", "pilot"), [("alpaca", (1, 2)), ("starter", (0, 1))])

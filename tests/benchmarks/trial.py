@@ -42,11 +42,12 @@ def main() -> None:
     clipped = "apart" if "bias" in rates else "together"
     with tempfile.TemporaryDirectory() as folder:
         bench = trials._bench(given.method, settings, section, budget, Path(folder))
-        print("method,centre,rates,clip,bias_clipped,seed,loss,gradient_norm")
+        print("method,centre,steps,rates,clip,bias_clipped,seed,loss,gradient_norm")
         for seed in settings.tune.seeds:
             loss, norm = trial(bench, seed)
-            cells = (given.method, section.get("centre", ""), " ".join(given.rates), f"{budget.gradient_clip:g}")
-            print(",".join((*cells, clipped, str(seed), f"{loss:.4f}", f"{norm:.2f}")), flush=True)
+            cells = (given.method, section.get("centre", ""), str(budget.steps), " ".join(given.rates))
+            tail = (f"{budget.gradient_clip:g}", clipped, str(seed), f"{loss:.4f}", f"{norm:.2f}")
+            print(",".join((*cells, *tail)), flush=True)
 
 
 if __name__ == "__main__":
