@@ -352,6 +352,10 @@ def test_what_is_said_of_rates_and_the_length_of_trials_stands_in_the_trials() -
     gained, ahead, was = mean[short] - mean[0.00211], fmean(own) - mean[0.00211], mean[short] - fmean(own)
     words = f"LoRA at 0.00211 is {gained:.3f} ahead of LoRA at the study's {short:g}, and {ahead:.3f} ahead of QAA"
     assert words in README
+    assert all(low < min(high, other) for low, high, other in zip(losses[0.00211], losses[short], own, strict=True))
+    best = choice.choose(lora.trials, lora.untrained).best.rates["weights"]
+    assert f"LoRA's lowest mean is at {best:g}, within the noise" in STUDIES
+    assert before["lora"].search.noise is None
     each = [told(losses[rate]) for rate in losses]
     for words in (
         f"LoRA reaches {each[0]} at the study's 0.00667, {each[1]} at 0.00375, and {each[2]} at 0.00211, QAA at its "
