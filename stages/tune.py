@@ -8,8 +8,6 @@ writes: data/tuned/<method>.json
 
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
-from functools import partial
-
 from ketune import methods
 from ketune.ground import files, layout, params
 from ketune.records.training import Tuning
@@ -21,13 +19,12 @@ def tune(name: str) -> None:
     rates, ranges = methods.rates(name, settings.section(name)), methods.declared(name).rates
     wanted = {rate: ranges[rate] for rate, value in rates.items() if settings.tune.all or value is None}
     given = {rate: value for rate, value in rates.items() if rate not in wanted}
-    result, keep = Tuning(rates=given, search=None), partial(files.write_json, layout.tuned(name))
+    result = Tuning(rates=given, search=None)
     if wanted:
         from ketune import trials
 
-        result = trials.find(name, settings, given, wanted, keep)
-    else:
-        keep(result)
+        result = trials.find(name, settings, given, wanted)
+    files.write_json(layout.tuned(name), result)
     listed = ", ".join(f"{rate} {value:g}" for rate, value in result.rates.items())
     print(f"{name}: {listed or 'no learning rate'}{', found in trials' if wanted else ''}")
 

@@ -776,6 +776,18 @@ def test_a_search_for_other_settings_fails_the_gate(tmp_path: Path, monkeypatch:
     assert "not on record" not in rates.gate(own)[1], "a study's own search had the study's settings"
 
 
+def test_trials_that_are_shorter_than_the_runs_fail_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = read(write(tmp_path, Study(["base", "lora", "prefix"], [0])), monkeypatch)
+    halved = replace(plain.settings, tune=replace(plain.settings.tune, horizon=0.5))
+    for settings, short in ((plain.settings, []), (halved, ["lora", "prefix"])):
+        kept = {method: sound(plain.tunings[method].rates, settings, method) for method in ("lora", "prefix")}
+        told = replace(with_tunings(plain, **kept), settings=settings)
+        half = plain.settings.train.steps // 2
+        assert rates.shorter(told) == ({half: short} if short else {})
+        words = f"searched in trials of {half} steps, fewer than the runs have: LoRA, Prefix"
+        assert rates.gate(told) == ((False, words) if short else (True, "2 methods"))
+
+
 def test_a_search_without_noise_says_so_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read(write(tmp_path, Study(["base", "lora", "prefix"], [0])), monkeypatch)
     kept = {method: sound(plain.tunings[method].rates, plain.settings, method) for method in ("lora", "prefix")}

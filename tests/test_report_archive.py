@@ -258,13 +258,13 @@ def test_paths_of_the_machine_stay_there(workspace: Path, tmp_path: Path, monkey
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Makes another workspace of the same study, with other methods."""
+    """Makes another workspace of the same study, with other methods or seeds."""
 
-    def made(methods: list[str]) -> Path:
+    def made(methods: list[str], seeds: list[int] = SEEDS) -> Path:
         folder = tmp_path / "elsewhere"
         folder.mkdir()
         monkeypatch.setattr(publishing, "revision", lambda: "f00d")
-        return write(folder, Study(methods, SEEDS, prompts=8, likelihoods=20))
+        return write(folder, Study(methods, seeds, prompts=8, likelihoods=20))
 
     return made
 
@@ -283,6 +283,43 @@ def test_records_of_several_workspaces_are_one_study(project: Path, elsewhere: C
     publishing.page("tiny")
     page = Page((project / "reports/published/tiny.html").read_text())
     assert f"f00d ({found.named(['base', 'sora', 'prefix'])})" in page.text
+
+
+def test_a_study_is_spread_over_workspaces_by_its_seeds(project: Path, elsewhere: Callable[..., Path]) -> None:
+    (first, before), later = archive.read(project / "reports/studies/tiny"), [SEEDS[-1], 7, 5]
+    publishing.records("tiny", str(elsewhere(ARMS, later)))
+    found, beside = archive.read(project / "reports/studies/tiny")
+    assert list(found.methods) == ARMS and found.settings.seeds == tuple(sorted({*SEEDS, *later}))
+    assert len(found.runs) == len(ARMS) * len({*SEEDS, *later})
+    for method in ARMS:
+        np.testing.assert_array_equal(found.sums(method, "loss")[: len(SEEDS)], first.sums(method, "loss"))
+        assert beside.revisions[method] == f"{before.revisions[method]}, f00d"
+    runs = {f"data/scores/{layout.Run(*key).key}.json" for key in found.runs}
+    assert runs <= beside.digests.keys()
+    publishing.page("tiny")
+    assert ", f00d" in Page((project / "reports/published/tiny.html").read_text()).text
+
+
+@pytest.mark.parametrize(
+    ("arms", "changes", "words"),
+    [
+        (ARMS[:-1], {}, f"seeds were .* and are 5, and not both have runs of {ARMS[-1]}"),
+        (ARMS, {"data/tuned/lora.json": ('"weights": ', '"weights": 1')}, r"lora: weights was .* 10\.005 with 5"),
+        (ARMS, {"params.yaml": ("r: 4", "r: 8")}, "lora: r was 4 with seeds .* and is 8 with 5"),
+    ],
+)
+def test_seeds_of_other_runs_are_refused_and_nothing_is_lost(
+    project: Path, elsewhere: Callable[..., Path], arms: list[str], changes: dict[str, tuple[str, str]], words: str
+) -> None:
+    before = {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()}
+    other = elsewhere(arms, [5])
+    for name, (old, new) in changes.items():
+        content = (other / name).read_text()
+        assert old in content
+        (other / name).write_text(content.replace(old, new, 1))
+    with pytest.raises(InputError, match=words):
+        publishing.records("tiny", str(other))
+    assert {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()} == before
 
 
 def test_readings_of_circuits_are_not_lost(project: Path, elsewhere: Callable[..., Path]) -> None:

@@ -40,7 +40,7 @@ def find(name: str, settings: Parameters, **given: float) -> Tuning:
     """The rates of a method, all searched but the given ones and those that it need not have."""
     method = methods.declared(name)
     ranges = {rate: span for rate, span in method.rates.items() if rate not in (*given, *method.optional)}
-    return trials.find(name, settings, given, ranges, keep=lambda found: None)
+    return trials.find(name, settings, given, ranges)
 
 
 def bench(name: str, settings: Parameters, seen: list[trials.Bench], monkeypatch: pytest.MonkeyPatch) -> trials.Bench:
@@ -55,13 +55,9 @@ def bench(name: str, settings: Parameters, seen: list[trials.Bench], monkeypatch
 
 def test_a_killed_search_goes_on_with_the_next_trial(settings: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed = find("qaa", settings)
-    assert not list(Path(".cache/checkpoints").iterdir()), "nothing is left of a search that ended"
-    ranges = {"projection": methods.declared("qaa_frozen").rates["projection"]}
-    with pytest.raises(OSError, match="disk full"):
-        trials.find("qaa_frozen", settings, {}, ranges, keep=lambda found: (_ for _ in ()).throw(OSError("disk full")))
-    [left_over] = Path(".cache/checkpoints").iterdir()
-    assert list(left_over.glob("*.json")), "what was not saved is still known"
-    shutil.rmtree(left_over)
+    [kept] = Path(".cache/checkpoints").iterdir()
+    assert {file.suffix for file in kept.iterdir()} == {".json"}, "the trials alone are left of a search that ended"
+    shutil.rmtree(kept)
     trained: list[dict[str, float]] = []
     train, left = loop.train, [2]
 
@@ -78,6 +74,19 @@ def test_a_killed_search_goes_on_with_the_next_trial(settings: Parameters, monke
     left[0] = 99
     assert find("qaa", settings) == undisturbed
     assert trained == [trial.rates for trial in undisturbed.search.trials] and len(trained) == 4
+
+
+def test_a_search_that_is_asked_for_more_runs_what_is_new(
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, trained = find("lora", settings).search, []
+    train = loop.train
+    monkeypatch.setattr(loop, "train", lambda *given, **named: trained.append(named["seed"]) or train(*given, **named))
+    assert find("lora", settings).search == before and not trained
+    more = dataclasses.replace(settings, tune=dataclasses.replace(settings.tune, refined=2))
+    after = find("lora", more).search
+    new = [trial for trial in after.trials if trial not in before.trials]
+    assert [trial.seed for trial in new] == trained and 2 <= len(new) < len(after.trials)
 
 
 def test_what_decides_a_trial_decides_where_it_is_remembered(
@@ -254,7 +263,7 @@ def test_a_given_rate_stays_and_the_other_is_found(settings: Parameters) -> None
 def test_the_bias_is_searched_where_it_is_to_have_a_rate_of_its_own(settings: Parameters) -> None:
     section = settings.sections["qaa_frozen"]
     assert section["learning_rates"] == {"projection": "tuned", "bias": "tuned"}
-    found = trials.find("qaa_frozen", settings, {}, methods.declared("qaa_frozen").rates, keep=lambda found: None)
+    found = trials.find("qaa_frozen", settings, {}, methods.declared("qaa_frozen").rates)
     assert found.rates.keys() == found.search.ranges.keys() == {"projection", "bias"}
     assert [m.part for m in found.search.trials[0].moved] == ["projection", "bias"]
     assert len({trial.rates["bias"] / trial.rates["projection"] for trial in found.search.trials}) > 1

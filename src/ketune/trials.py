@@ -1,14 +1,15 @@
 """Trials of learning rates on the language model: each trains a fresh copy of it and is judged on validation records.
 
 It knows the contract of a method and never a method's name. It reads no test record. A trial that ended is remembered
-in a file, keyed by all that decides it, so that a search that was killed goes on with the next one.
+in a small file, keyed by all that decides it: a search that was killed goes on with the next one, and one that is asked
+for more trials, or that another process has done meanwhile, runs those alone that are new.
 """
 
 import copy
 import dataclasses
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,16 +98,8 @@ class Bench:
         return likelihood.per_token(found)
 
 
-def find(
-    name: str,
-    params: Params,
-    given: Mapping[str, float],
-    ranges: Mapping[str, Range],
-    keep: Callable[[Tuning], object],
-) -> Tuning:
+def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[str, Range]) -> Tuning:
     """Search the `ranges` of the method `name`; its other rates stay as they are given.
-
-    `keep` saves what was found: only then are the trials forgotten that a killed search would go on from.
 
     Raises:
         InputError: training diverged in every trial.
@@ -119,10 +112,7 @@ def find(
         untrained = bench.untrained()
         trials = tuning.search(bench.trial, ranges, given, untrained, budget)
         sizes = {"training_records": len(bench.training), "validation_records": len(bench.validation)}
-        result = tuning.result(name, trials, untrained, ranges, tuning.described(params, name) | sizes)
-        keep(result)
-        shutil.rmtree(bench.folder, ignore_errors=True)
-    return result
+    return tuning.result(name, trials, untrained, ranges, tuning.described(params, name) | sizes)
 
 
 def _bench(name: str, params: Params, section: dict[str, Any], settings: Train, folder: Path) -> Bench:

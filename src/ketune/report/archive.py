@@ -154,12 +154,12 @@ def read(folder: Path) -> tuple[Results, Background]:
 
 
 def shortened(content: str, settings: Params) -> str:
-    """A params.yaml with the methods of these params alone in its list, their sections, and without samples."""
+    """A params.yaml with the methods and seeds of these params alone, the methods' sections, and without samples."""
     yaml = YAML()
     yaml.width = 120
     changed = yaml.load(content)
     changed["methods"], changed["report"]["show_samples"] = list(settings.methods), False
-    changed["hardware"]["methods"] = list(settings.hardware.methods)
+    changed["hardware"]["methods"], changed["seeds"] = list(settings.hardware.methods), list(settings.seeds)
     for method in settings.methods:
         if changed.get(method) != settings.sections[method]:  # an equal one keeps its comments
             changed.insert(0, method, settings.sections[method])

@@ -1,7 +1,8 @@
 """Records of one study from several workspaces: what was brought before stays beside what comes, where runs compare.
 
-So a study may be spread over machines that do not see each other, or gain a method later. Of a method that both have,
-the runs that come are taken. Each method keeps the commit of the code that ran it.
+So a study may be spread over machines that do not see each other, by methods or by seeds, or gain a method later. Each
+has all methods × seeds: workspaces with unlike seeds must have the same methods, trained at the same rates. Of a run
+that both have, the one that comes is taken. Each method keeps the commits of the code that ran it.
 """
 
 from dataclasses import replace
@@ -19,7 +20,9 @@ FREE = ("report", "hardware")  # blocks of the params by which runs do not diffe
 
 
 def join(earlier: Path, folder: Path) -> tuple[str, ...]:
-    """Add to the records in `folder` the methods of `earlier` that they lack; their names are returned.
+    """Add to the records in `folder` the methods, or the seeds, of `earlier` that they lack.
+
+    Returns: the methods of `earlier` with runs that stay.
 
     Raises:
         InputError: the earlier records cannot be read, or their runs do not compare with those that come.
@@ -27,7 +30,7 @@ def join(earlier: Path, folder: Path) -> tuple[str, ...]:
     found, beside = archive.read(folder)
     try:
         kept, before = archive.read(earlier)
-        stay = tuple(method for method in kept.methods if method not in found.methods)
+        stay = tuple(dict.fromkeys(method for method, seed in kept.runs if (method, seed) not in found.runs))
         if stay:
             _check(kept, found)
             _check_data(before, beside)
@@ -43,14 +46,30 @@ def join(earlier: Path, folder: Path) -> tuple[str, ...]:
 
 def _check(kept: Results, found: Results) -> None:
     """Refuse runs with other params, on other data or steps, or scored in another way."""
-    for block in (*BLOCKS, "seeds"):
+    for block in BLOCKS:
         one, other = getattr(kept.settings, block), getattr(found.settings, block)
         if block not in FREE and one != other:
             raise InputError(f"params.yaml: {block} was {one} and is {other}.")
+    if set(kept.settings.seeds) != set(found.settings.seeds):
+        _check_methods(kept, found)
     if lost := set(kept.settings.hardware.methods) - set(found.settings.hardware.methods):
         named = ", ".join(sorted(lost))
         raise InputError(f"params.yaml: hardware.methods lists {named} no longer, whose readings lie there.")
     results.check({**kept.runs, **found.runs})
+
+
+def _check_methods(kept: Results, found: Results) -> None:
+    """Refuse runs of other seeds where a method would lack some of them, or is another one in some of them."""
+    there, here = (", ".join(map(str, one.settings.seeds)) for one in (kept, found))
+    if lacking := set(kept.methods) ^ set(found.methods):
+        raise InputError(
+            f"params.yaml: seeds were {there} and are {here}, and not both have runs of {', '.join(sorted(lacking))}."
+        )
+    for method in kept.methods:
+        one, other = (every.settings.sections[method] | every.tunings[method].rates for every in (kept, found))
+        for key in {**one, **other}:
+            if (was := one.get(key)) != (now := other.get(key)):
+                raise InputError(f"{method}: {key} was {was} with seeds {there} and is {now} with {here}.")
 
 
 def _check_data(before: Background, beside: Background) -> None:
@@ -60,10 +79,12 @@ def _check_data(before: Background, beside: Background) -> None:
 
 
 def _united(kept: Results, found: Results) -> Results:
-    """All runs, methods in the order in which they came."""
+    """All runs, methods in the order in which they came and seeds in that of their numbers."""
     methods = tuple(dict.fromkeys((*kept.methods, *found.methods)))
+    seeds = tuple(sorted({*kept.settings.seeds, *found.settings.seeds}))
     sections = {**kept.settings.sections, **found.settings.sections}
-    settings = replace(found.settings, methods=methods, sections={method: sections[method] for method in methods})
+    sections = {method: sections[method] for method in methods}
+    settings = replace(found.settings, methods=methods, seeds=seeds, sections=sections)
     runs, tunings = {**kept.runs, **found.runs}, {**kept.tunings, **found.tunings}
     return replace(
         found,
@@ -78,14 +99,18 @@ def _around(before: Background, beside: Background, stay: tuple[str, ...]) -> Ba
     absent = dict.fromkeys((*before.left_out, *beside.left_out))
     ran = {*stay, *beside.revisions}
     digests = {path: md5 for path, md5 in before.digests.items() if _method(path) in stay}
+    commits = {method: dict.fromkeys(before.revisions[method].split(", ")) for method in stay}
+    for method, commit in beside.revisions.items():
+        commits.setdefault(method, {})[commit] = None
     return replace(
         beside,
         plan=beside.plan or before.plan,
         planted=beside.planted or before.planted,
         bills={**before.bills, **beside.bills},
+        measured={**before.measured, **beside.measured},
         digests={**digests, **beside.digests},
         left_out=tuple(method for method in absent if method not in ran),
-        revisions={**{method: before.revisions[method] for method in stay}, **beside.revisions},
+        revisions={method: ", ".join(every) for method, every in commits.items()},
     )
 
 

@@ -26,7 +26,7 @@ def having_rates(results: Results) -> list[str]:
 
 
 def gate(results: Results) -> tuple[bool | None, str]:
-    """Whether every arm was tuned for this setting, inside its range, beside no failure; the methods that were not.
+    """Whether every arm was tuned for this setting, in runs as long, in its range, beside no failure; which was not.
 
     None where no method has a learning rate.
     """
@@ -45,6 +45,8 @@ def gate(results: Results) -> tuple[bool | None, str]:
         faults.append(f"something speaks against the rates: {' and '.join(said)}")
     for place, those in elsewhere(results).items():
         faults.append(f"searched for another setting ({place}): {results.named(those)}")
+    for steps, those in shorter(results).items():
+        faults.append(f"searched in trials of {steps} steps, fewer than the runs have: {results.named(those)}")
     doubtful = []
     if unknown := without_noise(results):
         doubtful.append(f"noise unknown: {results.named(unknown)}")
@@ -73,6 +75,16 @@ def elsewhere(results: Results) -> dict[str, list[str]]:
         if other := [key for key in here if key in there and there[key] != here[key]]:
             place = ", ".join(f"{key.replace('_', ' ')} {there[key]}" for key in other)
             found.setdefault(place, []).append(method)
+    return found
+
+
+def shorter(results: Results) -> dict[int, list[str]]:
+    """Steps of a trial → methods whose trials had so many, where runs have more: the best rate falls with the steps."""
+    found: dict[int, list[str]] = {}
+    for method, search in searches(results).items():
+        steps = search.setting["steps"]
+        if isinstance(steps, int) and steps < results.settings.train.steps:
+            found.setdefault(steps, []).append(method)
     return found
 
 
