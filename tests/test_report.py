@@ -213,7 +213,8 @@ def test_a_circuit_that_beats_every_control_contributes(tmp_path: Path, monkeypa
     assert judgement.attributions["qaa"].contributes
     assert {judgement.verdict("qaa", control).word for control in methods.controls("qaa")} == {"better"}
     texts = [statement.text for statement in opening.statements(found, judgement)]
-    assert texts[0] == "QAA is better than LoRA on held-out loss (unconfirmed: 8 seeds could)."
+    doubt = "learning rates in doubt: LoRA, QAA"  # nobody recorded how they were found
+    assert texts[0] == f"QAA is better than LoRA on held-out loss (unconfirmed: 8 seeds could, {doubt})."
     assert "the circuit contributes" in texts[1] and "not shown" not in texts[1]
 
 
@@ -256,7 +257,8 @@ def test_three_seeds_call_it_better_and_prove_no_contribution(tmp_path: Path, mo
     found, judgement = judged(tmp_path, made, monkeypatch)
     assert {judgement.verdict("qaa", control).word for control in methods.controls("qaa")} == {"better"}
     texts = [statement.text for statement in opening.statements(found, judgement)]
-    assert texts[0] == "QAA is better than LoRA on held-out loss (unconfirmed: 8 seeds could)."
+    doubt = "learning rates in doubt: LoRA, QAA"  # nobody recorded how they were found
+    assert texts[0] == f"QAA is better than LoRA on held-out loss (unconfirmed: 8 seeds could, {doubt})."
     assert texts[1].endswith("not shown: 3 of the 6 seeds that could confirm it.")
 
 
@@ -285,6 +287,7 @@ def test_missing_arms_and_seeds_forbid_the_claim(tmp_path: Path, monkeypatch: py
 def test_each_word_has_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found, judgement = judged(tmp_path, Study(["lora", "qaa"], [0], prompts=3, likelihoods=3), monkeypatch)
     given = replace(judgement.verdict("qaa", "lora"), role="planned", confirmed=True)
+    monkeypatch.setattr(rates, "in_doubt", lambda results: ["prefix"])
     for word, sentence, mark in (
         ("better", "QAA is better than LoRA on held-out loss (confirmed).", "better"),
         ("worse", "QAA is worse than LoRA on held-out loss (confirmed).", "worse"),
@@ -293,6 +296,24 @@ def test_each_word_has_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ):
         said = opening.standing(found, "qaa", "lora", replace(given, word=word))
         assert (said.text, said.mark) == (sentence, mark)
+
+
+def test_a_sentence_says_whose_rates_are_in_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = ["lora", "lora_matched", "prefix", "qaa"]
+    found, judgement = judged(tmp_path, Study(arms, [0], prompts=3, likelihoods=3), monkeypatch)
+    given = replace(judgement.verdict("prefix", "lora"), word="comparable", role="planned")
+    kept = {arm: sound(found.tunings[arm].rates, found.settings, arm) for arm in ("lora", "lora_matched", "prefix")}
+    contributes = Attribution(True, (), (), (), seeds=6, seeds_needed=6)
+    for searched_for, doubted in (((), "LoRA, Prefix"), (("prefix",), "LoRA"), (("prefix", "lora"), "")):
+        told = with_tunings(found, **{arm: kept[arm] for arm in searched_for})
+        note = f" (learning rates in doubt: {doubted})" if doubted else ""
+        said = opening.standing(told, "prefix", "lora", given)
+        assert said.text == f"Prefix is comparable with LoRA on held-out loss{note}."
+        assert rates.in_doubt(told) == [arm for arm in arms if arm not in searched_for]
+        said = opening.contribution(told, "qaa", contributes)
+        assert said.text.endswith("But other learning rates may help LoRA (matched).") and said.contributes
+    said = opening.contribution(with_tunings(found, **kept), "qaa", contributes)
+    assert said.text.endswith("the seeds confirm it.") and said.contributes
 
 
 def test_each_reason_against_a_contribution_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ketune import methods
-from ketune.report import paper, verdicts
+from ketune.report import paper, rates, verdicts
 from ketune.report.cells import counted
 from ketune.report.comparisons import Judgement, unlearnt
 from ketune.report.results import Results
@@ -123,14 +123,16 @@ def on(results: Results, judgement: Judgement, method: str) -> list[Statement]:
 
 
 def standing(results: Results, method: str, reference: str, verdict: Verdict) -> Statement:
-    """How a method stands to the reference on held-out loss, in the word of its verdict."""
+    """How a method stands to the reference on held-out loss, in the word of its verdict; whose rates are in doubt."""
     title, other = results.title(method), results.title(reference)
     if verdict.word == "too few seeds":
         few = f"{verdict.seeds} of {SEEDS_NEEDED} seeds needed"
         return Statement(f"{title} against {other} on held-out loss: {few}.", "open")
     words = {"better": "better than", "worse": "worse than", "comparable": "comparable with"}
     text = f"{title} is {words.get(verdict.word, 'not distinguishable from')} {other} on held-out loss"
-    told = [verdicts.confirmation(verdict), "exploratory" if verdict.role == "exploratory" else ""]
+    doubted = [one for one in rates.in_doubt(results) if one in (method, reference)]
+    told = [verdicts.confirmation(verdict), "exploratory" if verdict.role == "exploratory" else "",
+            f"learning rates in doubt: {results.named(doubted)}" if doubted else ""]  # fmt: skip
     note = ", ".join(filter(None, told))
     mark = verdict.word if verdict.word in verdicts.SIGNIFICANT else "open"
     return Statement(f"{text} ({note})." if note else f"{text}.", mark)
@@ -152,11 +154,10 @@ def contribution(results: Results, method: str, attribution: Attribution | None,
             "open",
         )
     if attribution.contributes:
-        return Statement(
-            f"{title}: the circuit contributes. It is better than every control, and the seeds confirm it.",
-            "better",
-            contributes=True,
-        )
+        text = f"{title}: the circuit contributes. It is better than every control, and the seeds confirm it."
+        if doubted := [one for one in rates.in_doubt(results) if one in methods.controls(method)]:
+            text += f" But other learning rates may help {results.named(doubted)}."
+        return Statement(text, "better", contributes=True)
     reasons = []
     if attribution.seeds and attribution.seeds < attribution.seeds_needed:
         reasons.append(f"{attribution.seeds} of the {attribution.seeds_needed} seeds that could confirm it")

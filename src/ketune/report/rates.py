@@ -32,27 +32,37 @@ def gate(results: Results) -> tuple[bool | None, str]:
     """
     if not having_rates(results):
         return None, "no method has a learning rate"
-    found = searches(results)
-    without = [method for method in having_rates(results) if method not in found]
-    at_edge = [method for method, search in found.items() if search.edges]
-    faults = []
-    if without:
-        faults.append(f"no recorded search: {results.named(without)}")
-    if at_edge:
-        faults.append(f"at the edge of a range: {results.named(at_edge)}")
-    doubts = {method: _doubt(search, results.tunings[method].rates) for method, search in found.items()}
-    if said := [f"{results.named([method])}, as {words}" for method, words in doubts.items() if words]:
-        faults.append(f"something speaks against the rates: {' and '.join(said)}")
-    for place, those in elsewhere(results).items():
-        faults.append(f"searched for another setting ({place}): {results.named(those)}")
-    for steps, those in shorter(results).items():
-        faults.append(f"searched in trials of {steps} steps, fewer than the runs have: {results.named(those)}")
+    faults = [words for words, _ in _faults(results)]
     doubtful = []
     if unknown := without_noise(results):
         doubtful.append(f"noise unknown: {results.named(unknown)}")
     if silent := untold(results):
         doubtful.append(f"not every setting of the search on record: {results.named(silent)}")
-    return not faults, "; ".join([*(faults or [f"{len(found)} methods"]), *doubtful])
+    return not faults, "; ".join([*(faults or [f"{len(searches(results))} methods"]), *doubtful])
+
+
+def in_doubt(results: Results) -> list[str]:
+    """The methods for which the gate fails: other rates may do better, so their losses may be higher than need be."""
+    named = {method for _, those in _faults(results) for method in those}
+    return [method for method in results.methods if method in named]
+
+
+def _faults(results: Results) -> list[tuple[str, list[str]]]:
+    """What speaks against rates, in words, and the methods of which it is said."""
+    found, told = searches(results), []
+    if without := [method for method in having_rates(results) if method not in found]:
+        told.append((f"no recorded search: {results.named(without)}", without))
+    if at_edge := [method for method, search in found.items() if search.edges]:
+        told.append((f"at the edge of a range: {results.named(at_edge)}", at_edge))
+    every = {method: _doubt(search, results.tunings[method].rates) for method, search in found.items()}
+    if doubts := {method: words for method, words in every.items() if words}:
+        said = " and ".join(f"{results.named([method])}, as {words}" for method, words in doubts.items())
+        told.append((f"something speaks against the rates: {said}", list(doubts)))
+    for place, those in elsewhere(results).items():
+        told.append((f"searched for another setting ({place}): {results.named(those)}", those))
+    for steps, those in shorter(results).items():
+        told.append((f"searched in trials of {steps} steps, fewer than the runs have: {results.named(those)}", those))
+    return told
 
 
 def without_noise(results: Results) -> list[str]:
