@@ -100,6 +100,11 @@ def test_bad_lists_are_named(key: str, value: Any, tmp_path: Path) -> None:
     assert "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
+def test_a_plan_names_what_must_be_found(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"plan\.differences: \[\] is not allowed; list nats per token"):
+        load(changed("plan", "differences", []), tmp_path)
+
+
 def test_a_listed_method_without_a_file_proposes_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown method 'qaaa'.*Did you mean 'qaa'"):
         load(RAW | {"qaaa": {}, "methods": ["base", "qaaa", "lora"]}, tmp_path)

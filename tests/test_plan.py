@@ -48,7 +48,8 @@ def test_make_plan_writes_what_the_study_will_find(tmp_path: Path) -> None:
 
 def test_the_records_of_a_study_are_a_pilot_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = plan.make(pilot(tmp_path), "2026-01-01")
-    monkeypatch.setattr(publishing, "revision", lambda: "")  # no git here
+    monkeypatch.setattr(publishing, "revision", lambda: "")  # no git here, and no DVC
+    monkeypatch.setattr(publishing, "out_of_date", lambda settings, complete: [])
     publishing.records("before")
     (tmp_path / "data").rename(tmp_path / "gone")
     planning.write("before")

@@ -314,6 +314,11 @@ def test_a_sentence_says_whose_rates_are_in_doubt(tmp_path: Path, monkeypatch: p
         assert said.text.endswith("But other learning rates may help LoRA (matched).") and said.contributes
     said = opening.contribution(with_tunings(found, **kept), "qaa", contributes)
     assert said.text.endswith("the seeds confirm it.") and said.contributes
+    against = Attribution(False, ("lora_matched",), (), (), seeds=6, seeds_needed=6)
+    words = "QAA: that the circuit contributes is not shown: it does not beat LoRA (matched)."
+    assert opening.contribution(found, "qaa", against).text == f"{words} Its learning rates are in doubt."
+    kept["qaa"] = sound(found.tunings["qaa"].rates, found.settings, "qaa")
+    assert opening.contribution(with_tunings(found, **kept), "qaa", against).text == words
 
 
 def test_each_reason_against_a_contribution_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -741,17 +746,17 @@ def test_searches_of_learning_rates_are_told(tmp_path: Path, monkeypatch: pytest
     assert "smallest rate that was tried" in said and "1.7000, set aside, because" in said
     assert "another setting" not in said
     files.write_json(recorded, searched(used, plain.settings, data="data/other.jsonl", steps=7))
-    said = " ".join(rates.sentences(read(tmp_path, monkeypatch)))
-    assert "searched for another setting (data data/other.jsonl, steps 7): LoRA." in said
+    said = rates.gate(read(tmp_path, monkeypatch))[1]
+    assert "searched for another setting (data data/other.jsonl, steps 7): LoRA" in said and "fewer than" not in said
     files.write_json(recorded, searched({"weights": 0.5}, plain.settings))
     assert read(tmp_path, monkeypatch).tunings["lora"].search is None, "another rate's search proves nothing"
 
 
 def sound(found: dict[str, float], settings: Params, method: str = "lora") -> Tuning:
-    """A search of one rate that nothing speaks against, with its noise."""
-    ((name, rate),) = found.items()
+    """A search of the first rate that nothing speaks against, with its noise."""
+    (name, rate), *_ = found.items()
     tried = ((rate / 2, 1.85, 0), (rate, 1.8, 0), (2 * rate, 1.9, 0), (rate, 1.8, 1), (rate / 2, 1.86, 1))
-    trials = [Trial(rates={name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
+    trials = [Trial(rates=found | {name: r}, seed=seed, loss=loss, moved=()) for r, loss, seed in tried]
     return tuning.result(method, trials, 2.0, {name: Range(rate / 100, rate * 100)}, tuning.described(settings, method))
 
 
@@ -791,7 +796,6 @@ def test_a_search_for_other_settings_fails_the_gate(tmp_path: Path, monkeypatch:
         assert not passed and ("searched for" in why) == bool(said) and said in why
     told = with_tunings(plain, qaa=kept)
     assert "not every setting of the search on record: QAA" in rates.gate(told)[1]
-    assert "does not tell every setting of method and training then: QAA." in " ".join(rates.sentences(told))
     sections = {"qaa": plain.settings.section("qaa") | {"learning_rates": dict.fromkeys(used, "tuned")}}
     own = replace(told, settings=replace(plain.settings, sections=plain.settings.sections | sections))
     assert "not on record" not in rates.gate(own)[1], "a study's own search had the study's settings"
@@ -804,7 +808,7 @@ def test_trials_that_are_shorter_than_the_runs_fail_the_gate(tmp_path: Path, mon
         kept = {method: sound(plain.tunings[method].rates, settings, method) for method in ("lora", "prefix")}
         told = replace(with_tunings(plain, **kept), settings=settings)
         half = plain.settings.train.steps // 2
-        assert rates.shorter(told) == ({half: short} if short else {})
+        assert rates.shorter(told) == short
         words = f"searched in trials of {half} steps, fewer than the runs have: LoRA, Prefix"
         assert rates.gate(told) == ((False, words) if short else (True, "2 methods"))
 

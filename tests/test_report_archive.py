@@ -21,7 +21,7 @@ from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
 from ketune.records.measured import Measured
 from ketune.records.predictions import Answer
-from ketune.records.training import Tuning
+from ketune.records.training import Search, Trial, Tuning
 from ketune.report import (
     answer,
     archive,
@@ -40,6 +40,16 @@ from test_report import Page
 
 ARMS = ["base", "lora", "qaa", "qaa_frozen"]
 SEEDS = [0, 1, 2]
+
+
+OUT_OF_DATE = publishing.out_of_date
+OTHERS = [5, 6, 7]  # as many seeds as SEEDS: made-up data depend on how many
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC knows nothing of made-up runs."""
+    monkeypatch.setattr(publishing, "out_of_date", lambda settings, complete: [])
 
 
 @pytest.fixture(scope="module")
@@ -198,9 +208,19 @@ def test_a_single_run_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_the_pipeline_itself_left_behind_is_kept(
-    done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(publishing, "out_of_date", OUT_OF_DATE)
     monkeypatch.chdir(tmp_path)
+    before = done.params()
+    done.write_params(before | {"qaa": before["qaa"] | {"layers": before["qaa"]["layers"] + 1}})
+    publishing.records("tiny", str(done.folder))
+    assert "Left out, as params, code or data are others than they ran with: qaa" in capsys.readouterr().out
+    assert set(archive.read(publishing.STUDIES / "tiny")[0].runs) == {("base", 0)}
+    done.write_params(before | {"generate": before["generate"] | {"batch_tokens": 4096}})
+    with pytest.raises(InputError, match=r"yet \(base, qaa: made with other params, code or data\); run `dvc repro`"):
+        publishing.records("tiny", str(done.folder))
+    done.write_params(before)
     publishing.records("tiny", str(done.folder))
     publishing.page("tiny")
     found = archive.read(publishing.STUDIES / "tiny")[0]
@@ -304,7 +324,7 @@ def test_a_study_is_spread_over_workspaces_by_its_seeds(project: Path, elsewhere
     ("arms", "changes", "words"),
     [
         (ARMS[:-1], {}, f"seeds were .* and are 5, and not both have runs of {ARMS[-1]}"),
-        (ARMS, {"data/tuned/lora.json": ('"weights": ', '"weights": 1')}, r"lora: weights was .* 10\.005 with 5"),
+        (ARMS, {"data/tuned/lora.json": ('"weights": ', '"weights": 1')}, r"lora: learning_rates was .* is .* 10\.005"),
         (ARMS, {"params.yaml": ("r: 4", "r: 8")}, "lora: r was 4 with seeds .* and is 8 with 5"),
     ],
 )
@@ -328,8 +348,64 @@ def test_readings_of_circuits_are_not_lost(project: Path, elsewhere: Callable[..
     for seed in SEEDS:
         measured = records.parent / "hardware/measured" / layout.Run("qaa", seed).measured.name
         files.write_json(measured, Measured(ids=(), tokens=(), readings=()))
-    with pytest.raises(InputError, match="lists qaa no longer"):
-        publishing.records("tiny", str(elsewhere(["base", "sora"])))
+    publishing.records("tiny", str(elsewhere(["base", "sora"])))
+    found, beside = archive.read(records.parent)
+    assert found.settings.hardware.methods == ("qaa",) and {method for method, _ in beside.measured} == {"qaa"}
+    shutil.rmtree("elsewhere")
+    before = {file: file.read_bytes() for file in records.parent.rglob("*") if file.is_file()}
+    with pytest.raises(InputError, match="no readings of qaa come, and some lie there"):
+        publishing.records("tiny", str(elsewhere(["base", "qaa"])))
+    shutil.rmtree("elsewhere")
+    with pytest.raises(InputError, match="no readings of qaa come, and some lie there"):
+        publishing.records("tiny", str(elsewhere(ARMS, [5])))
+    assert {file: file.read_bytes() for file in records.parent.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, r"hardware\.methods was \[\] and is \['qaa'\]"),
+        ({"readout": 0.25}, "hardware was .* and is .*readout=0.25"),
+    ],
+)
+def test_readings_made_in_other_ways_are_refused(
+    project: Path, elsewhere: Callable[..., Path], changes: dict[str, float], words: str
+) -> None:
+    records, other = project / "reports/studies/tiny", elsewhere(ARMS, OTHERS)
+    measured_in(other, OTHERS, changes)
+    if changes:
+        measured_in(records, SEEDS, {})
+    with pytest.raises(InputError, match=words):
+        publishing.records("tiny", str(other))
+
+
+def measured_in(folder: Path, seeds: list[int], changes: dict[str, float]) -> None:
+    """Let params list QAA's readings, and have some."""
+    yaml, inside = YAML(), "hardware/measured" if (folder / "runs.json").exists() else layout.MEASURED
+    content = yaml.load((folder / "params.yaml").read_text())
+    content["hardware"] |= {"methods": ["qaa"]} | changes
+    yaml.dump(content, folder / "params.yaml")
+    for seed in seeds:
+        path = folder / inside / layout.Run("qaa", seed).measured.name
+        files.write_json(path, Measured(ids=(), tokens=(), readings=()))
+
+
+def test_readings_join_by_seeds(project: Path, elsewhere: Callable[..., Path]) -> None:
+    records, other = project / "reports/studies/tiny", elsewhere(ARMS, OTHERS)
+    measured_in(records, SEEDS, {}), measured_in(other, OTHERS, {})
+    publishing.records("tiny", str(other))
+    assert archive.read(records)[1].measured.keys() == {("qaa", seed) for seed in (*SEEDS, *OTHERS)}
+
+
+def test_the_record_of_a_search_is_not_lost_to_numbers(project: Path, elsewhere: Callable[..., Path]) -> None:
+    records, other = project / "reports/studies/tiny", elsewhere(ARMS, OTHERS)
+    rates = files.read_json(records / "tuned/lora.json", Tuning).rates
+    trial = Trial(rates=rates, seed=1000, loss=1.8, moved=())
+    found = Search(ranges={"weights": (0.001, 0.1)}, trials=(trial,), untrained=2.0, noise=None, edges={}, remarks=(),
+                   setting={"steps": 40})  # fmt: skip
+    files.write_json(records / "tuned/lora.json", Tuning(rates=rates, search=found))
+    publishing.records("tiny", str(other))
+    assert archive.read(records)[0].tunings["lora"].search == found
 
 
 def test_the_same_records_twice_are_the_same_records(project: Path, workspace: Path) -> None:
@@ -342,7 +418,7 @@ def test_methods_wait_for_their_runs_until_a_workspace_brings_them(
     project: Path, workspace: Path, elsewhere: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     publishing.records("tiny", str(elsewhere(["base", "prefix"])))
-    assert "Kept from before: lora, qaa, qaa_frozen." in capsys.readouterr().out
+    assert f"Kept from before: {3 * len(SEEDS)} runs of lora, qaa, qaa_frozen." in capsys.readouterr().out
     beside = archive.read(project / "reports/studies/tiny")[1]
     assert beside.left_out == ("sora",)
     assert (project / "reports/studies/tiny/tuned/sora.json").exists(), "its search was brought before"
@@ -396,6 +472,8 @@ def test_damaged_records_are_named(project: Path) -> None:
         ("endings.csv", lambda text: text.replace("ended", "finished", 1), "a curve or an ending is damaged"),
         ("endings.csv", lambda text: "\n".join(text.splitlines()[:-1]), r"endings\.csv: other rows or runs"),
         ("endings.csv", lambda text: text.replace("qaa-1", "qaa-7"), r"endings\.csv: other rows or runs"),
+        ("endings.csv", lambda text: "", r"endings\.csv: damaged"),
+        ("scores/loss.csv", lambda text: f"{text}{',' * 99}\n", r"loss\.csv: damaged"),
         ("runs.json", lambda text: text.replace('"qaa-1"', '"qaa-7"'), r"runs\.json: other rows or runs"),
         ("curves.csv", lambda text: re.sub(r"\d\.\d+\n", "x\n", text), "a curve or an ending is damaged"),
         ("scores/loss.csv", lambda text: re.sub(r",[^,]+$", ",", text.rstrip()) + "\n", r"a cell of \S+ is damaged"),

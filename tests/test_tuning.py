@@ -192,6 +192,8 @@ def test_nothing_is_set_aside_in_silence(rows: list[tuple]) -> None:
     aside = [t for t in lower if choice.objection(t, trials, UNTRAINED).severity > against.severity]
     told = " ".join(remarks(chosen, trials, UNTRAINED, []))
     assert all(f"weights {t.rates['weights']:g}: loss {t.loss:.4f}, set aside" in told for t in aside)
+    milder = [t for t in lower if t not in aside and t.rates != chosen.winner.rates]
+    assert not any(f"weights {t.rates['weights']:g}: loss" in told for t in milder), "the winner has that objection too"
     assert ("had the lowest loss" in told) == (chosen.best.rates != chosen.winner.rates)
 
 

@@ -1,8 +1,9 @@
 """Trials of learning rates on the language model: each trains a fresh copy of it and is judged on validation records.
 
 It knows the contract of a method and never a method's name. It reads no test record. A trial that ended is remembered
-in a small file, keyed by all that decides it: a search that was killed goes on with the next one, and one that is asked
-for more trials, or that another process has done meanwhile, runs those alone that are new.
+in a small file in .cache/checkpoints, keyed by all that decides it, processor and versions among them: a search that
+was killed goes on with the next one, and one that is asked for more trials, or that another process has done meanwhile,
+runs those alone that are new. Without that folder everything is tried again.
 """
 
 import copy
@@ -27,7 +28,7 @@ from ketune.methods import ConfiguredMethod
 from ketune.records.examples import Example
 from ketune.records.training import Trial, Tuning
 from ketune.tokens import Tokens
-from ketune.training import checkpoints, loop
+from ketune.training import checkpoints, cost, loop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,9 @@ def find(name: str, params: Params, given: Mapping[str, float], ranges: Mapping[
     """
     section = params.section(name) | {"learning_rates": {**given, **{rate: span.low for rate, span in ranges.items()}}}
     settings, budget = tuning.of_a_trial(params), params.tune
-    key = checkpoints.key(layout.dependencies("tune", name), name, section, settings, budget.validation_records)
+    here = cost.machine(language_model.device(settings))  # another one rounds differently
+    alike = (here.processor, here.accelerator, here.threads, here.packages)
+    key = checkpoints.key(layout.dependencies("tune", name), name, section, settings, budget.validation_records, alike)
     bench = _bench(name, params, section, settings, checkpoints.root() / f"tune-{key}")
     with checkpoints.alone(bench.folder):
         untrained = bench.untrained()

@@ -238,13 +238,12 @@ def _check_together(params: Params) -> None:
         raise InputError("data.test_fraction and data.validation_fraction: together they must stay below 1.")
     if data.hub is not None and data.revision is None:
         raise InputError(f"data.revision: missing; pin the hub dataset {data.hub!r} by a commit of its repository.")
-    if params.train.warmup_steps >= params.train.steps:
-        told, most = params.train.warmup_steps, params.train.steps
+    if not params.plan.differences:
+        raise InputError("plan.differences: [] is not allowed; list nats per token, what must be found first: [0.05].")
+    if (told := params.train.warmup_steps) >= (most := params.train.steps):
         raise InputError(f"train.warmup_steps: {told} is out of range; allowed is a number below train.steps, {most}.")
     for method in (name for name in params.hardware.methods if name not in params.methods):
         raise InputError(f"hardware.methods: {method!r} is not among methods, so nothing trains it; list it there too.")
     if clash := set(params.tune.seeds) & set(params.seeds):
-        raise InputError(
-            f"tune.seed: {params.tune.seed} is not allowed; neither it nor the next number may be one of seeds, which "
-            f"lists {min(clash)}: rates would be judged by the runs that chose them."
-        )
+        why = f"seeds lists {min(clash)}: rates would be judged by the runs that chose them"
+        raise InputError(f"tune.seed: {params.tune.seed} is not allowed; {why}. It and the next number must be others.")

@@ -55,7 +55,7 @@ class About:
 
     Attributes:
         left_out: methods that the study lists and whose runs were not complete.
-        revisions: method → commit of the code that ran.
+        revisions: method → commit of the code that ran it, or the commits, where its seeds came one after another.
         signatures: metric → how it was computed.
     """
 
@@ -159,7 +159,9 @@ def shortened(content: str, settings: Params) -> str:
     yaml.width = 120
     changed = yaml.load(content)
     changed["methods"], changed["report"]["show_samples"] = list(settings.methods), False
-    changed["hardware"]["methods"], changed["seeds"] = list(settings.hardware.methods), list(settings.seeds)
+    changed["seeds"] = list(settings.seeds)
+    for key, value in asdict(settings.hardware).items():
+        changed["hardware"][key] = list(value) if isinstance(value, tuple) else value
     for method in settings.methods:
         if changed.get(method) != settings.sections[method]:  # an equal one keeps its comments
             changed.insert(0, method, settings.sections[method])
@@ -240,3 +242,5 @@ def _read_table(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=0)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run `make records` again.") from None
+    except ValueError as error:  # of pandas: an empty file, or rows that are not of one length
+        raise InputError(f"{path}: damaged ({error}); run `make records` again.") from error

@@ -22,7 +22,8 @@ class Background:
         measured: (method, seed) → how likely it finds texts where its circuits are read with shots and noise.
         digests: path → MD5 of what the runs left behind, as DVC computes it.
         left_out: methods that the study lists and whose runs are not complete.
-        revisions: method → commit of the code that ran; empty where the page belongs to the commit that it lies in.
+        revisions: method → commit of the code that ran it, or the commits, where its seeds came one after another;
+            empty where the page belongs to the commit that it lies in.
     """
 
     plan: Plan | None

@@ -18,9 +18,10 @@ def paths(methods: tuple[str, ...]) -> list[Path]:
 
 
 def digest(contents: Mapping[Path, bytes]) -> str:
-    """One name for the content of `paths`; a page bears it, so that a page and the results beside it can be compared.
+    """One name for the content of files; a page bears it, so that a page and the results beside it can be compared.
 
-    Nothing measured by a clock enters it: equal results have equal digests, whatever they cost.
+    A report's is that of `paths`, into which nothing measured by a clock enters: equal results have equal digests,
+    whatever they cost. A published study's is that of all its records, costs among them.
     """
     found = hashlib.sha256()
     for path, content in contents.items():

@@ -7,6 +7,7 @@ that both have, the one that comes is taken. Each method keeps the commits of th
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ketune.ground import files, layout
 from ketune.ground.errors import InputError
@@ -16,13 +17,13 @@ from ketune.report import archive, results
 from ketune.report.background import Background
 from ketune.report.results import Results
 
-FREE = ("report", "hardware")  # blocks of the params by which runs do not differ
+FREE = ("report", "hardware")  # blocks of the params by which runs do not differ; readings are looked at by themselves
 
 
-def join(earlier: Path, folder: Path) -> tuple[str, ...]:
+def join(earlier: Path, folder: Path) -> tuple[tuple[str, int], ...]:
     """Add to the records in `folder` the methods, or the seeds, of `earlier` that they lack.
 
-    Returns: the methods of `earlier` with runs that stay.
+    Returns: the runs (method, seed) of `earlier` that stay.
 
     Raises:
         InputError: the earlier records cannot be read, or their runs do not compare with those that come.
@@ -30,7 +31,7 @@ def join(earlier: Path, folder: Path) -> tuple[str, ...]:
     found, beside = archive.read(folder)
     try:
         kept, before = archive.read(earlier)
-        stay = tuple(dict.fromkeys(method for method, seed in kept.runs if (method, seed) not in found.runs))
+        stay = tuple(run for run in kept.runs if run not in found.runs)
         if stay:
             _check(kept, found)
             _check_data(before, beside)
@@ -40,7 +41,9 @@ def join(earlier: Path, folder: Path) -> tuple[str, ...]:
             "anew, or give STUDY another name."
         ) from None
     if stay or set(before.left_out) - {*found.methods, *beside.left_out}:
-        _write(folder, _united(kept, found), _around(before, beside, stay), (earlier, folder))
+        methods = tuple(dict.fromkeys(method for method, _ in stay))
+        _write(folder, _united(kept, found), _around(before, beside, methods), (earlier, folder))
+        archive.read(folder)  # what is joined can be read, before it takes the place of what lies there
     return stay
 
 
@@ -50,12 +53,21 @@ def _check(kept: Results, found: Results) -> None:
         one, other = getattr(kept.settings, block), getattr(found.settings, block)
         if block not in FREE and one != other:
             raise InputError(f"params.yaml: {block} was {one} and is {other}.")
+    _check_readings(kept, found)
     if set(kept.settings.seeds) != set(found.settings.seeds):
         _check_methods(kept, found)
-    if lost := set(kept.settings.hardware.methods) - set(found.settings.hardware.methods):
-        named = ", ".join(sorted(lost))
-        raise InputError(f"params.yaml: hardware.methods lists {named} no longer, whose readings lie there.")
     results.check({**kept.runs, **found.runs})
+
+
+def _check_readings(kept: Results, found: Results) -> None:
+    """Refuse what would lose readings of circuits, or set those that were made in different ways beside each other."""
+    there, here = kept.settings.hardware, found.settings.hardware
+    if lost := (set(there.methods) & set(found.methods)) - set(here.methods):
+        raise InputError(f"params.yaml: no readings of {', '.join(sorted(lost))} come, and some lie there.")
+    if there.methods and here.methods and replace(there, methods=()) != replace(here, methods=()):
+        raise InputError(f"params.yaml: hardware was {there} and is {here}.")
+    if set(kept.settings.seeds) != set(found.settings.seeds) and set(there.methods) != set(here.methods):
+        raise InputError(f"params.yaml: hardware.methods was {list(there.methods)} and is {list(here.methods)}.")
 
 
 def _check_methods(kept: Results, found: Results) -> None:
@@ -66,10 +78,15 @@ def _check_methods(kept: Results, found: Results) -> None:
             f"params.yaml: seeds were {there} and are {here}, and not both have runs of {', '.join(sorted(lacking))}."
         )
     for method in kept.methods:
-        one, other = (every.settings.sections[method] | every.tunings[method].rates for every in (kept, found))
+        one, other = (_trained_with(every, method) for every in (kept, found))
         for key in {**one, **other}:
             if (was := one.get(key)) != (now := other.get(key)):
                 raise InputError(f"{method}: {key} was {was} with seeds {there} and is {now} with {here}.")
+
+
+def _trained_with(one: Results, method: str) -> dict[str, Any]:
+    """A method's section, and the rates that were used in place of how they were asked for."""
+    return {**one.settings.sections[method], "learning_rates": one.tunings[method].rates}
 
 
 def _check_data(before: Background, beside: Background) -> None:
@@ -84,8 +101,15 @@ def _united(kept: Results, found: Results) -> Results:
     seeds = tuple(sorted({*kept.settings.seeds, *found.settings.seeds}))
     sections = {**kept.settings.sections, **found.settings.sections}
     sections = {method: sections[method] for method in methods}
-    settings = replace(found.settings, methods=methods, seeds=seeds, sections=sections)
+    stay = (method for method in kept.settings.hardware.methods if method not in found.methods)
+    measured = (*found.settings.hardware.methods, *stay)
+    ways = (found if found.settings.hardware.methods else kept).settings.hardware
+    hardware = replace(ways, methods=tuple(method for method in methods if method in measured))
+    settings = replace(found.settings, methods=methods, seeds=seeds, sections=sections, hardware=hardware)
     runs, tunings = {**kept.runs, **found.runs}, {**kept.tunings, **found.tunings}
+    for method, tuning in kept.tunings.items():
+        if tunings[method].search is None and tunings[method].rates == tuning.rates:
+            tunings[method] = tuning  # where numbers were given, the record of their search may lie in one place alone
     return replace(
         found,
         settings=settings,

@@ -12,6 +12,7 @@ from typing import Any
 
 from ketune import methods
 from ketune.ground import layout
+from ketune.ground.errors import InputError
 from ketune.ground.params import BLOCKS
 from ketune.records.training import Machine
 from ketune.report import cells
@@ -113,7 +114,13 @@ def digest_table(found: Mapping[str, str]) -> Table | None:
 
 
 def digest(path: Path) -> str:
-    """DVC's hash: the file's MD5, or for a folder the MD5 of the list of its files, with the suffix .dir."""
+    """DVC's hash: the file's MD5, or for a folder the MD5 of the list of its files, with the suffix .dir.
+
+    Raises:
+        InputError: there is nothing.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file; run `dvc repro`, which makes it, and what reads it after that.")
     if path.is_file():
         return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     files = [file for file in path.rglob("*") if file.is_file()]

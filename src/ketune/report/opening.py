@@ -167,4 +167,7 @@ def contribution(results: Results, method: str, attribution: Attribution | None,
         reasons.append(f"the seeds do not confirm that it beats {results.named(attribution.unconfirmed)}")
     if attribution.missing:
         reasons.append(f"{results.named(attribution.missing)} did not run")
-    return Statement(f"{title}: that the circuit contributes is not shown: {'; '.join(reasons)}.", "open")
+    text = f"{title}: that the circuit contributes is not shown: {'; '.join(reasons)}."
+    if method in rates.in_doubt(results) and (attribution.not_beaten or attribution.unconfirmed):
+        text += " Its learning rates are in doubt."
+    return Statement(text, "open")

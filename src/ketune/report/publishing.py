@@ -1,16 +1,17 @@
 """A study's records into git, and its page from them: `make records STUDY=name FROM=folder`, `make page STUDY=name`.
 
-Records come from a workspace whose runs may still be under way: methods with all of their seeds are taken, the others
-named. Methods that other workspaces brought before stay, where their runs compare. A file that holds a text of the data
-or of an answer is refused, and so are paths of the machine; what lay there before stays until all is well. A page is
-made from records alone, so it is the same wherever it is made.
+Records come from a workspace whose runs may still be under way: methods with all of their seeds, made with the params,
+code and data that lie there, are taken, the others named. Methods and seeds that other workspaces brought before stay,
+where runs compare. A file that holds a text of the data or of an answer is refused, and so are paths of the machine;
+what lay there before stays until all is well. A page is made from records alone, so it is the same wherever it is made.
 """
 
 from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from ketune.report.drawing import Drawing
 STUDIES, PAGES = layout.REPORTS / "studies", layout.REPORTS / "published"
 SHORTEST = 24  # letters of a text that are looked for; shorter ones stand in other places by chance
 LONGEST = 80
+RUN = ("train", "generate", "score")  # the stages that make a run
 
 
 def records(name: str, workspace: str = ".") -> None:
@@ -34,10 +36,16 @@ def records(name: str, workspace: str = ".") -> None:
     target = study_folder(name).absolute()
     with contextlib.chdir(workspace):
         listed = params.load()
-        kept = tuple(method for method in listed.methods if complete(listed, method))
+        there = [method for method in listed.methods if complete(listed, method)]
+        stale = out_of_date(listed, there)
+        kept = tuple(method for method in there if method not in stale)
         if not kept:
-            raise InputError(f"{workspace}: no listed method has all of its seeds {listed.seeds} yet; run `dvc repro`.")
-        measured = tuple(method for method in listed.hardware.methods if method in kept)
+            why = f" ({', '.join(stale)}: made with other params, code or data)" if stale else ""
+            raise InputError(
+                f"{workspace}: no listed method has all of its seeds {listed.seeds} yet{why}; run `dvc repro`."
+            )
+        read_again = {m: (layout.Run(m, seed).measured for seed in listed.seeds) for m in listed.hardware.methods}
+        measured = tuple(m for m, paths in read_again.items() if m in kept and all(path.exists() for path in paths))
         found = results.read(replace(listed, methods=kept, hardware=replace(listed.hardware, methods=measured)))
         beside = replace(background.read(found), revisions=dict.fromkeys(kept, revision()))
         written = Path("params.yaml").read_text(encoding="utf-8")
@@ -50,10 +58,13 @@ def records(name: str, workspace: str = ".") -> None:
         refuse_texts(folder, hidden, found)
         before = joining.join(target, folder) if target.exists() else ()
     size = sum(file.stat().st_size for file in target.rglob("*"))
-    print(f"{len(found.runs)} runs of {len(kept)} methods in {STUDIES / name}, {size / 2**20:.2f} MiB.")
+    print(f"{len(found.runs)} runs of {len(kept)} methods put into {STUDIES / name}, which has {size / 2**20:.2f} MiB.")
+    stayed = dict.fromkeys(method for method, _ in before)
     if before:
-        print(f"Kept from before: {', '.join(before)}.")
-    if missing := [method for method in left_out if method not in before]:
+        print(f"Kept from before: {len(before)} runs of {', '.join(stayed)}.")
+    if stale:
+        print(f"Left out, as params, code or data are others than they ran with: {', '.join(stale)}; run `dvc repro`.")
+    if missing := [method for method in left_out if method not in (*stayed, *stale)]:
         print(f"Left out, as runs of theirs are missing: {', '.join(missing)}.")
 
 
@@ -106,6 +117,17 @@ def complete(settings: Params, method: str) -> bool:
     runs = [layout.Run(method, seed) for seed in settings.seeds]
     paths = [path for run in runs for path in (run.cost, run.curve, run.scores, run.rows("answers"))]
     return all(path.exists() for path in (layout.tuned(method), *paths))
+
+
+def out_of_date(settings: Params, complete_ones: Sequence[str]) -> list[str]:
+    """The methods of which DVC says that a run was made with other params, code or data than the workspace has."""
+    stages = {m: [f"tune@{m}", *(f"{stage}@{layout.Run(m, seed).key}" for stage in RUN for seed in settings.seeds)]
+              for m in complete_ones}  # fmt: skip
+    if not stages:
+        return []  # asked about no stage, DVC tells of all
+    asked = [stage for every in stages.values() for stage in every]
+    told = process.said(sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json", *asked)
+    return [method for method, every in stages.items() if not json.loads(told).keys().isdisjoint(every)]
 
 
 def revision() -> str:

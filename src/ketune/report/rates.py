@@ -60,7 +60,8 @@ def _faults(results: Results) -> list[tuple[str, list[str]]]:
         told.append((f"something speaks against the rates: {said}", list(doubts)))
     for place, those in elsewhere(results).items():
         told.append((f"searched for another setting ({place}): {results.named(those)}", those))
-    for steps, those in shorter(results).items():
+    if those := shorter(results):
+        steps = tuning.of_a_trial(results.settings).steps
         told.append((f"searched in trials of {steps} steps, fewer than the runs have: {results.named(those)}", those))
     return told
 
@@ -88,14 +89,12 @@ def elsewhere(results: Results) -> dict[str, list[str]]:
     return found
 
 
-def shorter(results: Results) -> dict[int, list[str]]:
-    """Steps of a trial → methods whose trials had so many, where runs have more: the best rate falls with the steps."""
-    found: dict[int, list[str]] = {}
-    for method, search in searches(results).items():
-        steps = search.setting["steps"]
-        if isinstance(steps, int) and steps < results.settings.train.steps:
-            found.setdefault(steps, []).append(method)
-    return found
+def shorter(results: Results) -> list[str]:
+    """The methods whose trials are as long as the study asks, and shorter than its runs: the best rate may differ."""
+    steps = tuning.of_a_trial(results.settings).steps
+    if steps == results.settings.train.steps:
+        return []
+    return [method for method, search in searches(results).items() if search.setting["steps"] == steps]
 
 
 def untold(results: Results) -> list[str]:
@@ -113,15 +112,8 @@ def untold(results: Results) -> list[str]:
 
 
 def sentences(results: Results) -> list[str]:
-    """What weakens the rates and stands in no gate or table: a search made elsewhere, and what each itself remarks."""
-    found = []
-    for place, methods in elsewhere(results).items():
-        found.append(f"Learning rates that were searched for another setting ({place}): {results.named(methods)}.")
-    if silent := untold(results):
-        found.append(f"The search does not tell every setting of method and training then: {results.named(silent)}.")
-    for method, search in searches(results).items():
-        found += [f"{results.title(method)}: {remark}" for remark in search.remarks]
-    return found
+    """What weakens the rates and stands in no gate or table: what each search itself remarks."""
+    return [f"{results.title(method)}: {remark}" for method, one in searches(results).items() for remark in one.remarks]
 
 
 def table(results: Results) -> Table | None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Literal
 
 from ketune.records.training import Trial
-from ketune.tuning.choice import FREE, Choice, objection, shown
+from ketune.tuning.choice import Choice, objection, shown
 
 Edge = Literal["lower", "upper"]
 """The end of the rates tried at which one lies."""
@@ -36,13 +36,13 @@ def remarks(choice: Choice, trials: Collection[Trial], untrained: float, searche
 
 
 def _set_aside(choice: Choice, trials: Collection[Trial], untrained: float) -> list[str]:
-    sentences = []
+    sentences, winners = [], objection(choice.winner, trials, untrained).severity
     for trial in trials:
         against = objection(trial, trials, untrained)
         if trial.loss is None or choice.winner.loss is None or trial.seed != choice.winner.seed:
             continue
         lower = trial.rates != choice.winner.rates and trial.loss <= choice.winner.loss
-        if lower and against.severity != FREE:
+        if lower and against.severity > winners:
             sentences.append(f"{shown(trial.rates)}: loss {trial.loss:.4f}, set aside, because {against.words}.")
     return sentences
 
