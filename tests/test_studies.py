@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from ketune import methods
 from ketune.ground import files
-from ketune.records.training import Tuning
+from ketune.records.training import Trial, Tuning
 from ketune.report import answer, archive, comparisons, gates, panels, plan, publishing, rates
 from ketune.report.background import Background
 from ketune.report.cells import interval, number
@@ -368,6 +368,32 @@ def test_what_is_said_of_rates_and_the_length_of_trials_stands_in_the_trials() -
     two = np.array([[losses[seed, angles] for seed in (1000, 1001)] for angles in (0.274, 0.393)])
     assert f"QAA's came out as {choice.noise(two):.4f}, so that rates counted as tied whose mean loss was" in STUDIES
     assert f"was {two.mean(axis=1)[0] - two.mean(axis=1)[1]:.3f} higher" in STUDIES
+
+
+def test_what_is_said_of_the_search_over_whole_runs_stands_in_its_trials() -> None:
+    found = {name: files.read_json(ROOT / f"reports/benchmarks/searches_40/{name}.json", tuple[Trial, ...])
+             for name in ("lora", "qaa")}  # fmt: skip
+    first = {name: {tuple(one.rates.values()): one.loss for one in trials if one.seed == 1000}
+             for name, trials in found.items()}  # fmt: skip
+    spelt = {12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen"}
+    assert f"are {spelt[len(found['lora'])]} of LoRA's sixteen and {spelt[len(found['qaa'])]} of QAA's" in STUDIES
+    lora, qaa = (min(losses, key=losses.__getitem__) for losses in (first["lora"], first["qaa"]))
+    flat = [loss - first["lora"][lora] for (rate,), loss in first["lora"].items() if 0.00211 <= rate <= 0.005]
+    assert len(flat) == 6 and max(flat) < 0.0031
+    below = [first["lora"][rate,] for rate in (0.00211, 0.00119, 0.000667)]
+    assert below == sorted(below) and "at [lower rates](reports/benchmarks/searches_40) the loss rises" in README
+    rates = dict(zip(found["qaa"][0].rates, qaa, strict=True))
+    for words in (
+        f"LoRA's loss is lowest, {first['lora'][lora]:.4f}, at {lora[0]:g} and at most {max(flat):.3f} higher",
+        f"in `alpaca_uncentred`, it is {first['lora'][0.00667,]:.4f}. QAA's is lowest, {first['qaa'][qaa]:.4f}, at "
+        f"{rates['projection']:g} with {rates['angles']:g} for the angles",
+    ):
+        assert words in STUDIES, words
+    former = {rate: tried("lora", "", f"weights={rate}", steps="40")[0] for rate in (0.00211, 0.00375, 0.00667)}
+    assert all(f"{first['lora'][rate,]:.4f}" == f"{loss:.4f}" for rate, loss in former.items())
+    again = next(one.loss for one in found["qaa"] if one.rates == {"angles": 0.0487, "projection": 0.00178})
+    assert again is not None and f"{again:.4f}" == f"{first['qaa'][qaa]:.4f}"
+    assert again == pytest.approx(tried("qaa", "none", "angles=0.0487 projection=0.00178", steps="40")[0], abs=5e-5)
 
 
 @pytest.mark.parametrize(("name", "pilot"), [("alpaca", (1, 2)), ("starter", (0, 1))])
