@@ -11,8 +11,8 @@ import pytest
 from conftest import ROOT
 from ketune import methods
 from ketune.ground import files
-from ketune.records.training import Trial, Tuning
-from ketune.report import answer, archive, comparisons, gates, panels, plan, publishing, rates
+from ketune.records.training import Tuning
+from ketune.report import answer, archive, comparisons, cuts, gates, panels, plan, publishing, rates
 from ketune.report.background import Background
 from ketune.report.cells import interval, number
 from ketune.report.comparisons import Judgement
@@ -71,13 +71,60 @@ def with_a_rate_for_the_bias(centre: str) -> dict[str, list[float]]:
     return {method: tried(method, centre, f"bias=0.0115 {other}") for method, other in rates[centre].items()}
 
 
-def test_readme_quotes_the_answer_that_is_computed_from_the_records() -> None:
-    told = answer.answer(study("alpaca_uncentred")[0])
-    assert told.tables[0] in (ROOT / "README.md").read_text(), f"the table is now\n{told.tables[0]}"
-    said = [sentence for sentence in told.sentences if sentence.startswith(("QAA is ", "QAA: "))]
-    assert len(said) == 2
-    for sentence in said:
-        assert sentence in README, f"make page STUDY=alpaca_uncentred prints: {sentence}"
+@pytest.mark.parametrize(("name", "start"), [("alpaca_40", "QAA is "), ("alpaca_uncentred", "QAA: ")])
+def test_readme_quotes_the_answer_that_is_computed_from_the_records(name: str, start: str) -> None:
+    (said,) = (sentence for sentence in answer.answer(study(name)[0]).sentences if sentence.startswith(start))
+    assert said in README, f"make page STUDY={name} prints: {said}"
+
+
+def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> None:
+    found, beside, judgement = study("alpaca_40")
+    before = study("alpaca_uncentred")[0]
+    (table,) = answer.answer(found).tables
+    assert table in (ROOT / "README.md").read_text(), f"the table is now\n{table}"
+    states = {gate.name: gate.passed for gate in looked(found, beside, judgement) if not gate.passed}
+    assert states == {"In the plan": False, "Answers uncut": False, "Controls learnt": None}
+    assert set(beside.plan.methods) == set(before.methods) and not rates.shorter(found)
+    assert found.settings.plan.contrasts == before.settings.plan.contrasts and judgement.panels["loss"].margin is None
+    losses, earlier = found.frame["loss"], before.frame["loss"]
+    assert (losses.loc["lora"] < losses.loc["qaa"]).all() and len(losses.loc["lora"]) == 8
+    mean = losses.groupby("method").mean()
+    gains = {method: mean["base"] - mean[method] for method in ("qaa", "lora")}
+    assert 0.89 < gains["qaa"] / gains["lora"] < 0.92
+    again = (losses.loc[["qaa", "base"]] - earlier.loc[["qaa", "base"]]).abs().max()
+    assert 1e-6 < again < 7e-6
+    lower = earlier.loc["lora"] - losses.loc["lora"]
+    assert (lower > 0).all()
+    lora, qaa = (found.tunings[name] for name in ("lora", "qaa"))
+    assert lora.search.edges == qaa.search.edges == {} and qaa.rates == before.tunings["qaa"].rates
+    high, own = (one.tunings["lora"].rates["weights"] for one in (before, found))
+    assert 1.9 < high / own < 2.1
+    distances = [part.distance for run in found.of("qaa") for part in run.training.moved if part.part == "angles"]
+    weights = {name: f"{found.trainable(name):,}" for name in ("qaa", "lora")}
+    for words in (
+        f"{gains['qaa']:.3f} of {gains['lora']:.3f}, with {weights['qaa']} trained weights to LoRA's {weights['lora']}",
+        f"noise of {lora.search.noise:.3f} (LoRA) and {qaa.search.noise:.3f} in their searches",
+        f"angles end {min(distances):.2f} to {max(distances):.2f} rad from their start",
+        f"{high:g} where trials as long as runs give {own:g}, and cost it {lower.mean():.3f}",
+        "its eight losses came out again to 7e-6",
+    ):
+        assert words in README, words
+    for words in (
+        f"LoRA's rate is {own:g} ({told(twice(lora))} on the search's two seeds, noise {lora.search.noise:.3f})",
+        f"for the angles ({told(twice(qaa))}, noise {qaa.search.noise:.3f})",
+        f"LoRA's are lower by {lower.mean():.3f} in the mean, in each seed",
+    ):
+        assert words in STUDIES, words
+    chosen = choice.choose(lora.search.trials, lora.search.untrained)
+    assert chosen is not None and chosen.best.rates == lora.rates
+    first = {trial.rates["weights"]: trial.loss for trial in lora.search.trials if trial.seed == 1000}
+    flat = [loss - min(first.values()) for rate, loss in first.items() if 0.00211 <= rate <= 0.005]
+    assert len(flat) == 6 and max(flat) < 0.0031 and len(lora.search.trials) == len(qaa.search.trials) == 16
+    for rate in (0.00211, 0.00375, 0.00667):
+        assert first[rate] == pytest.approx(tried("lora", "", f"weights={rate}", steps="40")[0], abs=5e-5)
+    assert twice(qaa) == pytest.approx(tried("qaa", "none", "angles=0.0487 projection=0.00178", steps="40"), abs=5e-5)
+    cut = {method: cuts.counted(found, method)[0] for method in found.methods}
+    assert cut["base"] * 3 == cuts.counted(found, "base")[1] and 0 < cut["lora"] <= cut["qaa"] < 3
 
 
 def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
@@ -106,7 +153,6 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
     gain, own = means["base"] - means["qaa"], means["base"] - means["bias_only"]
     for words in (
         f"within ±{margin:.3f}, what two runs of one method typically differ by",
-        f"LoRA of rank 1, which has {found.trainable('lora_r1'):,} weights to QAA's {found.trainable('qaa'):,}",
         f"{lead['prefix']} ahead of prefix tuning and {lead['qaa']} of QAA, in each of eight seeds",
         f"by {small.difference:.3f} {interval(small.low, small.high, 3)} with {found.trainable('quantum_peft'):,} "
         f"weights and by {trains.difference:.3f} {interval(trains.low, trains.high, 3)} with "
@@ -337,7 +383,6 @@ def test_what_is_said_of_rates_and_the_length_of_trials_stands_in_the_trials() -
         assert (len(search.trials), search.setting["steps"], before[name].search.setting["steps"]) == (16, 60, 20)
     assert longer["qaa"].rates == before["qaa"].rates
     short, long = (one["lora"].rates["weights"] for one in (before, longer))
-    assert f"{short:g} in trials of 20 steps, {long:g} in [trials of 60](reports/benchmarks/searches_120)" in README
     trials = {(trial.seed, *trial.rates.values()): trial.loss for trial in longer["lora"].search.trials}
     lora, qaa = (longer[name].search for name in ("lora", "qaa"))
     for words in (
@@ -350,9 +395,7 @@ def test_what_is_said_of_rates_and_the_length_of_trials_stands_in_the_trials() -
     own = tried("qaa", "none", "angles=0.0487 projection=0.00178", steps="40")
     mean = {rate: fmean(both) for rate, both in losses.items()}
     assert short == 0.00667 and min(mean, key=mean.__getitem__) == 0.00211
-    gained, ahead, was = mean[short] - mean[0.00211], fmean(own) - mean[0.00211], mean[short] - fmean(own)
-    words = f"LoRA at 0.00211 is {gained:.3f} ahead of LoRA at the study's {short:g}, and {ahead:.3f} ahead of QAA"
-    assert words in README
+    ahead, was = fmean(own) - mean[0.00211], mean[short] - fmean(own)
     assert all(low < min(high, other) for low, high, other in zip(losses[0.00211], losses[short], own, strict=True))
     best = choice.choose(lora.trials, lora.untrained).best.rates["weights"]
     assert f"LoRA's lowest mean is at {best:g}, within the noise" in STUDIES
@@ -368,35 +411,6 @@ def test_what_is_said_of_rates_and_the_length_of_trials_stands_in_the_trials() -
     two = np.array([[losses[seed, angles] for seed in (1000, 1001)] for angles in (0.274, 0.393)])
     assert f"QAA's came out as {choice.noise(two):.4f}, so that rates counted as tied whose mean loss was" in STUDIES
     assert f"was {two.mean(axis=1)[0] - two.mean(axis=1)[1]:.3f} higher" in STUDIES
-
-
-def test_what_is_said_of_the_search_over_whole_runs_stands_in_its_trials() -> None:
-    found = {name: files.read_json(ROOT / f"reports/benchmarks/searches_40/{name}.json", tuple[Trial, ...])
-             for name in ("lora", "qaa")}  # fmt: skip
-    first = {name: {tuple(one.rates.values()): one.loss for one in trials if one.seed == 1000}
-             for name, trials in found.items()}  # fmt: skip
-    spelt = {12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen"}
-    assert f"are {spelt[len(found['lora'])]} of LoRA's sixteen and {spelt[len(found['qaa'])]} of QAA's" in STUDIES
-    lora, qaa = (min(losses, key=losses.__getitem__) for losses in (first["lora"], first["qaa"]))
-    flat = [loss - first["lora"][lora] for (rate,), loss in first["lora"].items() if 0.00211 <= rate <= 0.005]
-    assert len(flat) == 6 and max(flat) < 0.0031
-    below = [first["lora"][rate,] for rate in (0.00211, 0.00119, 0.000667)]
-    assert (
-        below == sorted(below)
-        and "at [lower rates](reports/benchmarks/searches_40) the loss rises, on the one seed" in README
-    )
-    rates = dict(zip(found["qaa"][0].rates, qaa, strict=True))
-    for words in (
-        f"LoRA's loss is lowest, {first['lora'][lora]:.4f}, at {lora[0]:g} and at most {max(flat):.3f} higher",
-        f"in `alpaca_uncentred`, it is {first['lora'][0.00667,]:.4f}. QAA's is lowest, {first['qaa'][qaa]:.4f}, at "
-        f"{rates['projection']:g} with {rates['angles']:g} for the angles",
-    ):
-        assert words in STUDIES, words
-    former = {rate: tried("lora", "", f"weights={rate}", steps="40")[0] for rate in (0.00211, 0.00375, 0.00667)}
-    assert all(f"{first['lora'][rate,]:.4f}" == f"{loss:.4f}" for rate, loss in former.items())
-    again = next(one.loss for one in found["qaa"] if one.rates == {"angles": 0.0487, "projection": 0.00178})
-    assert again is not None and f"{again:.4f}" == f"{first['qaa'][qaa]:.4f}"
-    assert again == pytest.approx(tried("qaa", "none", "angles=0.0487 projection=0.00178", steps="40")[0], abs=5e-5)
 
 
 @pytest.mark.parametrize(("name", "pilot"), [("alpaca", (1, 2)), ("starter", (0, 1))])
