@@ -147,7 +147,9 @@ def test_what_shots_leave_is_what_was_measured() -> None:
     many, some = (f"{100 * kept[shots]:.0f} %" for shots in ("10,000 shots", "1,000 shots"))
     words = f"QAA keeps {many} with 10,000 shots for each circuit and token, {some} with 1,000"
     assert all(f"{words}, and with 100 the model is far worse than untuned" in page for page in (MEASURED, said()))
-    assert kept["100 shots"] < -1 and kept["depolarizing 0.001, read-out 0.01"] > 0.99
+    assert kept["100 shots"] < -1
+    disturbed = f"{100 * kept['depolarizing 0.001, read-out 0.01, 10,000 shots']:.0f} %"
+    assert f"with 10,000 shots and small errors {disturbed} are kept where 10,000 shots alone keep {many}" in MEASURED
     with (ROOT / "reports/benchmarks/shots.csv").open() as file:
         rows = {(row["Method"], row["Circuits read"]): row for row in csv.DictReader(file)}
     kept = {key: float(row["Gain kept"]) for key, row in rows.items()}

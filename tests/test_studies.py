@@ -82,49 +82,69 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     before = study("alpaca_uncentred")[0]
     (table,) = answer.answer(found).tables
     assert table in (ROOT / "README.md").read_text(), f"the table is now\n{table}"
-    states = {gate.name: gate.passed for gate in looked(found, beside, judgement) if not gate.passed}
-    assert states == {"In the plan": False, "Answers uncut": False, "Controls learnt": None}
+    seen = looked(found, beside, judgement)
+    states = {gate.name: gate.passed for gate in seen if not gate.passed}
+    assert states == {"In the plan": False, "Answers uncut": False, "Controls learnt": None} and len(seen) == 8
+    missing = next(gate.sentence for gate in seen if gate.name == "In the plan")
+    assert missing.count(" against ") == 11 and "eleven comparisons of the study below, its pilot" in README
     assert set(beside.plan.methods) == set(before.methods) and not rates.shorter(found)
-    assert found.settings.plan.contrasts == before.settings.plan.contrasts and judgement.panels["loss"].margin is None
+    assert found.settings.plan.contrasts == before.settings.plan.contrasts == ("qaa against lora on loss",)
+    foreseen, margin = beside.plan.margin, judgement.panels["loss"].margin
+    assert margin is None and foreseen is not None and f"typically differ by as much ({foreseen:.3f})" in README
     losses, earlier = found.frame["loss"], before.frame["loss"]
     assert (losses.loc["lora"] < losses.loc["qaa"]).all() and len(losses.loc["lora"]) == 8
+    assert (losses.loc["lora"] < earlier.loc["prefix"]).all() and len(before.methods) == 18
     mean = losses.groupby("method").mean()
     gains = {method: mean["base"] - mean[method] for method in ("qaa", "lora")}
-    assert 0.89 < gains["qaa"] / gains["lora"] < 0.92
-    again = (losses.loc[["qaa", "base"]] - earlier.loc[["qaa", "base"]]).abs().max()
-    assert 1e-6 < again < 7e-6
+    again = (losses.loc["qaa"] - earlier.loc["qaa"]).abs().max()
     lower = earlier.loc["lora"] - losses.loc["lora"]
-    assert (lower > 0).all()
+    assert (lower > 0).all() and 0 < again < 7e-6 and f"{gains['qaa'] / gains['lora']:.1f}" == "0.9"
+    high, own = (one.tunings["lora"].rates["weights"] for one in (before, found))
     lora, qaa = (found.tunings[name] for name in ("lora", "qaa"))
     assert lora.search.edges == qaa.search.edges == {} and qaa.rates == before.tunings["qaa"].rates
-    high, own = (one.tunings["lora"].rates["weights"] for one in (before, found))
-    assert 1.9 < high / own < 2.1
     distances = [part.distance for run in found.of("qaa") for part in run.training.moved if part.part == "angles"]
     weights = {name: f"{found.trainable(name):,}" for name in ("qaa", "lora")}
+    behind = fmean(tried("qaa", "none", "angles=0.0487 projection=0.00178", steps="40")) - fmean(
+        tried("lora", "", "weights=0.00211", steps="40")
+    )
+    cut = {method: cuts.counted(found, method) for method in found.methods}
+    assert cut == {"base": (32, 96), "lora": (1, 96), "qaa": (2, 96)}
     for words in (
+        "LoRA is ahead in each of eight seeds. QAA gains nine tenths of what LoRA gains, "
         f"{gains['qaa']:.3f} of {gains['lora']:.3f}, with {weights['qaa']} trained weights to LoRA's {weights['lora']}",
         f"noise of {lora.search.noise:.3f} (LoRA) and {qaa.search.noise:.3f} in their searches",
         f"angles end {min(distances):.2f} to {max(distances):.2f} rad from their start",
-        f"{high:g} where trials as long as runs give {own:g}, and cost it {lower.mean():.3f}",
-        "its eight losses came out again to 7e-6",
+        f"{high:g} where trials as long as runs give {own:g}, which cost it {lower.mean():.3f} in the mean",
+        "its eight losses again to 7e-6",
+        "one of LoRA's 96 and two of QAA's",
+        f"on validation records LoRA was {behind:.3f} ahead",
+        f"by a part of the {-gains['qaa'] + gains['lora']:.3f}",
+        "**Prefix tuning is 0.007 ahead of QAA**, in each of eight seeds, and behind LoRA at its new rate",
+        "An earlier study has 17 arms beside QAA",
     ):
         assert words in README, words
     for words in (
         f"LoRA's rate is {own:g} ({told(twice(lora))} on the search's two seeds, noise {lora.search.noise:.3f})",
         f"for the angles ({told(twice(qaa))}, noise {qaa.search.noise:.3f})",
-        f"LoRA's are lower by {lower.mean():.3f} in the mean, in each seed",
+        f"LoRA's are lower by {lower.mean():.3f} in the mean, in each seed, by {lower.min():.4f} to {lower.max():.3f}",
+        "Of its twelve four are cut with 256 tokens, as with 160; of LoRA's 96 one, of QAA's two",
+        "LoRA's loss is at most 0.003 above its lowest from 0.00211 to 0.005",
+        "Four of LoRA's and two of QAA's had run before",
     ):
         assert words in STUDIES, words
-    chosen = choice.choose(lora.search.trials, lora.search.untrained)
-    assert chosen is not None and chosen.best.rates == lora.rates
-    first = {trial.rates["weights"]: trial.loss for trial in lora.search.trials if trial.seed == 1000}
+    for tuned in (lora, qaa):
+        chosen = choice.choose(tuned.search.trials, tuned.search.untrained)
+        assert chosen is not None and chosen.best.rates == tuned.rates and len(tuned.search.trials) == 16
+        assert len({tuple(trial.rates.items()) for trial in tuned.search.trials}) == 12
+    trials = {(trial.rates["weights"], trial.seed): trial.loss for trial in lora.search.trials}
+    first = {rate: loss for (rate, seed), loss in trials.items() if seed == 1000}
     flat = [loss - min(first.values()) for rate, loss in first.items() if 0.00211 <= rate <= 0.005]
-    assert len(flat) == 6 and max(flat) < 0.0031 and len(lora.search.trials) == len(qaa.search.trials) == 16
-    for rate in (0.00211, 0.00375, 0.00667):
-        assert first[rate] == pytest.approx(tried("lora", "", f"weights={rate}", steps="40")[0], abs=5e-5)
-    assert twice(qaa) == pytest.approx(tried("qaa", "none", "angles=0.0487 projection=0.00178", steps="40"), abs=5e-5)
-    cut = {method: cuts.counted(found, method)[0] for method in found.methods}
-    assert cut["base"] * 3 == cuts.counted(found, "base")[1] and 0 < cut["lora"] <= cut["qaa"] < 3
+    assert len(flat) == 6 and max(flat) < 0.0035
+    once = {rate: tried("lora", "", f"weights={rate}", steps="40") for rate in (0.00211, 0.00375, 0.00667)}
+    same = [(trials[rate, 1000 + seed], loss) for rate, both in once.items() for seed, loss in enumerate(both)
+            if (rate, 1000 + seed) in trials]  # fmt: skip
+    same += zip(twice(qaa), tried("qaa", "none", "angles=0.0487 projection=0.00178", steps="40"), strict=True)
+    assert len(same) == 6 and all(now == pytest.approx(then, abs=5e-5) for now, then in same)
 
 
 def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
@@ -396,7 +416,6 @@ def test_what_is_said_of_rates_and_the_length_of_trials_stands_in_the_trials() -
     mean = {rate: fmean(both) for rate, both in losses.items()}
     assert short == 0.00667 and min(mean, key=mean.__getitem__) == 0.00211
     ahead, was = fmean(own) - mean[0.00211], mean[short] - fmean(own)
-    assert all(low < min(high, other) for low, high, other in zip(losses[0.00211], losses[short], own, strict=True))
     best = choice.choose(lora.trials, lora.untrained).best.rates["weights"]
     assert f"LoRA's lowest mean is at {best:g}, within the noise" in STUDIES
     assert before["lora"].search.noise is None
