@@ -132,6 +132,14 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
         "Four of LoRA's and two of QAA's had run before",
     ):
         assert words in STUDIES, words
+    matched = files.read_json(ROOT / publishing.STUDIES / "alpaca_40/tuned/lora_matched.json", Tuning)
+    assert beside.left_out == ("lora_matched",) and not matched.search.edges
+    words = f"{matched.rates['weights']:g} ({told(twice(matched))}, noise {matched.search.noise:.3f}), inside its range"
+    assert words in STUDIES
+    lead = fmean(twice(qaa)) - fmean(twice(matched))
+    assert f"it is {lead:.3f} ahead of QAA on the validation records of both seeds of the search" in README
+    assert f"by these validation losses it is {lead:.3f} ahead of QAA, in each of the two" in STUDIES
+    assert all(one < other for one, other in zip(twice(matched), twice(qaa), strict=True))
     for tuned in (lora, qaa):
         chosen = choice.choose(tuned.search.trials, tuned.search.untrained)
         assert chosen is not None and chosen.best.rates == tuned.rates and len(tuned.search.trials) == 16
