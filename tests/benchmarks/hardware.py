@@ -48,6 +48,17 @@ def kept(name: str, rows: int) -> tuple[Any, Any]:
     return noisy, alone
 
 
+def seconds() -> float:
+    """What it takes to simulate one of QAA's circuits, of which a token has 30, through the machine's noise."""
+    name = "QAA, L = 1, d = 576"
+    circuit, options = CIRCUITS[name]
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(1, options["width"], generator=generator)
+    device, start = circuits.noisy(NOISY), time.perf_counter()
+    circuits.measure(inputs, torch.zeros(circuit.angle_shape), circuit, device, shots=SHOTS, seed=0)
+    return time.perf_counter() - start
+
+
 def kept_table(rows: dict[str, int]) -> str:
     """A row for each circuit that is run."""
     lines = [
@@ -85,7 +96,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("reports/benchmarks"))
     parser.add_argument("--rows", type=int, default=12, help="rows of QAA that run with noise, which take long")
+    parser.add_argument("--seconds", action="store_true", help="print what one QAA circuit takes, and write nothing")
     given = parser.parse_args()
+    if given.seconds:
+        print(f"one QAA circuit, d = 576, {SHOTS:,} shots through {NOISY}'s noise: {seconds():.0f} s")
+        return
     folder, noise = given.folder, kept_table({"QTHA, r = 4, L = 1": 100, "QAA, L = 1, d = 576": given.rows})
     bills = {
         f"{name} @{machine}": bill(circuit, machine, **options)
