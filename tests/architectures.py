@@ -48,7 +48,7 @@ CONFIGS = {
     "smollm3": t.SmolLM3Config(**_LLAMA),
     "stablelm": t.StableLmConfig(**_ONE_HEAD),
 }
-FIVE = ("llama", "mistral", "qwen2", "gpt2", "gpt_neo")
+THREE = ("llama", "gpt2", "gpt_neo")  # linear maps, Conv1D, and maps without bias beside others
 
 
 @lru_cache

@@ -1,6 +1,5 @@
 """A headless Chromium spoken to over a pipe in the DevTools protocol: no driver and no socket library is needed."""
 
-import base64
 import json
 import os
 import shutil
@@ -27,7 +26,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 class Browser:
     """One page in a fresh profile; keeps every event, so that a test can look for requests and errors."""
 
-    def __init__(self, profile: Path, *, width: int = 1400, height: int = 900, dark: bool = False) -> None:
+    def __init__(self, profile: Path, *, width: int = 1400, dark: bool = False) -> None:
         self.events: list[dict[str, Any]] = []
         self.count = 0
         read_end, self.write = os.pipe()
@@ -48,7 +47,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
         self.send(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
@@ -116,17 +115,10 @@ class Browser:
 
     def press(self, key: str) -> None:
         """A key, pressed and released."""
-        codes = {"Enter": 13, "ArrowDown": 40, "ArrowRight": 39}
+        codes = {"Enter": 13, "ArrowDown": 40}
         for kind in ("keyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key],
                       text="\r" if key == "Enter" and kind == "keyDown" else "")  # fmt: skip
-
-    def screenshot(self, file: Path, *, whole: bool = False, clip: dict[str, float] | None = None) -> None:
-        """A PNG of what is seen, of the whole page, or of a part of it."""
-        more: dict[str, Any] = {"captureBeyondViewport": whole or clip is not None}
-        if clip is not None:
-            more["clip"] = {**clip, "scale": 1}
-        file.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", **more)["data"]))
 
     def requests(self) -> list[str]:
         """Every address that the page asked for."""

@@ -95,7 +95,8 @@ def test_the_page_beside_an_adapter_states_what_is_known_and_no_folder(name: str
     model.peft_config["default"].base_model_name_or_path = "owner/base"
     model.save_pretrained(str(tmp_path / "run"))
     again = (tmp_path / "run/README.md").read_text()
-    assert again.startswith("---\nbase_model: owner/base\n") or name in ("lora", "prefix")
+    if name in ("qaa", "sora"):  # the others' pages are peft's
+        assert again.startswith("---\nbase_model: owner/base\n")
 
 
 def test_a_page_of_somebodys_own_stays(tmp_path: Path) -> None:
@@ -141,8 +142,7 @@ def prefix(model: PeftModel) -> bool:
 def test_the_start_is_the_untuned_model(name: str) -> None:
     model = attach(name)
     start, untuned = logits(model), logits(architectures.model("llama"))
-    if not (isinstance(model, PeftModel) and prefix(model)):
-        assert torch.allclose(start, untuned, atol=1e-6)
+    assert torch.allclose(start, untuned, atol=1e-6) is not (isinstance(model, PeftModel) and prefix(model))
 
 
 def test_every_kind_of_adapter_is_some_methods() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.usual import default_qubit, per_token
 from ketune.circuits import Circuit, expectations
 from ketune.circuits.ansatz import WIRINGS
-from ketune.circuits.backends import CHOI_FROM
+from ketune.circuits.backends import CHOI_FROM, Backend
 from ketune.circuits.devices import make
 
 MODES = [("torch", mode) for mode in ("closed_form", "eager", "statevector")] + [
@@ -146,6 +146,16 @@ def test_parameter_shift_equals_adjoint(device: str, mode: str) -> None:
         x, angles, weight = case(circuit, "random")
         shifted = gradients(ours(circuit, device, mode, gradient="parameter_shift"), x, angles, weight)
         assert_close(shifted, gradients(ours(circuit, device, mode), x, angles, weight), 1e-12, 1e-10)
+
+
+@pytest.mark.parametrize(("gradient", "count"), [("adjoint", 1), ("parameter_shift", 2 + 2 * 6)])
+def test_parameter_shift_evaluates_two_circuits_for_every_angle(
+    gradient: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    circuit, found, evaluate = Circuit(3, 2), [], Backend.evaluate
+    monkeypatch.setattr(Backend, "evaluate", lambda *given: found.append(given) or evaluate(*given))
+    gradients(ours(circuit, "torch", "statevector", gradient=gradient), *case(circuit, "random"))
+    assert len(found) == count
 
 
 def test_the_usual_path_agrees_where_it_works_and_gives_nan_where_inputs_are_padded() -> None:

@@ -11,7 +11,7 @@ import yaml
 from transformers import TrainerState
 
 import architectures
-from architectures import FIVE, ids
+from architectures import THREE, ids
 from ketune import counts, methods
 from ketune.ground import params
 from ketune.ground.errors import InputError
@@ -35,7 +35,7 @@ def attach(name: str, architecture: str, seed: int = 0, **changes: Any) -> torch
     return load(name, **changes).adapter.attach(model)
 
 
-@pytest.mark.parametrize("architecture", FIVE)
+@pytest.mark.parametrize("architecture", THREE)
 @every_method
 def test_closed_form_counts_what_is_trained(name: str, architecture: str) -> None:
     sizes = counts.backbone(architectures.model(architecture))
@@ -221,7 +221,6 @@ def test_departures_name_settings_that_the_method_has(name: str) -> None:
     for departure in method.departures:
         assert {*departure.where, *departure.unless} <= set(method.kind.settings())
         assert departure.text[0].isupper() and departure.text.endswith(".") and ". " not in departure.text
-    assert set(methods.departures(name, PARAMS[name])) <= {departure.text for departure in method.departures}
 
 
 def test_a_departure_is_told_where_it_is_one() -> None:

@@ -10,6 +10,7 @@ from peft import get_peft_model
 import architectures
 from ketune import methods
 from ketune.circuits import Noise, gradient_variance
+from ketune.circuits.backends import Backend
 from ketune.methods import load
 from ketune.tuners.feature_map import LinearFeatures, QuadraticFeatures
 from ketune.tuners.hardware import as_hardware
@@ -96,13 +97,16 @@ def test_random_quadratic_is_normalised() -> None:
     assert torch.equal(f(torch.zeros(1, 24)), torch.zeros(1, 5))
 
 
-def test_parameter_shift_gives_the_gradient_of_adjoint() -> None:
-    gradients = []
-    for gradient in ("adjoint", "parameter_shift"):
+def test_parameter_shift_gives_the_gradient_of_adjoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    gradients, evaluations, evaluate = [], [], Backend.evaluate
+    monkeypatch.setattr(Backend, "evaluate", lambda *given: evaluations.append(1) or evaluate(*given))
+    for gradient, count in (("adjoint", 1), ("parameter_shift", 2 + 2 * 3)):
+        evaluations.clear()
         torch.manual_seed(0)
         linear = torch.nn.Sequential(torch.nn.Linear(6, 6))
         model = get_peft_model(linear, QAAConfig(target_modules=["0"], gradient=gradient, init_weights=False))
         model(torch.randn(5, 6)).square().sum().backward()
+        assert len(evaluations) == count
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad]))
     assert gradients[0].abs().max() > 0
     assert torch.allclose(*gradients, rtol=1e-4, atol=1e-6)

@@ -24,7 +24,7 @@ def orthonormal(columns: torch.Tensor, tolerance: float) -> bool:
 def test_columns_are_orthonormal_at_every_width_and_size_of_step(
     width: int, parameterization: Any, layers: int
 ) -> None:
-    """At steps of such a size a series cut after 18 terms would leave the orthogonal group."""
+    """At steps of such a size a series cut after a few terms would leave the orthogonal group."""
     torch.manual_seed(0)
     columns = QuantumPEFTConfig(parameterization=parameterization, layers=layers).columns(width)
     for size in (0.0, 0.4, 1.0, 30.0):

@@ -17,7 +17,15 @@ from ketune.ground.errors import InputError
 
 RAW = params.read(ROOT / "params.yaml")
 SECTIONS = [name for name, value in RAW.items() if isinstance(value, dict)]
-KEYS = [(section, key) for section in SECTIONS for key in RAW[section]]
+EVERY = [(section, key) for section in SECTIONS for key in RAW[section]]
+
+
+def setting(section: str, key: str) -> tuple[str, str]:
+    """What is set: the same in each section of methods with one adapter, so that one of these stands for all."""
+    return section if section in params.BLOCKS else methods.declared(section).adapter, key
+
+
+KEYS = list({setting(*pair): pair for pair in reversed(EVERY)}.values())
 WRONG = {"wrong type": [[1]], "nested": {"a": 1}, "not a number": float("nan"), "infinite": float("inf"),
          "400 digits": 10**400}  # fmt: skip
 
@@ -71,7 +79,11 @@ def test_an_unknown_key_is_named_with_its_neighbour(section: str, key: str, tmp_
 
 
 NUMBERS = [(s, k) for s, k in KEYS if isinstance(RAW[s][k], (int, float)) and not isinstance(RAW[s][k], bool)]
-ANY_SIGN = {("qaa", "scale")} | {(s, "scale") for s in SECTIONS if s not in params.BLOCKS}
+ANY_SIGN = {
+    (name, "scale")
+    for name in SECTIONS
+    if name not in params.BLOCKS and methods.declared(name).adapter in ("qaa", "feature_map")
+}
 
 
 @pytest.mark.parametrize(("section", "key"), [pair for pair in NUMBERS if pair not in ANY_SIGN])
@@ -103,6 +115,11 @@ def test_bad_lists_are_named(key: str, value: Any, tmp_path: Path) -> None:
 def test_a_plan_names_what_must_be_found(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"plan\.differences: \[\] is not allowed; list nats per token"):
         load(changed("plan", "differences", []), tmp_path)
+
+
+def test_a_circuit_is_read_only_of_a_method_that_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"hardware\.methods: 'qtha' is not among methods, so nothing trains it"):
+        load(changed("hardware", "methods", ["qtha"]), tmp_path)
 
 
 def test_a_listed_method_without_a_file_proposes_names(tmp_path: Path) -> None:
@@ -232,3 +249,10 @@ def test_a_processor_without_bf16_is_told_before_hours_are_spent(
         return
     told = check.slow_precision(load(raw, tmp_path))
     assert (told is not None and "dvc exp run -S train.precision=fp32" in told) if said else told is None
+
+
+def test_a_machine_needs_shots(tmp_path: Path) -> None:
+    raw = changed("hardware", "machine", "FakeTorino")
+    raw["hardware"]["shots"] = []
+    with pytest.raises(InputError, match=r"hardware\.shots: \[\] is not allowed with hardware\.machine 'FakeTorino'"):
+        load(raw, tmp_path)

@@ -87,17 +87,20 @@ def test_circuits_are_read_as_on_hardware_where_that_is_asked_for_and_nothing_is
 def test_each_way_of_reading_has_its_shots_and_its_noise() -> None:
     asked = params.Hardware(methods=("qaa",), records=3, shots=(50, 10), depolarizing=0.01, readout=0.2, machine=None)
     ways = runpy.run_path(str(ROOT / "stages/measure.py"))["_ways"]
+    ways.__globals__["noisy"] = lambda machine: f"a device of {machine}"
     noise, words = {"noise": Noise(depolarizing=0.01, readout=0.2)}, "depolarizing 0.01, read-out 0.2"
     noisy = [(words, shots, noise) for shots in (None, 50, 10)]
     assert list(ways(asked)) == [("", 50, {}), ("", 10, {}), *noisy]
     assert list(ways(replace(asked, depolarizing=0.0, readout=0.0, shots=()))) == []
+    *_, last = ways(replace(asked, machine="FakeTorino"))
+    assert last == ("FakeTorino", 50, {"device": "a device of FakeTorino"}), "a slow machine is read once, most shots"
 
 
 def test_what_has_no_circuit_to_read_is_told(project: Project) -> None:
     output = project.run("dvc", "exp", "run", "-S", "hardware.methods=[base]", fails=True)
     assert "no circuit of this model runs on tokens" in output and "Traceback" not in output
     output = project.run("dvc", "exp", "run", "-S", "hardware.methods=[qtha]", "-S", "qaa.layers=2", fails=True)
-    assert "qtha" in output and "Traceback" not in output
+    assert "hardware.methods: 'qtha' is not among methods" in output and "Traceback" not in output
 
 
 def test_editing_a_method_reruns_its_branch(project: Project) -> None:

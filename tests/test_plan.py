@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ketune import check
 from ketune.ground import contrasts, files, layout, params
@@ -62,6 +63,24 @@ def test_the_records_of_a_study_are_a_pilot_too(tmp_path: Path, monkeypatch: pyt
         assert one.detectable == pytest.approx(other.detectable, rel=1e-6)
     with pytest.raises(InputError, match=r"STUDY: '\.\./x' is not allowed"):
         planning.write("../x")
+
+
+def test_a_plan_promises_nothing_of_methods_that_are_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pilot(tmp_path)
+    monkeypatch.setattr(publishing, "revision", lambda: "")
+    monkeypatch.setattr(publishing, "out_of_date", lambda settings, complete: [])
+    publishing.records("before")
+    content = yaml.safe_load(Path("params.yaml").read_text()) | {"methods": ["qaa", "lora"]}
+    Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    planning.write("before")
+    found = files.read_json(layout.PLAN, Plan)
+    assert set(found.methods) == {"lora", "qaa"} and found.margin is None
+    assert [promise.contrast for promise in found.promises] == ["qaa against lora on loss"]
+    Path("params.yaml").write_text(yaml.safe_dump(content | {"methods": ["qtha"]}, sort_keys=False))
+    with pytest.raises(InputError, match=r"methods: none of plan\.contrasts can be compared"):
+        planning.write("before")
 
 
 def test_planned_comparisons_share_the_error_and_controls_do_not(tmp_path: Path) -> None:

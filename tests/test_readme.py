@@ -1,5 +1,6 @@
 """What the README says is what the project does."""
 
+import ast
 import csv
 import importlib.metadata
 import json
@@ -23,7 +24,8 @@ LIBRARY = (ROOT / "src/ketune/README.md").read_text()
 PAGES = [
     pytest.param(page, id=str(page.relative_to(ROOT)))
     for page in sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "src/ketune/README.md",
-                        *(ROOT / "reports").glob("**/README.md"), *(ROOT / "stages").glob("**/README.md")})
+                        ROOT / "tests/README.md", *(ROOT / "reports").glob("**/README.md"),
+                        *(ROOT / "stages").glob("**/README.md")})
 ]  # fmt: skip
 
 
@@ -66,8 +68,10 @@ def test_one_version_everywhere() -> None:
 
 
 def test_every_public_name_is_there_and_typed() -> None:
-    assert set(ketune.__all__) == set(ketune._HOMES)
-    assert all(getattr(ketune, name).__name__ for name in ketune.__all__)
+    (typed,) = (node for node in ast.parse(Path(ketune.__file__).read_text()).body if isinstance(node, ast.If))
+    homes = {alias.asname: one.module for one in typed.body if isinstance(one, ast.ImportFrom) for alias in one.names}
+    assert homes == ketune._HOMES and ketune.__all__ == sorted(homes)
+    assert all(getattr(ketune, name).__name__ == name for name in homes)
     assert (ROOT / "src/ketune/py.typed").exists()
 
 

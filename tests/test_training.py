@@ -271,15 +271,6 @@ def test_a_model_that_brings_code_or_pickles_is_refused(tiny_folder: Path, tmp_p
     assert not (tmp_path / "ran").exists() and not (tmp_path / "out").exists()
 
 
-def test_a_pickle_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
-    model, _ = run(tiny_folder, tmp_path / "c")
-    adapters.save(model, tmp_path / "out", "lora", LORA)
-    (tmp_path / "out" / "adapter_model.safetensors").unlink()
-    (tmp_path / "out" / "adapter_model.bin").write_bytes(b"cos\nsystem\n(S'touch x'\ntR.")
-    with pytest.raises(InputError, match="is a pickle"):
-        adapters.restore(tmp_path / "out", fresh(tiny_folder))
-
-
 def test_bf16_is_used_and_stays_near_fp32(tiny_folder: Path, tmp_path: Path) -> None:
     _, exact = run(tiny_folder, tmp_path / "a", steps=10)
     model, rough = run(tiny_folder, tmp_path / "b", steps=10, precision="bf16")

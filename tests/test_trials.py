@@ -170,9 +170,15 @@ def test_a_run_draws_from_its_seed_and_has_checkpoints_of_its_own(
 
     monkeypatch.setattr(loop, "train", looked_at)
     run(0), run(1), run(0), run(0, "train", steps=5), run(0, "qaa", layers=2)
+    data, code = Path("data/prepared/train.jsonl"), Path("src/ketune/training/loop.py")
+    data.write_text(data.read_text().replace("short", "long"))
+    run(0)
+    code.parent.mkdir(parents=True)
+    code.write_text("# other code\n")
+    run(0)
     folders, seeds, (first, second, again, *_) = zip(*seen, strict=True)
-    assert seeds == (0, 1, 0, 0, 0) and torch.equal(first, again) and not torch.equal(first, second)
-    assert folders[0] == folders[2] and len(set(folders)) == 4
+    assert seeds == (0, 1, *[0] * 5) and torch.equal(first, again) and not torch.equal(first, second)
+    assert folders[0] == folders[2] and len(set(folders)) == 6
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every adapter of ketune keeps peft's contract, on five architectures and outside of any."""
+"""Every adapter of ketune keeps peft's contract, on three architectures and outside of any."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ from torch import nn
 from transformers import BertConfig, BertModel, MambaConfig, MambaForCausalLM
 
 import architectures
-from architectures import CONFIGS, FIVE, ids, logits
+from architectures import CONFIGS, THREE, ids, logits
 from ketune import methods
 from ketune.counts import backbone
 from ketune.ground.errors import InputError
@@ -51,7 +51,7 @@ VARIANTS: dict[str, tuple[type[AdapterConfig], dict[str, Any]]] = {
 }
 MERGEABLE = ("sora", "pauli", "taylor", "random_columns")
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
-five = pytest.mark.parametrize("architecture", FIVE)
+three = pytest.mark.parametrize("architecture", THREE)
 
 
 def make(variant: str, **more: Any) -> AdapterConfig:
@@ -79,7 +79,7 @@ def train(model: nn.Module, steps: int = 3) -> dict[str, bool]:
     return received
 
 
-@five
+@three
 @every_variant
 def test_life_of_an_adapter(architecture: str, variant: str, tmp_path: Path) -> None:
     base = architectures.model(architecture)
@@ -108,7 +108,7 @@ def test_life_of_an_adapter(architecture: str, variant: str, tmp_path: Path) -> 
     assert torch.equal(logits(model.unload()), untuned)
 
 
-@five
+@three
 @pytest.mark.parametrize("variant", MERGEABLE)
 def test_merge_is_exact_and_unmerge_restores_every_bit(architecture: str, variant: str) -> None:
     model = adapt(architecture, variant, init_weights=False)
@@ -210,7 +210,7 @@ def test_inputs_are_dropped_in_training_as_often_as_set(kind: type[AdapterConfig
     assert torch.equal(found, adapter.eval()(nn.functional.dropout(x, 0.4)))
 
 
-@five
+@three
 @pytest.mark.parametrize("variant", ["qaa", "qaa_ry", "sora", "pauli", "qtha"])
 def test_generation_with_and_without_cache(architecture: str, variant: str) -> None:
     model = adapt(architecture, variant, init_weights=False).eval()

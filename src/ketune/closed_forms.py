@@ -55,7 +55,7 @@ def inner_width(inputs: int) -> int:
 
 
 def reuploading(wires: int, layers: int) -> int:
-    """Angles of QTHA's quantum network: each layer two rotations a qubit and, beside others, two controlled ones."""
+    """Angles of QTHA's quantum network: each layer two RY a qubit and, with more than one, two CRZ as well."""
     return (4 if wires > 1 else 2) * layers * wires
 
 

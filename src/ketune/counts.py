@@ -47,7 +47,10 @@ def backbone(model: PreTrainedModel | PretrainedConfig) -> Backbone:
         if isinstance(module, nn.ModuleList) and len(module) == config.num_hidden_layers
     ]
     if not blocks:
-        raise InputError(f"{type(model).__name__}: no list of {config.num_hidden_layers} blocks is found in it.")
+        raise InputError(
+            f"{type(model).__name__}: no list of {config.num_hidden_layers} blocks is found in it; take a decoder that "
+            "has one, as those in ketune.tuners.sites do."
+        )
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return Backbone(

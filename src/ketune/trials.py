@@ -57,7 +57,7 @@ class Bench:
 
     def trial(self, rates: dict[str, float], seed: int) -> Trial:
         """Train at `rates` from `seed`, or read what came of it when that was done before."""
-        name = "-".join([str(seed), *(f"{part}={rate:g}" for part, rate in rates.items())])
+        name = "-".join([str(seed), *(f"{part}={rate:g}" for part, rate in sorted(rates.items()))])
         file = self.folder / f"{name}.json"
         if not file.exists():
             trial = self._train(rates, seed, self.folder / name)

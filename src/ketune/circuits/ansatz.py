@@ -2,7 +2,7 @@
 
 Wire 0 is the most significant bit of a basis state, as in PennyLane. Sources: the feature circuit is arXiv:2509.16244
 (rotations on every qubit, then CNOTs; the paper leaves the wiring open, so it is a parameter here); the two-design
-circuit is arXiv:2503.05431; the re-uploading circuit arXiv:2503.12790.
+circuit is arXiv:2503.05431; the re-uploading circuit is that of code released by the group of arXiv:2503.12790.
 """
 
 from collections.abc import Callable
@@ -115,7 +115,7 @@ class TwoDesign(Gates):
 
 @dataclass(frozen=True)
 class Reuploading(Gates):
-    """QTHA's quantum network: per layer RY(input), CRZ ring forwards, RY, CRZ ring backwards, RY (arXiv:2503.12790).
+    """QTHA's quantum network: per layer RY(input), CRZ ring forwards, RY, CRZ ring backwards, RY.
 
     One qubit has no CRZ gates.
     """

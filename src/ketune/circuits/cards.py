@@ -24,9 +24,10 @@ def drawing(circuit: Gates) -> str:
 
 
 def gradient_variance(circuit: Circuit, spread: float = math.pi) -> float:
-    """Variance of ∂⟨Z_k⟩/∂θ at initialisation; where it falls with 2**-n, training meets a barren plateau.
+    """Variance of ∂⟨Z_k⟩/∂θ at initialisation over random real states, where it falls with 2**-n whatever the gates.
 
-    Each of `SAMPLES` draws angles uniform in ±spread, a random real state, and the qubit k that is read.
+    So it tells how small gradients are, and not by itself that training meets a barren plateau. Each of `SAMPLES` draws
+    angles uniform in ±spread, a random real state, and the qubit k that is read.
     """
     generator = torch.Generator().manual_seed(0)
     found = []

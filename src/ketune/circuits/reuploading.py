@@ -1,4 +1,4 @@
-"""QTHA's quantum network as a statevector in torch (arXiv:2503.12790): RY re-uploading, CRZ rings, Z on every wire.
+"""QTHA's quantum network as a statevector in torch: RY re-uploading, CRZ rings, Z on every wire.
 
 The inputs are angles, not amplitudes, and differ from token to token; n = r is small, so states are kept and autograd
 does the rest. Pattern: ketune.circuits.ansatz.Reuploading. Neighbouring RY gates on a wire add their angles.

@@ -80,7 +80,8 @@ def entries(section: Any, hints: Mapping[str, Any], prefix: str, optional: Colle
         InputError: names the key, the value given and what is allowed.
     """
     if not isinstance(section, Mapping):
-        raise InputError(f"{prefix}: {shown(section)} is no mapping of keys to values.")
+        keys = ", ".join(hints) or "no keys"
+        raise InputError(f"{prefix}: {shown(section)} is no mapping of keys to values; {prefix} has {keys}.")
     allowed = list(hints)
     for key in section:
         if key not in allowed:
@@ -120,7 +121,7 @@ def checked(value: Any, hint: Any, key: str) -> Any:
 
 def _list(value: Any, hint: Any, key: str) -> Any:
     if not isinstance(value, (list, tuple)):
-        raise InputError(f"{key}: {shown(value)} is no list.")
+        raise InputError(f"{key}: {shown(value)} is no list; write [a, b], or one item to a line after a dash.")
     item = get_args(hint)[0]
     return get_origin(hint)(checked(v, item, f"{key}[{i}]") for i, v in enumerate(value))
 

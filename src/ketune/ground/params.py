@@ -218,7 +218,7 @@ def read(path: Path) -> dict[str, Any]:
     except (YAMLError, ValueError, KeyError) as error:  # the last two: a date, a number or a tag that cannot be
         raise InputError(f"{path}: no valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(raw, dict):
-        raise InputError(f"{path}: a mapping of sections is expected.")
+        raise InputError(f"{path}: {shown(raw)} is not allowed; a mapping of sections is expected, such as seeds: [0].")
     return raw
 
 
@@ -227,15 +227,14 @@ def _distinct(raw: dict[str, Any], key: str, item: Any, example: str) -> tuple[A
     if not isinstance(raw.get(key), list) or not raw[key]:
         raise InputError(f"{key}: {shown(raw.get(key))} is not allowed; a list is expected, such as {example}.")
     values = checked(raw[key], tuple[item, ...], key)
-    twice = [value for value in values if values.count(value) > 1]
-    if twice:
+    if twice := [value for value in values if values.count(value) > 1]:
         raise InputError(f"{key}: {twice[0]!r} stands in the list twice; list each item once.")
     return values
 
 
 def _check_together(params: Params) -> None:
-    if (data := params.data).test_fraction + data.validation_fraction >= 1:
-        raise InputError("data.test_fraction and data.validation_fraction: together they must stay below 1.")
+    if (held := (data := params.data).test_fraction + data.validation_fraction) >= 1:
+        raise InputError(f"data.test_fraction and data.validation_fraction: together {held:g}; allowed is less than 1.")
     if data.hub is not None and data.revision is None:
         raise InputError(f"data.revision: missing; pin the hub dataset {data.hub!r} by a commit of its repository.")
     if not params.plan.differences:
@@ -244,6 +243,8 @@ def _check_together(params: Params) -> None:
         raise InputError(f"train.warmup_steps: {told} is out of range; allowed is a number below train.steps, {most}.")
     for method in (name for name in params.hardware.methods if name not in params.methods):
         raise InputError(f"hardware.methods: {method!r} is not among methods, so nothing trains it; list it there too.")
+    if (machine := params.hardware.machine) is not None and not params.hardware.shots:
+        raise InputError(f"hardware.shots: [] is not allowed with hardware.machine {machine!r}; list one, as [1000].")
     if clash := set(params.tune.seeds) & set(params.seeds):
         why = f"seeds lists {min(clash)}: rates would be judged by the runs that chose them"
         raise InputError(f"tune.seed: {params.tune.seed} is not allowed; {why}. It and the next number must be others.")

@@ -1,4 +1,4 @@
-"""LoRA's map at QAA's sites, with QAA's number of parameters at half its number of features."""
+"""LoRA's map at QAA's sites, with half its features: as many weights as QAA's projection, for odd n an nth more."""
 
 from ketune.ground.checks import Range
 from ketune.methods import Method

@@ -12,7 +12,8 @@ METHOD = Method(
     departures=(
         Departure("No network reparameterises the prefix, as in the row of arXiv:2509.16244."),
         Departure(
-            "The prefix starts at the keys and values that the frozen model computes for a text.",
+            "The prefix starts at the keys and values that the frozen model computes for a text, which "
+            "arXiv:2101.00190 finds better where data are few; arXiv:2509.16244 does not say where its own starts.",
             where={"initialisation": "from_text"},
         ),
     ),

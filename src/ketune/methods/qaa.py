@@ -19,8 +19,8 @@ METHOD = Method(
             where={"placement": "attention"},
         ),
         Departure(
-            "The up projection has a row for each hidden unit; the paper's count has 2**n rows, of which "
-            "those beyond the hidden width can never receive a gradient.",
+            "The up projection has a row for each hidden unit; the paper's count has 2**n rows, of which, as we read "
+            "it, those beyond the hidden width are cut and can never receive a gradient.",
             where={"up_projection": "exact"},
         ),
         Departure("Features are multiplied by 2**(n/2).", where={"unit_features": True}),

@@ -1,4 +1,4 @@
-"""QAA whose angles stay as they were drawn. What it reaches, training the angles does not explain."""
+"""QAA whose angles stay as they were drawn. Training the angles cannot explain what it reaches."""
 
 from ketune.ground.checks import Range
 from ketune.methods import Method

@@ -1,4 +1,4 @@
-"""QAA without its CNOTs. What it reaches, entangling gates do not explain.
+"""QAA without its CNOTs. Entangling gates cannot explain what it reaches.
 
 The embedded vector is an entangled state in both. As it is real, RX alone turns ⟨Z_k⟩ into cos(θ_k) ⟨Z_k⟩, with θ_k the
 sum of the qubit's angles: they only scale fixed quadratic features.

@@ -18,6 +18,8 @@ METHOD = Method(
             "The maps between tensor train and bottleneck start 2.45 times smaller than in the released code.",
             where={"map_init": "torch"},
         ),
-        Departure("The factors of a width that the released code does not list are those of the smallest sum."),
+        Departure(
+            "The factors of every width are those of the smallest sum; the released code lists its own for some."
+        ),
     ),
 )

@@ -6,7 +6,7 @@ from ketune.methods import Method
 METHOD = Method(
     title="QTHA, no network",
     family="control",
-    source="this project, after the siblings in the released code of arXiv:2503.12790",
+    source="this project, after siblings in code that the group of arXiv:2503.12790 released",
     adapter="qtha",
     fixed={"network": "none", "layers": 1},
     control_of=("qtha",),

@@ -6,7 +6,7 @@ from ketune.methods import Method
 METHOD = Method(
     title="QTHA, SiLU",
     family="control",
-    source="this project, after the siblings in the released code of arXiv:2503.12790",
+    source="this project, after siblings in code that the group of arXiv:2503.12790 released",
     adapter="qtha",
     fixed={"network": "silu"},
     control_of=("qtha",),

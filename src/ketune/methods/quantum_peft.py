@@ -18,10 +18,9 @@ METHOD = Method(
             where={"parameterization": "pauli"},
         ),
         Departure(
-            "The matrix exponential is exact; the paper cuts its series after 18 terms, which leaves the "
-            "orthogonal group once weights grow.",
+            "The matrix exponential is exact; the paper cuts its series, which leaves the orthogonal group once "
+            "weights grow.",
             where={"parameterization": "taylor"},
         ),
-        Departure("The diagonal has real entries; the paper also has one of entries ±1."),
     ),
 )

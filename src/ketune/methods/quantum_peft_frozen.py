@@ -1,4 +1,4 @@
-"""Quantum-PEFT whose angles stay as they were drawn. What it reaches, training them does not explain."""
+"""Quantum-PEFT whose angles stay as they were drawn. Training them cannot explain what it reaches."""
 
 from ketune.ground.checks import Range
 from ketune.methods import Method

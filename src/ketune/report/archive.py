@@ -126,6 +126,8 @@ def read(folder: Path) -> tuple[Results, Background]:
     curves, endings = _read_table(folder / "curves.csv"), _read_table(folder / "endings.csv")
     _check(folder / "runs.json", trained, names.values())
     _check(folder / "endings.csv", endings, names.values(), endings.index, about.ids["answers"])
+    learnt = [name for name in names.values() if trained[name].parameters.trainable]
+    _check(folder / "curves.csv", curves, learnt)
     scores = _read_scores(folder, about, names.values())
     try:
         runs = {

@@ -67,7 +67,7 @@ CLAIMS = (
     _curve(QAA, "QAA's curve closely follows LoRA's.", "qaa", ("lora",), "course", "comparable"),
     Claim(QUANTUM_PEFT, "Quantum-PEFT's parameters grow with the logarithm of the width.", "its closed form, widths 64 "
           "to 8,192", counting.logarithmic),
-    Claim(QUANTUM_PEFT, "Quantum-PEFT is competitive with LoRA of the lowest rank.", "held-out loss",
+    Claim(QUANTUM_PEFT, "Quantum-PEFT's performance is competitive.", "held-out loss, beside LoRA of the lowest rank",
           measured("not worse", "quantum_peft", ["lora_r1"], ["loss"])),
     Claim(QUANTUM_PEFT, "Quantum-PEFT has fewer parameters than LoRA of the lowest rank.", "trained parameters",
           smaller("quantum_peft", ["lora_r1"])),

@@ -1,8 +1,8 @@
 """The plan of a study, written before it runs and kept in git with its date: `make plan`.
 
-It reads the runs that lie in the workspace as a pilot (two seeds and a few references do), and prints what a study of
-`plan.seeds` and `plan.references` will find of each declared comparison, and of each control, at the level at which its
-word will be given. The report sets it beside what came.
+From the runs of a pilot (two seeds and a few references do) it tells what a study of `plan.seeds` and `plan.references`
+will find of each declared comparison, and of each control, at the level at which its word will be given. The report
+sets it beside what came.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The plan of a study: `make plan` writes plan.json and plan.md in reports/plan.
 
 The pilot lies in the workspace, or in the records of an earlier study: `make plan STUDY=name`. What is planned, its
-size and its comparisons, stands in params.yaml either way.
+methods, size and comparisons, stands in params.yaml either way; of a pilot's methods only those count that are listed.
 """
 
 from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
@@ -86,8 +86,10 @@ def write(study: str = "") -> None:
     """Read the pilot, from the workspace or from a study's records, and write and print its plan."""
     settings = params.load()
     pilot = archive.read(publishing.study_folder(study))[0] if study else results.read(settings)
-    aims = replace(pilot.settings, plan=settings.plan)
-    plan = make(replace(pilot, settings=aims), datetime.date.today().isoformat())
+    listed = tuple(method for method in pilot.methods if method in settings.methods)
+    aims = replace(pilot.settings, plan=settings.plan, methods=listed)
+    runs = {key: run for key, run in pilot.runs.items() if key[0] in listed}
+    plan = make(replace(pilot, settings=aims, runs=runs), datetime.date.today().isoformat())
     files.write_json(layout.PLAN, plan)
     files.write_text(layout.PLAN.with_suffix(".md"), text(plan))
     print(text(plan))

@@ -62,6 +62,8 @@ def records(name: str, workspace: str = ".") -> None:
     stayed = dict.fromkeys(method for method, _ in before)
     if before:
         print(f"Kept from before: {len(before)} runs of {', '.join(stayed)}.")
+    if unread := [method for method in listed.hardware.methods if method in kept and method not in measured]:
+        print(f"Readings left out, as those of some seeds are missing: {', '.join(unread)}; run `dvc repro`.")
     if stale:
         print(f"Left out, as params, code or data are others than they ran with: {', '.join(stale)}; run `dvc repro`.")
     if missing := [method for method in left_out if method not in (*stayed, *stale)]:
@@ -108,7 +110,10 @@ def in_short(name: str, found: results.Results, beside: Background) -> str:
     failed = [f"- {gate.name}: {gate.sentence}" for gate in looked if gate.passed is False]
     warning = ["Of what must hold before verdicts are worth reading, this fails:", "\n".join(failed)] if failed else []
     figure = [f"![What was found]({name}.svg)"] if told.figure is not None else []
-    source = f"Written by `make page STUDY={name}`; all else stands on [its page]({name}.html)."
+    source = (
+        f"Written by `make page STUDY={name}`; all else stands on [its page]({name}.html). How studies came about, and "
+        "what was known when they were planned: [studies](../studies/README.md)."
+    )
     return "\n\n".join([f"# The study {name}", *told.sentences, *warning, *figure, *told.tables, source]) + "\n"
 
 
@@ -190,11 +195,27 @@ def study_folder(name: str) -> Path:
     return STUDIES / name
 
 
+TASKS: dict[str, Callable[..., None]] = {"records": records, "page": page, "pages": pages}
+TAKEN = {"records": (1, 2), "page": (1, 1), "pages": (0, 0)}  # the least and the most arguments of each
+
+
 def main(task: str, *arguments: str) -> None:
     """Run one of the tasks that the Makefile offers."""
-    tasks: dict[str, Callable[..., None]] = {"records": records, "page": page, "pages": pages}
-    tasks[task](*arguments)
+    TASKS[task](*arguments)
+
+
+def asked(arguments: list[str]) -> tuple[str, ...]:
+    """A task and what it takes.
+
+    Raises:
+        InputError: there is no such task, or it takes other arguments.
+    """
+    task, *rest = arguments or [""]
+    least, most = TAKEN.get(task, (1, 0))
+    if not least <= len(rest) <= most:
+        raise InputError(f"{' '.join(arguments)!r}: allowed are `records NAME [WORKSPACE]`, `page NAME` and `pages`.")
+    return (task, *rest)
 
 
 if __name__ == "__main__":
-    process.run(main, tuple)
+    process.run(main, asked)

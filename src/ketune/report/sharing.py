@@ -62,5 +62,11 @@ def facts(found: Results, method: str) -> dict[str, str]:
     return said
 
 
+def _asked(arguments: list[str]) -> tuple[str, str]:
+    if len(arguments) != 2:
+        raise InputError(f"{' '.join(arguments)!r}: a run and a folder are expected, as in `qaa-0 folder`.")
+    return arguments[0], arguments[1]
+
+
 if __name__ == "__main__":
-    process.run(share, lambda arguments: (arguments[0], arguments[1]))
+    process.run(share, _asked)

@@ -27,8 +27,8 @@ class FeatureMapConfig(ResidualConfig):
         map: "constant", the feature 1, which makes W_up a trained vector; "random_linear", A h with A fixed and random;
             "random_quadratic", (a_k·h)(b_k·h)/‖h‖² with A and B fixed and random; "linear", A h with A trained;
             "silu", SiLU(A h) with A trained.
-        rank: number of features; None for as many as make the number of weights QAA's: n = ceil(log2 d), and half of
-            them where A is trained too. Unused by "constant".
+        rank: number of features; None for as many as make the number of weights that of QAA's projection: n =
+            ceil(log2 d), and half of them, rounded up, where A is trained too. Unused by "constant".
     """
 
     kind = "feature_map"

@@ -126,8 +126,8 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
 
 def cannot_merge(kind: str) -> str:
-    """The sentence for adapters that no weight can hold."""
-    return f"{kind}: the adapter is not a linear map, so no merged weight computes it; keep it beside the base model."
+    """The sentence for adapters that in general no weight can hold."""
+    return f"{kind}: the adapter, in general no linear map, is not merged into a weight; keep it beside the base model."
 
 
 def _place(adapter: nn.Module, weight: Tensor, device: torch.device | None = None) -> None:

@@ -28,7 +28,7 @@ def shares(start: float, end: float, steps: int) -> float:
 
 
 def require_whole(gates: Sequence[tuple[Tensor, int]]) -> None:
-    """Whether each vector of gates is all there, as long as it was made.
+    """Whether each vector of gates has its full length.
 
     Raises:
         InputError: one is spread over processes.

@@ -1,9 +1,10 @@
 """Every adapter of the form h + scale · (W_up (f(h) - m) + b), with h the output of a block.
 
-QAA and its controls are this adapter with different feature maps f; nothing else differs between them. m is the mean of
-the features over training data and b a bias: with both, controls are nested in QAA and differ from it by f alone. The
-block is the attention or the feed-forward block, and it is adapted by wrapping its last linear map, whose output is the
-output of the block. This module does not know any f.
+QAA and its controls are this adapter with different feature maps f, and differ in nothing else. m is the mean of the
+features over training data and b a bias: with b, a trained vector alone is a special case of QAA and of every control.
+The block is the attention or the feed-forward block, and it is adapted by wrapping its last linear map, whose output is
+the output of the block, but in Gemma 2 and 3 and OLMo 2, which normalise it before they add it to the residual stream.
+This module does not know any f.
 
 Source: arXiv:2509.16244, Sec. 3.1-3.3. Shapes: B batch, T positions, d hidden width, n features.
 """

@@ -19,7 +19,8 @@ class Sites:
     """The linear maps of one architecture, by name suffix.
 
     Attributes:
-        attention: the last map of the attention block; its output is the output of the block.
+        attention: the last map of the attention block; its output is the output of the block, which Gemma 2 and 3 and
+            OLMo 2 normalise before they add it to the residual stream.
         feedforward: the last map of the feed-forward block.
         query_value: the maps that LoRA's paper adapts (one fused map where the architecture fuses them).
         key_value: the maps whose outputs (IA)³ rescales.

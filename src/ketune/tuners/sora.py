@@ -1,10 +1,10 @@
 """SoRA: low ranks with gates, W0 x + (alpha / r) B (g ∘ A x); ranks whose gates are zeroed in training are dropped.
 
-After each optimiser step every gate passes the soft threshold T(g) = sign(g) max(|g| - ξ, 0). With `target_ranks` the
-smallest gates are zeroed as well, on a schedule, so that a given number of ranks is reached exactly, which ξ alone
-cannot promise. Which of the two zeroed a gate is remembered: at a small ξ, as in the released scripts, over few steps,
-gates of size 1 shrink by next to nothing and the target alone prunes, by what is left of their random start. For the
-proximal step to prune, give `sparsity_unit` "run", a `sparsity` of the size of the gates that are to die, no target.
+After each optimiser step every gate passes the soft threshold T(g) = sign(g) max(|g| - ξ, 0). With `target_ranks` a
+schedule says how many die, the smallest first, and ξ is lowered where it would zero another, so that a given number of
+ranks is reached exactly, which ξ alone cannot promise. Which of the two zeroed a gate is remembered. At a small ξ, as
+in released scripts, gates of size 1 hardly shrink in few steps; a target prunes by what is left of their random start.
+For the proximal step to prune, give `sparsity_unit` "run", a `sparsity` of the size of dying gates, and no target.
 
 `prune` drops the dead ranks and folds the gates away: a plain LoRA adapter of variable rank, which peft loads without
 ketune. Source: Ding et al., EMNLP 2023, arXiv:2311.11696.
@@ -42,7 +42,7 @@ class SoRAConfig(AdapterConfig):
         r: ranks of each map before pruning.
         alpha: the change of the weight is scaled by alpha / r.
         dropout: probability of dropping an input of A in training.
-        gate_init: "normal" draws gates from N(0, 1) as the paper does; "ones" starts them at 1.
+        gate_init: "normal" draws gates from N(0, 1) as the released code does; "ones" starts them at 1.
         sparsity: ξ, by which each proximal step shrinks the gates.
         sparsity_unit: "step" subtracts ξ at each step, "learning_rate" ξ times the gates' learning rate; "run" divides
             ξ among all steps, so that it is what a gate loses in the whole run, whatever the number of steps.

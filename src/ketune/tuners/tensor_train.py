@@ -4,7 +4,7 @@ Entry (o, i) of the matrix is a product of four matrices chosen by the four digi
     M[o1 o2 o3 o4, i1 i2 i3 i4] = C1[o1, i1] C2[o2, i2] C3[o3, i3] C4[o4, i4],
 with C1 (1, χ), C2 and C3 (χ, χ), C4 (χ, 1), χ being the bond. It knows nothing of adapters.
 
-Source: the map of QTHA, arXiv:2503.12790; cores (out_k χ_{k+1}) × (χ_k in_k), Kaiming-normal, as in its released code.
+Source: the map of QTHA, arXiv:2503.12790; cores (out_k χ_{k+1}) × (χ_k in_k), Kaiming-normal, as in its group's code.
 """
 
 import math

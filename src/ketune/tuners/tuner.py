@@ -29,8 +29,9 @@ class AdapterConfig(Adapter, PeftConfig):
     """What every adapter of ketune can be told about where it goes; subclasses add what it is.
 
     Args:
-        target_modules: name suffixes (or one regular expression) of the linear maps to adapt; by default those that
-            its paper adapts, for the architectures in `ketune.tuners.sites`.
+        target_modules: name suffixes (or one regular expression) of the linear maps to adapt; by default the query and
+            value maps, for QAA and feature maps the last maps of attention blocks, in the architectures of
+            `ketune.tuners.sites`.
         exclude_modules: names never to adapt.
         modules_to_save: further modules to train and save whole.
         layers_to_transform: indices of the blocks to adapt, all by default.
