@@ -28,6 +28,8 @@ def test_only_a_loss_that_rises_beyond_the_threshold_is_a_regression(old: float,
     worse = compare.regressions(differences, 0.02)
     assert len(worse) == found
     assert not worse or worse[0].startswith("qaa: held-out loss 2.0 -> 2.03")
+    gone = ["qaa: had a held-out loss of 2.0 and has none here, so nothing was compared"]
+    assert compare.gone(differences) == (gone if new is None else [])
 
 
 def fake_dvc(folder: Path, metrics: str) -> None:
@@ -40,8 +42,8 @@ def fake_dvc(folder: Path, metrics: str) -> None:
     script.chmod(0o755)
 
 
-@pytest.mark.parametrize(("new", "status"), [(2.01, 0), (2.5, 1)])
-def test_the_script_judges_and_writes_the_comment(tmp_path: Path, new: float, status: int) -> None:
+@pytest.mark.parametrize(("new", "status"), [("2.01", 0), ("2.5", 1), ("null", 0)])
+def test_the_script_judges_and_writes_the_comment(tmp_path: Path, new: str, status: int) -> None:
     fake_dvc(tmp_path, f'{{"reports/metrics/qaa.json": {{"loss": {{"old": 2.0, "new": {new}}}}}}}')
     (tmp_path / "params.yaml").write_text("report: {regression: 0.02}\n")
     env = environment()
@@ -55,6 +57,7 @@ def test_the_script_judges_and_writes_the_comment(tmp_path: Path, new: float, st
     comment = (tmp_path / "comparison.md").read_text()
     assert "## Metrics against HEAD" in comment and "| a | b |" in comment
     assert ("held-out loss 2.0 -> 2.5" in comment) == bool(status)
+    assert ("nothing was compared" in comment) == (new == "null")
 
 
 @pytest.mark.parametrize(
