@@ -16,8 +16,9 @@ from ketune.records.training import Tuning
 def tune(name: str) -> None:
     """Write the rates that training takes; torch is loaded only where some are to be found."""
     settings = params.load()
-    rates, ranges = methods.rates(name, settings.section(name)), methods.declared(name).rates
-    wanted = {rate: ranges[rate] for rate, value in rates.items() if settings.tune.all or value is None}
+    rates, method = methods.rates(name, settings.section(name)), methods.declared(name)
+    every = {rate for rate in rates if settings.tune.all and rate not in method.optional}
+    wanted = {rate: method.rates[rate] for rate, value in rates.items() if value is None or rate in every}
     given = {rate: value for rate, value in rates.items() if rate not in wanted}
     result = Tuning(rates=given, search=None)
     if wanted:

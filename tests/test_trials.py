@@ -275,19 +275,21 @@ def test_the_bias_is_searched_where_it_is_to_have_a_rate_of_its_own(settings: Pa
     assert len({trial.rates["bias"] / trial.rates["projection"] for trial in found.search.trials}) > 1
 
 
-def test_a_search_of_every_rate_leaves_out_what_the_section_leaves_out(
+def test_a_search_of_every_rate_leaves_out_what_the_section_leaves_out_and_a_number_for_the_bias(
     settings: Parameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["tune"]["all"] = True
-    Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    frozen = content["qaa_frozen"]
     asked: list[Any] = []
     nothing = Tuning(rates={}, search=None)
     monkeypatch.setattr(trials, "find", lambda *given: asked.append(given[2:4]) or nothing)
-    for name in ("qaa", "qaa_frozen"):
+    for name, bias in (("qaa", "tuned"), ("qaa_frozen", "tuned"), ("qaa_frozen", 0.006)):
+        frozen["learning_rates"] = {"projection": 0.001, "bias": bias}
+        Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         runpy.run_path(str(ROOT / "stages/tune.py"))["tune"](name)
     assert [(given, [*ranges]) for given, ranges in asked] == [
-        ({}, ["projection", "angles"]), ({}, ["projection", "bias"])]  # fmt: skip
+        ({}, ["projection", "angles"]), ({}, ["projection", "bias"]), ({"bias": 0.006}, ["projection"])]  # fmt: skip
 
 
 def test_angles_travel_in_radians_and_a_rate_too_small_leaves_them_standing(
