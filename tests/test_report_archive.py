@@ -507,6 +507,26 @@ def test_readings_of_a_method_whose_runs_are_missing_wait_for_them(
     assert "qaa" not in found.methods and found.settings.hardware.methods == ()
 
 
+def test_readings_that_some_seeds_lack_are_left_out_and_named(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = shutil.copytree(workspace, tmp_path / "given")
+    params_file = given / "params.yaml"
+    params_file.write_text(re.sub(r"(hardware:\n  methods:) *(\[\]|\n  - .*)", r"\1 [qaa]", params_file.read_text()))
+    monkeypatch.chdir(tmp_path)
+    publishing.records("tiny", "given")
+    assert "Readings left out, as those of some seeds are missing: qaa; run `dvc repro`." in capsys.readouterr().out
+    found = archive.read(tmp_path / "reports/studies/tiny")[0]
+    assert "qaa" in found.methods and found.settings.hardware.methods == ()
+
+
+@pytest.mark.parametrize("given", [[], ["records"], ["page"], ["pages", "tiny"], ["publish", "tiny"]], ids=str)
+def test_a_task_that_there_is_not_is_told_which_there_are(given: list[str]) -> None:
+    with pytest.raises(InputError, match=r"allowed are `records NAME \[WORKSPACE\]`, `page NAME` and `pages`"):
+        publishing.asked(given)
+    assert publishing.asked(["page", "tiny"]) == ("page", "tiny") and publishing.asked(["pages"]) == ("pages",)
+
+
 @pytest.mark.parametrize("text", ['Say "hello" to the whole class', "Größe und Maß sind verschieden"])
 def test_a_text_is_found_as_json_writes_it(
     text: str, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -50,3 +50,9 @@ def test_what_cannot_be_shared_is_refused_and_nothing_is_written(workspace: Path
         sharing.share("qaa-0", str(tmp_path / "new"))
     page.write_text(written)
     assert [path.name for path in tmp_path.iterdir()] == ["old"] and not list((tmp_path / "old").iterdir())
+
+
+@pytest.mark.parametrize("given", [[], ["qaa-0"], ["qaa-0", "folder", "more"]], ids=str)
+def test_a_run_and_a_folder_are_asked_for(given: list[str]) -> None:
+    with pytest.raises(InputError, match="a run and a folder are expected, as in `qaa-0 folder`"):
+        sharing._asked(given)
