@@ -20,22 +20,21 @@ def prepare() -> None:
     settings = params.load()
     data = corpus.build(settings.data)
     passages = corpus.read_passages(Path(settings.data.retention))
-    wanted = {key: getattr(settings.generate, key) for key in ("likelihood_records", "prompts")}
-    most = max(wanted, key=lambda key: wanted[key])
-    asked = wanted[most]
+    most = max("likelihood_records", "prompts", key=lambda key: getattr(settings.generate, key))
     needs = {
         "train": (settings.train.batch_size, "train.batch_size"),
         "validation": (1, ""),
-        "test": (asked, f"generate.{most}"),
+        "test": (getattr(settings.generate, most), f"generate.{most}"),
     }
     corpus.require(data.examples, needs)
     with language_model.quiet(), files.replacing(layout.LANGUAGE_MODEL) as folder:
         tokenizer = weights.fetch(settings.language_model, folder)
-        used = data.examples | {"test": data.examples["test"][:asked]}
+        used = data.examples | {"test": data.examples["test"][: settings.generate.likelihood_records]}
         fewest = {"train": settings.train.batch_size, "validation": 1, "test": 1}
         too_long = tokens.too_long(tokenizer, used, fewest, settings.train.max_tokens)
         tokens.require_scored(tokenizer, passages)
-        prompts = [tokens.encode(tokenizer, tokens.prompt(one)) for one in used["test"][: settings.generate.prompts]]
+        prompted = data.examples["test"][: settings.generate.prompts]
+        prompts = [tokens.encode(tokenizer, tokens.prompt(one)) for one in prompted]
         _require_positions(weights.positions(folder), max(map(len, prompts)), settings)
     summary = Preparation(
         read=data.read,

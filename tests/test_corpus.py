@@ -1,10 +1,12 @@
 """Data: what is read, what is refused and with which words, what is dropped and counted, what the loss sees."""
 
+import errno
 import json
 import random
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -248,3 +250,13 @@ def test_passages_are_read_or_refused(tmp_path: Path) -> None:
 def test_an_unreachable_hub_is_one_sentence() -> None:
     with pytest.raises(InputError, match=r"data.hub: 'no/such' at revision 'abc' cannot be loaded"):
         corpus.build(data(Path("x.json"), hub="no/such", revision="abc"))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOSPC, "No space left on device")])
+def test_what_the_machine_refuses_is_not_told_of_the_hub(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(type(error)):
+        corpus.build(data(Path("x.json"), hub="tatsu-lab/alpaca", revision="abc"))

@@ -3,7 +3,7 @@
 import copy
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 from conftest import ROOT
 from ketune import check, methods
 from ketune.ground import params
+from ketune.ground.checks import Range, checked
 from ketune.ground.errors import InputError
 
 RAW = params.read(ROOT / "params.yaml")
@@ -125,6 +126,20 @@ def test_a_circuit_is_read_only_of_a_method_that_is_trained(tmp_path: Path) -> N
 def test_a_listed_method_without_a_file_proposes_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown method 'qaaa'.*Did you mean 'qaa'"):
         load(RAW | {"qaaa": {}, "methods": ["base", "qaaa", "lora"]}, tmp_path)
+
+
+def test_a_fraction_where_a_whole_number_belongs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"tune\.trials: 8\.0 is not allowed; choose one of 2, 4, 8"):
+        load(changed("tune", "trials", 8.0), tmp_path)
+
+
+def test_every_value_of_a_mapping_is_checked() -> None:
+    hint = dict[str, Annotated[float, Range(low=0)]]
+    assert checked({"a": 1}, hint, "key") == {"a": 1.0}
+    with pytest.raises(InputError, match=r"key\.b: -1\.0 is out of range"):
+        checked({"a": 1, "b": -1}, hint, "key")
+    with pytest.raises(InputError, match=r"key: 'abc' is no mapping"):
+        checked("abc", hint, "key")
 
 
 def test_a_number_where_a_word_belongs_proposes_none(tmp_path: Path) -> None:

@@ -150,6 +150,22 @@ def test_a_metric_that_there_is_not_is_named_before_anything_runs(
             look()
 
 
+def test_a_control_that_is_named_before_its_method_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = params.read(ROOT / "params.yaml")
+    raw["plan"]["contrasts"] = [
+        "qaa against lora on loss",
+        "prefix against qaa on loss",
+        "bias_only against qaa on loss",
+    ]
+    files.write_json(tmp_path / "params.yaml", raw)
+    monkeypatch.chdir(tmp_path)
+    for look in (check.check, lambda: plan.planned(params.load())):
+        with pytest.raises(
+            InputError, match=r"'bias_only against qaa on loss' .*; write 'qaa against bias_only on loss'"
+        ):
+            look()
+
+
 def test_a_reference_without_a_section_is_named(tmp_path: Path) -> None:
     raw = params.read(ROOT / "params.yaml")
     raw["report"]["reference"] = "lore"

@@ -568,7 +568,7 @@ def test_every_published_study_is_its_records_rendered_afresh(monkeypatch: pytes
         told = answer.answer(found)
         shown, short = ((ROOT / publishing.PAGES / f"{folder.name}.{kind}").read_text() for kind in ("svg", "md"))
         assert told.figure is not None and publishing.standing_alone(told.figure) == shown
-        assert publishing.in_short(folder.name, found, beside) == short
+        assert publishing.in_short(folder.name, found, beside, told) == short
     pages = {file.stem for file in (ROOT / publishing.PAGES).glob("*.html")} - {"default"}
     assert pages == {folder.name for folder in folders}, "a published page without records, or records without a page"
     assert re.search(r"run: make pages$", (ROOT / ".github/workflows/tests.yml").read_text(), re.MULTILINE)

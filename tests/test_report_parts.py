@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.markers import MarkerStyle
 
-from ketune import metrics
+from ketune import methods, metrics
 from ketune.ground import files, layout, params
 from ketune.records import bills
 from ketune.records.examples import Example
@@ -39,7 +39,7 @@ from ketune.report import (
     verdicts,
 )
 from ketune.report.cells import Cell, Table
-from report_project import Study, write
+from report_project import ROOT, Study, write
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=25), st.floats(0.01, 0.2))
@@ -141,6 +141,13 @@ def test_every_shade_and_marker_is_its_own() -> None:
     for markers in style.MARKERS.values():
         assert len(set(markers)) == len(markers)
         assert all(MarkerStyle(marker).get_path() is not None for marker in markers)
+
+
+def test_every_method_has_a_look_of_its_own_though_all_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    every = tuple(methods.names())
+    empty = results.Results(replace(params.load(), methods=every), {}, {}, None, ())
+    assert len(set(style.looks(empty).values())) == len(every) > 20
 
 
 def luminance(colour: str) -> float:

@@ -181,7 +181,7 @@ def test_a_worker_that_answers_too_late_is_not_taken_for_a_lost_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     busy = "c0ffee0  busy  10:00 AM  Running\n\nWorker status: 0 active, 0 idle\n"
-    monkeypatch.setattr(requeue, "said", lambda *command: busy if command[:3] == ("dvc", "queue", "status") else "")
+    monkeypatch.setattr(requeue, "said", lambda *command: busy if command[-2:] == ("queue", "status") else "")
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "exec-run"], cwd=tmp_path) as worker:
         with pytest.raises(InputError, match="a worker is active"):
             requeue.requeue()

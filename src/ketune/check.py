@@ -7,9 +7,10 @@ from ketune.ground import process  # isort: skip  (threads are set before torch 
 
 import torch
 
-from ketune import language_model, methods, metrics
+from ketune import language_model, methods
 from ketune.ground import params
 from ketune.ground.params import Params
+from ketune.report import plan
 
 
 def check() -> None:
@@ -17,7 +18,7 @@ def check() -> None:
     settings = params.load()
     for name, section in settings.sections.items():
         methods.configured(name, section)
-    metrics.check(settings.contrasts)
+    plan.planned(settings)
     print(f"params.yaml: every value is allowed; {len(settings.runs)} runs of {len(settings.methods)} methods")
     if slow := slow_precision(settings):
         print(slow)

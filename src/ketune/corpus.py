@@ -77,7 +77,7 @@ def build(data: Data) -> Corpus:
     """Read, clean, deduplicate and split.
 
     Raises:
-        InputError: a broken record, too many dropped ones, or a split without a record.
+        InputError: a broken record, or too many dropped ones.
     """
     kept: dict[str, Example] = {}
     dropped: Counter[str] = Counter()

@@ -91,11 +91,13 @@ def table(config: PretrainedConfig) -> list[tuple[str, int | None, int, int]]:
     """(label, the paper's figure, ours, how many of ours receive a gradient) of each row, the paper's first."""
     sora = published.ROWS["sora"]
     rows = [(name, row.settings, None if row is sora else row.parameters) for name, row in published.ROWS.items()]
+    behind = 1 + list(published.ROWS).index("sora")
     others = [name for name in methods.names() if methods.declared(name).rates and name not in published.ROWS]
     rows += [(name, {}, None) for name in ("qaa", *others)]  # QAA again, with no row that lacks a gradient
     found = [(label(name, changes), printed, *count(name, changes, config)) for name, changes, printed in rows]
     left = pruned(config, sora.settings["r"], published.RANKS_LEFT)  # what is printed of SoRA is what pruning left
-    return [*found[:3], (f"SoRA, {published.RANKS_LEFT} of 96 ranks", sora.parameters, left, left), *found[3:]]
+    found.insert(behind, (f"SoRA, {published.RANKS_LEFT} of 96 ranks", sora.parameters, left, left))
+    return found
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import torch
 from peft import PeftModel
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
@@ -189,10 +190,10 @@ def recovery(adapter: Path, teacher: Path) -> float | None:
 
 
 def _config(folder: Path) -> dict:
-    file = folder / "adapter_config.json"
+    file = folder / CONFIG_NAME
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def _angles(folder: Path) -> Tensor:
-    weights = load_file(folder / "adapter_model.safetensors")
+    weights = load_file(folder / SAFETENSORS_WEIGHTS_NAME)
     return torch.stack([weights[name] for name in sorted(weights) if name.endswith("angles")])

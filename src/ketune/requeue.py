@@ -9,6 +9,7 @@ from ketune.ground import process  # isort: skip  (an error is one sentence)
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from ketune.ground.errors import InputError
 from ketune.ground.process import said
 
 TASK = re.compile(r"^(?P<commit>[0-9a-f]{7,}) +(?P<name>\S+) .* Running *$", re.MULTILINE)
+DVC = (sys.executable, "-m", "dvc")  # of this environment, whatever PATH has
 MISSING = object()
 
 
 def requeue() -> None:
     """Queue every task again that DVC calls running while no worker lives."""
-    status = said("dvc", "queue", "status")
+    status = said(*DVC, "queue", "status")
     tasks = list(TASK.finditer(status))
     if not tasks:
         print("No task of the queue is running or lost.")
@@ -45,9 +47,9 @@ def requeue() -> None:
     again = {task["name"]: [f"--set-param={one}" for one in changes(before, params(task["commit"]))] for task in tasks}
     for name, settings in again.items():  # all of them are known before the first is removed
         for command in (["queue", "kill", name], ["queue", "remove", name], ["exp", "run", "--queue", "--name", name]):
-            told = ["dvc", *command, *(settings if "--queue" in command else [])]
-            print(" ".join(told))
-            said(*told)
+            told = [*command, *(settings if "--queue" in command else [])]
+            print("dvc", *told)
+            said(*DVC, *told)
     print("Start workers with `dvc queue start`.")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+from ketune.ground import faults
 from ketune.ground.errors import InputError
 from ketune.ground.params import Data
 
@@ -93,7 +94,9 @@ def _read_hub(name: str, revision: str | None) -> Iterator[tuple[str, dict[str, 
 
     try:
         records = load_dataset(name, revision=revision, split="train")
-    except Exception as error:  # the hub client raises a dozen kinds; each means: not to be had
+    except Exception as error:  # the hub client raises a dozen kinds; but for memory and disk each means: not to be had
+        if faults.of_machine(error):
+            raise
         reason = shorten(str(error), 200, placeholder=" ...")
         raise InputError(
             f"data.hub: {name!r} at revision {revision!r} cannot be loaded ({type(error).__name__}: {reason}); "

@@ -101,11 +101,11 @@ def _load_named(source: LanguageModel) -> tuple[PreTrainedModel, Any]:
 
 @contextmanager
 def _refusing(what: str) -> Iterator[None]:
-    """Whatever is raised inside, but too little memory, means that `what` cannot be loaded."""
+    """Whatever is raised inside, but by memory or disk, means that `what` cannot be loaded."""
     try:
         yield
     except Exception as error:  # transformers, safetensors and tokenizers raise a dozen kinds
-        if faults.of_memory(error):
+        if faults.of_machine(error):
             raise
         reason = shorten(str(error), 250, placeholder=" ...")
         raise InputError(

@@ -105,7 +105,7 @@ def checked(value: Any, hint: Any, key: str) -> Any:
                 raise InputError(f"{key}: {shown(value)} is out of range; allowed is a number {bound}.")
         return value
     if origin is Literal:
-        if value not in get_args(hint) or isinstance(value, bool) != isinstance(get_args(hint)[0], bool):
+        if not any(value == option and type(value) is type(option) for option in get_args(hint)):
             options = [str(option) for option in get_args(hint)]
             listed = ", ".join(options)
             raise InputError(f"{key}: {shown(value)} is not allowed; choose one of {listed}.{nearest(value, options)}")
@@ -116,6 +116,10 @@ def checked(value: Any, hint: Any, key: str) -> Any:
         return checked(value, next(a for a in get_args(hint) if a is not type(None)), key)
     if origin in (list, tuple):
         return _list(value, hint, key)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise InputError(f"{key}: {shown(value)} is no mapping of names to values.")
+        return {name: checked(one, get_args(hint)[1], f"{key}.{name}") for name, one in value.items()}
     return _scalar(value, hint, key)
 
 

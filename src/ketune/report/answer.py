@@ -19,11 +19,13 @@ class Answer:
     """What was compared, how each quantum method differs from the others, what may be said; and its figure.
 
     Attributes:
+        judgement: the verdicts that it tells.
         sentences: in this order.
         tables: in Markdown, one for each quantum method, of all arms.
         figure: each quantum method's differences from the reference and its controls; None without one.
     """
 
+    judgement: Judgement
     sentences: tuple[str, ...]
     tables: tuple[str, ...]
     figure: Drawing | None
@@ -35,6 +37,7 @@ def answer(results: Results) -> Answer:
     apart = [differences(results, judgement, method) for method in results.in_family("quantum")]
     said = [statement.text for statement in opening.statements(results, judgement)]
     return Answer(
+        judgement=judgement,
         sentences=tuple(filter(None, (opening.compared(results), *apart, *said))),
         tables=tuple(arms(results, judgement, method) for method in results.in_family("quantum")),
         figure=effects.against_others(results, style.looks(results), judgement),

@@ -25,7 +25,7 @@ class Cell:
         text: what is read.
         value: what is sorted by and written to CSV; the text where it is left out.
         note: a second, smaller line.
-        mark: a CSS class with a meaning: better, worse, open, best.
+        mark: a CSS class with a meaning: better, worse, open, comparable, same, differs, best.
         method: a method whose marker precedes the text.
     """
 

@@ -8,6 +8,7 @@ figure looks it up here.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from ketune import methods, statistics
 from ketune.report import cuts, moved, panels, plan
@@ -67,9 +68,14 @@ def unlearnt(results: Results, judgement: Judgement, controls: Iterable[str]) ->
     return [one for one in ran if "base" not in results.methods or judgement.verdict(one, "base").word != "better"]
 
 
+def setting(results: Results, method: str, key: str) -> Any:
+    """What a method that ran has under a key, in its section or fixed; None without one."""
+    return {**results.settings.sections[method], **methods.declared(method).fixed}.get(key)
+
+
 def with_bias(results: Results, controls: Iterable[str]) -> list[str]:
     """Those of the controls that ran and have a trained bias beside their features."""
-    return [one for one in controls if one in results.methods and results.settings.sections[one].get("with_bias")]
+    return [one for one in controls if one in results.methods and setting(results, one, "with_bias")]
 
 
 def worse_than_their_bias(judgement: Judgement, controls: Iterable[str]) -> list[str]:
@@ -86,7 +92,8 @@ def shown(results: Results, judgement: Judgement) -> list[Contrast]:
         for method in quantum or results.methods
         if reference in results.methods and method != reference
     ]
-    return list(dict.fromkeys([*judgement.planned, *judgement.controls, *with_reference]))
+    declared_so = [one for one in with_reference if one.reversed not in judgement.planned]
+    return list(dict.fromkeys([*judgement.planned, *judgement.controls, *declared_so]))
 
 
 def declared(planned: Iterable[Contrast]) -> set[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ketune import methods
-from ketune.report import paper, rates, verdicts
+from ketune.report import comparisons, paper, rates, verdicts
 from ketune.report.cells import counted
 from ketune.report.comparisons import Judgement, unlearnt
 from ketune.report.results import Results
@@ -63,7 +63,7 @@ def circuits(results: Results) -> tuple[str, ...]:
         "amplitudes. At this size a quantum computer could not be faster; the question is whether the circuit's "
         "function is a good adapter."
     ]
-    diagonal = [m for m in results.in_family("quantum") if results.settings.sections[m].get("rotation") == "RX"]
+    diagonal = [m for m in results.in_family("quantum") if comparisons.setting(results, m, "rotation") == "RX"]
     if diagonal:
         sentences.append(
             f"The circuit of {results.named(diagonal)}, layers of RX and CNOT, is one diagonal of phases between two "

@@ -96,9 +96,14 @@ def planned(settings: Params) -> list[Contrast]:
     """The declared comparisons of methods that are listed.
 
     Raises:
-        InputError: one names a metric that there is not.
+        InputError: one names a metric that there is not, or a control before the method whose control it is.
     """
     metrics.check(settings.contrasts)
+    asked = set(required(settings))
+    if turned := [one for one in settings.contrasts if one.reversed in asked]:
+        raise InputError(
+            f"plan.contrasts: {str(turned[0])!r} names the control first; write {str(turned[0].reversed)!r}."
+        )
     return [one for one in settings.contrasts if {one.method, one.other} <= set(settings.methods)]
 
 

@@ -89,7 +89,7 @@ def write(study: str = "") -> None:
     listed = tuple(method for method in pilot.methods if method in settings.methods)
     aims = replace(pilot.settings, plan=settings.plan, methods=listed)
     runs = {key: run for key, run in pilot.runs.items() if key[0] in listed}
-    plan = make(replace(pilot, settings=aims, runs=runs), datetime.date.today().isoformat())
+    plan = make(replace(pilot, settings=aims, runs=runs), datetime.datetime.now(datetime.UTC).date().isoformat())
     files.write_json(layout.PLAN, plan)
     files.write_text(layout.PLAN.with_suffix(".md"), text(plan))
     print(text(plan))

@@ -8,6 +8,7 @@ what lay there before stays until all is well. A page is made from records alone
 
 from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
 import contextlib
+import inspect
 import json
 import re
 import sys
@@ -21,7 +22,7 @@ from ketune.ground.errors import InputError
 from ketune.ground.params import Params
 from ketune.records.examples import Example, Passage
 from ketune.records.predictions import Answer
-from ketune.report import answer, archive, background, comparisons, exports, gates, joining, results
+from ketune.report import answer, archive, background, exports, gates, joining, opening, results
 from ketune.report.background import Background
 from ketune.report.drawing import Drawing
 
@@ -81,7 +82,7 @@ def page(name: str) -> None:
     told = answer.answer(found)
     if told.figure is not None:
         files.write_text(PAGES / f"{name}.svg", standing_alone(told.figure))
-    files.write_text(PAGES / f"{name}.md", in_short(name, found, beside))
+    files.write_text(PAGES / f"{name}.md", in_short(name, found, beside, told))
     print("\n".join(told.sentences), f"Open {PAGES / name}.html; {name}.md beside it is the answer in short.", sep="\n")
 
 
@@ -103,10 +104,9 @@ def standing_alone(figure: Drawing) -> str:
     return figure.svg.replace("<svg ", '<svg style="background: white" ', 1)
 
 
-def in_short(name: str, found: results.Results, beside: Background) -> str:
+def in_short(name: str, found: results.Results, beside: Background, told: answer.Answer) -> str:
     """A study's answer as Markdown: its sentences, the gates that fail, its figure, its tables."""
-    told, judgement = answer.answer(found), comparisons.judge(found)
-    looked = gates.gates(gates.Evidence(found, judgement, beside.plan, beside.planted))
+    looked = gates.gates(gates.Evidence(found, told.judgement, beside.plan, beside.planted))
     failed = [f"- {gate.name}: {gate.sentence}" for gate in looked if gate.passed is False]
     warning = ["Of what must hold before verdicts are worth reading, this fails:", "\n".join(failed)] if failed else []
     figure = [f"![What was found]({name}.svg)"] if told.figure is not None else []
@@ -114,7 +114,8 @@ def in_short(name: str, found: results.Results, beside: Background) -> str:
         f"Written by `make page STUDY={name}`; all else stands on [its page]({name}.html). How studies came about, and "
         "what was known when they were planned: [studies](../studies/README.md)."
     )
-    return "\n\n".join([f"# The study {name}", *told.sentences, *warning, *figure, *told.tables, source]) + "\n"
+    said = (*told.sentences, *opening.unfinished(found, beside.left_out))
+    return "\n\n".join([f"# The study {name}", *said, *warning, *figure, *told.tables, source]) + "\n"
 
 
 def complete(settings: Params, method: str) -> bool:
@@ -196,7 +197,6 @@ def study_folder(name: str) -> Path:
 
 
 TASKS: dict[str, Callable[..., None]] = {"records": records, "page": page, "pages": pages}
-TAKEN = {"records": (1, 2), "page": (1, 1), "pages": (0, 0)}  # the least and the most arguments of each
 
 
 def main(task: str, *arguments: str) -> None:
@@ -211,9 +211,11 @@ def asked(arguments: list[str]) -> tuple[str, ...]:
         InputError: there is no such task, or it takes other arguments.
     """
     task, *rest = arguments or [""]
-    least, most = TAKEN.get(task, (1, 0))
-    if not least <= len(rest) <= most:
-        raise InputError(f"{' '.join(arguments)!r}: allowed are `records NAME [WORKSPACE]`, `page NAME` and `pages`.")
+    try:
+        inspect.signature(TASKS[task]).bind(*rest)
+    except (KeyError, TypeError):
+        allowed = "`records NAME [WORKSPACE]`, `page NAME` and `pages`"
+        raise InputError(f"{' '.join(arguments)!r}: allowed are {allowed}.") from None
     return (task, *rest)
 
 

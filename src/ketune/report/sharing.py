@@ -36,7 +36,7 @@ def share(key: str, target: str) -> None:
     with files.replacing(Path(target).absolute()) as folder:
         shutil.copytree(chosen.adapter, folder)
         page = (folder / "README.md").read_text(encoding="utf-8")
-        if LAST_ROW not in page:
+        if any(row not in page for row in (UNNAMED, LAST_ROW)):
             raise InputError(f"{chosen.adapter}/README.md is no page of ketune's; run `dvc repro` again.")
         base = Path(settings.language_model.name)
         page = page.replace(UNNAMED, f"| base model | {base.name if base.exists() else base} |\n", 1)

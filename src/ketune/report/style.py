@@ -4,6 +4,7 @@ Colours follow Okabe and Ito's set, which stays distinct under colour-blindness,
 the page they become CSS variables, in the files that papers include they are plain.
 """
 
+import math
 from dataclasses import dataclass
 
 from ketune.report.results import Results
@@ -56,7 +57,9 @@ def looks(results: Results) -> Looks:
         family = results.family(method)
         shades, markers = SHADES[family], MARKERS[family]
         rank = results.in_family(family).index(method)
-        found[method] = Look(shades[rank % len(shades)][1], markers[rank % len(markers)], family == "control")
+        turn = rank // math.lcm(len(shades), len(markers))  # of shades against markers, where each pair had its turn
+        shade = shades[(rank + turn) % len(shades)][1]
+        found[method] = Look(shade, markers[rank % len(markers)], family == "control")
     return found
 
 
