@@ -161,7 +161,7 @@ def test_what_shots_leave_is_what_was_measured() -> None:
     assert (
         f"QAA gains {gain:.3f} nats: 1,000 shots cost one of two runs {alone[0]} and the other {alone[1]}" in MEASURED
     )
-    assert f"with small errors beside them {disturbed[1]} and {disturbed[0]}, so differences" in MEASURED
+    assert f"and of 0.01 in its read-out they cost {disturbed[1]} and {disturbed[0]}. So differences" in MEASURED
     with (ROOT / "reports/benchmarks/shots.csv").open() as file:
         rows = {(row["Method"], row["Circuits read"]): row for row in csv.DictReader(file)}
     kept = {key: float(row["Gain kept"]) for key, row in rows.items()}

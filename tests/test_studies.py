@@ -96,7 +96,7 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     assert f"since the bias alone ran there is one, ±{margin:.3f}" in STUDIES
     losses, earlier = found.frame["loss"], before.frame["loss"]
     assert (losses.loc["lora"] < losses.loc["qaa"]).all() and len(losses.loc["lora"]) == 8
-    assert (losses.loc["lora"] < earlier.loc["prefix"]).all() and len(before.methods) == 18
+    assert len(before.methods) == 18
     mean = losses.groupby("method").mean()
     gains = {method: mean["base"] - mean[method] for method in ("qaa", "lora")}
     again = (losses.loc["qaa"] - earlier.loc["qaa"]).abs().max()
@@ -129,7 +129,7 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
         "one of LoRA's 96, two each of QAA's and LoRA (matched)'s and seven of the vector's",
         f"on validation records LoRA was {behind:.3f} ahead",
         f"by a part of the {-gains['qaa'] + gains['lora']:.3f}",
-        "**Prefix tuning is 0.007 ahead of QAA**, in each of eight seeds, and behind LoRA at its new rate",
+        "**Prefix tuning is 0.007 ahead of QAA**, in each of eight seeds. Its loss on neutral text rises",
         "An earlier study has 17 arms beside QAA",
     ):
         assert words in README, words
@@ -217,7 +217,8 @@ def test_what_is_said_of_the_study_on_alpaca_stands_in_the_records() -> None:
         f"three quarters of its gain**: {own:.3f} of {gain:.3f}",
         f"by {alone.difference:.3f} {interval(alone.low, alone.high, 3)} and {still.difference:.3f} "
         f"{interval(still.low, still.high, 3)}: they learn less than they could",
-        f"training the angles is worth at most QAA's lead over the vector, {size['bias_only']}",
+        f"training the angles is worth at most about QAA's lead over the vector, {size['bias_only']} "
+        f"{interval(-against['bias_only'].high, -against['bias_only'].low, 3)}",
     ):
         assert words in README, words
     assert [method for method, one in neutral.items() if one.word == "worse"] == ["prefix", "quantum_peft_frozen"]
