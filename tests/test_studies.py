@@ -4,7 +4,7 @@ import csv
 import functools
 import re
 from dataclasses import replace
-from statistics import fmean
+from statistics import fmean, median
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     states = {gate.name: gate.passed for gate in seen if not gate.passed}
     assert states == {"In the plan": False, "Answers uncut": False} and len(seen) == 8
     missing = next(gate.sentence for gate in seen if gate.name == "In the plan")
-    assert missing.count(" against ") == 9 and "nine comparisons of the study below, its pilot" in README
+    assert missing.count(" against ") == 7 and "seven comparisons of the study below, its pilot" in README
     assert set(beside.plan.methods) == set(before.methods) and not rates.shorter(found)
     assert found.settings.plan.contrasts == before.settings.plan.contrasts == ("qaa against lora on loss",)
     margin = judgement.panels["loss"].margin
@@ -104,7 +104,8 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     assert (lower > 0).all() and 0 < again < 7e-6 and f"{gains['qaa'] / gains['lora']:.1f}" == "0.9"
     high, own = (one.tunings["lora"].rates["weights"] for one in (before, found))
     lora, qaa, matched, alone = (found.tunings[name] for name in ("lora", "qaa", "lora_matched", "bias_only"))
-    noises = [one.search.noise for one in (lora, qaa, matched, alone)]
+    frozen, drawn = (found.tunings[name] for name in ("qaa_frozen", "random_linear"))
+    noises = [one.search.noise for one in (lora, qaa, matched, alone, drawn)]
     assert lora.search.edges == qaa.search.edges == {} and qaa.rates == before.tunings["qaa"].rates
     distances = [part.distance for run in found.of("qaa") for part in run.training.moved if part.part == "angles"]
     weights = {name: f"{found.trainable(name):,}" for name in ("qaa", "lora")}
@@ -112,21 +113,35 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
         tried("lora", "", "weights=0.00211", steps="40")
     )
     cut = {method: cuts.counted(found, method) for method in found.methods}
-    assert cut == {"base": (32, 96), "lora": (1, 96), "qaa": (2, 96), "lora_matched": (2, 96), "bias_only": (7, 96)}
-    linear = judgement.verdict("qaa", "lora_matched")
+    assert {method: of for method, (_, of) in cut.items()} == dict.fromkeys(found.methods, 96)
+    assert {method: count for method, (count, _) in cut.items()} == {
+        "base": 32, "lora": 1, "qaa": 2, "lora_matched": 2, "bias_only": 7, "qaa_frozen": 9, "random_linear": 5
+    }  # fmt: skip
+    linear, random, still = (judgement.verdict("qaa", name) for name in ("lora_matched", "random_linear", "qaa_frozen"))
+    assert (random.word, still.word, still.confirmed) == ("not distinguishable", "better", True)
+    assert len(methods.controls("qaa")) == 9 and {"base", *methods.controls("qaa")} - set(found.methods) == {
+        "qaa_product", "qaa_zero", "random_quadratic", "silu_bottleneck"
+    }  # fmt: skip
+    best = choice.choose(drawn.search.trials, drawn.search.untrained).best.rates
+    behind_best = fmean(twice(drawn)) - fmean(one.loss for one in drawn.search.trials if one.rates == best)
     assert (losses.loc["lora_matched"] < losses.loc["qaa"]).all() and linear.word == "not distinguishable"
     for words in (
-        f"ahead of QAA in each of eight seeds too, by {linear.difference:.3f}: corrected for eight controls it is not",
-        f"The vector that both contain gains {mean['base'] - mean['bias_only']:.3f} alone, to which QAA's circuit and "
-        f"projection add {mean['bias_only'] - mean['qaa']:.3f}, in each of eight seeds, and the linear map "
-        f"{mean['bias_only'] - mean['lora_matched']:.3f}",
+        f"ahead of QAA in each of eight seeds, by {linear.difference:.3f}: corrected for nine comparisons",
+        f"trained projection is {-random.difference:.3f} behind, in six of eight seeds, not distinguishable either",
+        f"it takes the smallest, which on validation records was {behind_best:.3f} behind the best",
+        f"**The bias alone gains {mean['base'] - mean['bias_only']:.3f}**, and QAA's circuit and projection add "
+        f"{mean['bias_only'] - mean['qaa']:.3f} to it, in each of eight seeds; LoRA (matched) adds "
+        f"{mean['bias_only'] - mean['lora_matched']:.3f}, the random linear map "
+        f"{mean['bias_only'] - mean['random_linear']:.3f}",
+        f"So this arm is level with the bias, and {-still.difference:.3f} behind QAA",
         "LoRA is ahead in each of eight seeds. QAA gains nine tenths of what LoRA gains, "
         f"{gains['qaa']:.3f} of {gains['lora']:.3f}, with {weights['qaa']} trained weights to LoRA's {weights['lora']}",
-        f"with noise of {min(noises):.3f} to {max(noises):.3f} in their searches",
-        f"angles end {min(distances):.2f} to {max(distances):.2f} rad from their start",
+        f"noise is {min(noises):.3f} to {max(noises):.3f}, and below 0.001 for frozen angles",
+        f"They end {min(distances):.2f} to {max(distances):.2f} rad from their start",
         f"{high:g} where trials as long as runs give {own:g}, which cost it {lower.mean():.3f} in the mean",
         "its eight losses again to 7e-6",
-        "one of LoRA's 96, two each of QAA's and LoRA (matched)'s and seven of the vector's",
+        "32 of the untuned model's, nine with frozen angles, seven of the bias's, five of the random map's, two each "
+        "of QAA's and LoRA (matched)'s and one of LoRA's",
         f"on validation records LoRA was {behind:.3f} ahead",
         f"by a part of the {-gains['qaa'] + gains['lora']:.3f}",
         "**Prefix tuning is 0.007 ahead of QAA**, in each of eight seeds. Its loss on neutral text rises",
@@ -138,7 +153,7 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
         f"for the angles ({told(twice(qaa))}, noise {qaa.search.noise:.3f})",
         f"LoRA's are lower by {lower.mean():.3f} in the mean, in each seed, by {lower.min():.4f} to {lower.max():.3f}",
         "Of its twelve four are cut with 256 tokens, as with 160; of LoRA's 96 one, of QAA's and LoRA (matched)'s two, "
-        "of the bias's seven",
+        "of the random linear map's five, of the bias's seven, of those with frozen angles nine",
         "LoRA's loss is at most 0.003 above its lowest from 0.00211 to 0.005",
         "Four of LoRA's and two of QAA's had run before",
     ):
@@ -151,21 +166,40 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     assert f"are {linear.difference:.3f} ahead, in each of eight seeds" in STUDIES
     moved = abs(mean["lora_matched"] - earlier.loc["lora_matched"].mean())
     assert f"at {before.tunings['lora_matched'].rates['weights']:g}, their mean differs by {moved:.4f}" in STUDIES
-    frozen = files.read_json(ROOT / publishing.STUDIES / "alpaca_40/tuned/qaa_frozen.json", Tuning)
-    assert "qaa_frozen" in beside.left_out and not alone.search.edges and not frozen.search.edges
+    assert not alone.search.edges and not frozen.search.edges and not drawn.search.edges
     assert f"{alone.rates['weights']:g} ({told(twice(alone))}, noise {alone.search.noise:.3f}), inside" in STUDIES
     assert (losses.loc["qaa"] < losses.loc["bias_only"]).all()
     assert (losses.loc["lora_matched"] < losses.loc["bias_only"]).all()
     words = f"runs are {mean['bias_only'] - mean['qaa']:.3f} behind QAA, in each of eight seeds, and "
     words += f"{earlier.loc['bias_only'].mean() - mean['bias_only']:.3f} ahead of those at "
     assert f"{words}{before.tunings['bias_only'].rates['weights']:g} in `alpaca_uncentred`" in STUDIES
-    rates_of_both = f"{frozen.rates['projection']:g} for the projection and {frozen.rates['bias']:g} for the bias"
-    assert f"{rates_of_both} ({told(twice(frozen))}, noise {frozen.search.noise:.3f})" in STUDIES
-    assert f"but {fmean(twice(frozen)) - fmean(twice(alone)):.3f} behind the bias alone" in STUDIES
-    for tuned in (lora, qaa, matched, alone, frozen):
+    assert frozen.rates["bias"] == alone.rates["weights"] and frozen.search.noise < 0.00015
+    assert f"searched: {frozen.rates['projection']:g} ({told(twice(frozen))}, noise 0.0001)" in STUDIES
+    falls = {trial.rates["projection"]: trial.loss - twice(alone)[0] for trial in frozen.search.trials[:12]}
+    assert sorted(falls.values()) == [falls[rate] for rate in sorted(falls)] and falls[max(falls)] > 1
+    words = f"it is {falls[0.00178]:.3f} above that of the bias alone at QAA's own {qaa.rates['projection']:g}, "
+    assert f"{words}{falls[0.000178]:.3f} at 0.000178, {falls[5.62e-05]:.4f} at 5.62e-05 and less than" in STUDIES
+    assert all(abs(rise) < 0.0002 for rate, rise in falls.items() if rate < 5.62e-05)
+    steps = {name: [part.distance for run in found.of(name) for part in run.training.moved if part.part == "projection"]
+             for name in ("qaa", "qaa_frozen")}  # fmt: skip
+    far = [f"{median(steps[name]):.{digits}f}" for name, digits in (("qaa_frozen", 2), ("qaa", 1))]
+    assert "the projection moves by {} where QAA's moves by {}".format(*far) in STUDIES
+    apart = (losses.loc["qaa_frozen"] - losses.loc["bias_only"]).abs().max()
+    assert f"its runs are within {apart:.4f} of the bias's in each seed" in STUDIES
+    assert (losses.loc["qaa"] < losses.loc["qaa_frozen"]).all()
+    assert f"The random linear map has {drawn.rates['weights']:g} ({told(twice(drawn))}, noise" in STUDIES
+    ahead = {
+        other: abs(judgement.verdict("random_linear", other).difference) for other in ("bias_only", "lora_matched")
+    }
+    words = f"{ahead['bias_only']:.3f} ahead of the bias and {ahead['lora_matched']:.3f} behind LoRA (matched), in each"
+    assert f"{-random.difference:.3f} behind QAA, in six of eight seeds, {words}" in STUDIES
+    assert (losses.loc["qaa"] < losses.loc["random_linear"]).sum() == 6
+    assert (losses.loc["random_linear"] < losses.loc["bias_only"]).all()
+    assert (losses.loc["random_linear"] > losses.loc["lora_matched"]).all()
+    for tuned in (lora, qaa, matched, alone, frozen, drawn):
         chosen = choice.choose(tuned.search.trials, tuned.search.untrained)
         assert chosen is not None and chosen.winner.rates == tuned.rates and len(tuned.search.trials) == 16
-        assert chosen.best.rates == chosen.winner.rates or tuned in (matched, alone)
+        assert chosen.best.rates == chosen.winner.rates or tuned in (matched, alone, frozen, drawn)
         assert len({tuple(trial.rates.items()) for trial in tuned.search.trials}) == 12
     trials = {(trial.rates["weights"], trial.seed): trial.loss for trial in lora.search.trials}
     first = {rate: loss for (rate, seed), loss in trials.items() if seed == 1000}
