@@ -34,7 +34,8 @@ def train(name: str, seed: int) -> None:
     language_model.fix_randomness(seed)
     model = method.adapter.attach(model)
     decisive = layout.dependencies("train", name)
-    folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, section)
+    machine = cost.machine(device)  # which may change between two parts of a run, but not the packages it has
+    folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, section, machine.packages)
     with checkpoints.alone(folder):
         padding = tokenizer.pad_token_id
         result = loop.train(method, model, rows, settings.train, seed=seed, padding=padding, folder=folder)
@@ -45,7 +46,7 @@ def train(name: str, seed: int) -> None:
         about = TrainingRecord(
             parameters=result.parameters,
             cost=result.cost,
-            machine=cost.machine(device),
+            machine=machine,
             device=device,
             attention=used,
             adapter_bytes=cost.folder_bytes(run.adapter),

@@ -20,9 +20,11 @@ from ketune.circuits import (
     reuploading_expectations,
 )
 from ketune.circuits.devices import apply
+from ketune.circuits.gates import Gate
 from ketune.circuits.noise import faulty, negated
 from ketune.circuits.sampling import draw_counts
 from ketune.ground.errors import InputError
+from test_circuits_facts import Odd
 
 
 def draw(circuit: Circuit, batch: int = 3, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
@@ -42,6 +44,16 @@ def test_shots_scatter_around_the_exact_value(device: str, rotation: str) -> Non
     assert deviations.abs().max() < 5 and 0.6 < deviations.square().mean() < 1.6
     assert torch.equal(z, measure(x, angles, circuit, device, shots=shots, seed=1))
     assert not torch.equal(z, measure(x, angles, circuit, device, shots=shots, seed=2))
+
+
+def test_shots_alone_are_drawn_of_gates_through_which_no_error_passes() -> None:
+    circuit = Odd((Gate("Hadamard", (0,)), Gate("RX", (1,), angle=0)))
+    x, angles = draw(circuit)
+    exact = expectations(x, angles, circuit, "default.qubit")
+    assert torch.allclose(measure(x, angles, circuit, "default.qubit"), exact)
+    assert (measure(x, angles, circuit, "default.qubit", shots=10_000, seed=0) - exact).abs().max() < 0.05
+    with pytest.raises(InputError, match="errors do not pass through Hadamard as signs"):
+        measure(x, angles, circuit, "default.qubit", noise=Noise(depolarizing=0.1), seed=0)
 
 
 def test_one_shot_is_plus_or_minus_one_and_many_shots_cost_the_same() -> None:

@@ -16,6 +16,7 @@ from ketune import counts, methods
 from ketune.ground import params
 from ketune.ground.errors import InputError
 from ketune.training import cost
+from ketune.tuning import setting
 
 PARAMS = params.read(Path(__file__).parents[1] / "params.yaml")
 NAMES = methods.names()
@@ -232,6 +233,14 @@ def test_a_departure_is_told_where_it_is_one() -> None:
     assert any(text.startswith(pruned) for text in methods.departures("sora", PARAMS["sora"]))
     untargeted = methods.departures("sora", PARAMS["sora"] | {"target_ranks": None})
     assert untargeted and not any(text.startswith(pruned) for text in untargeted)
+
+
+def test_a_search_is_the_same_wherever_circuits_run() -> None:
+    kinds = {methods.declared(name).kind for name in NAMES}
+    fields = [field for kind in kinds for field in getattr(kind, "__dataclass_fields__", {}).values()]
+    assert {field.name for field in fields if field.metadata.get("runtime")} == {*setting.NO_MATTER} - {
+        "learning_rates"
+    }
 
 
 def test_declarations_need_no_torch() -> None:

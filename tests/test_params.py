@@ -227,6 +227,8 @@ def test_values_that_exclude_each_other_are_named(tmp_path: Path) -> None:
     for section, key, value in (("train", "warmup_steps", 40), ("data", "test_fraction", 0.95)):
         with pytest.raises(InputError, match=f"{section}.{key}"):
             load(changed(section, key, value), tmp_path)
+    with pytest.raises(InputError, match=r"^train\.processes: 3 cannot share train\.batch_size, 4, evenly"):
+        load(changed("train", "processes", 3), tmp_path)
     with pytest.raises(InputError, match=r"data\.revision: missing"):
         load(changed("data", "hub", "tatsu-lab/alpaca"), tmp_path)
     for seed in params.load(ROOT / "params.yaml").tune.seeds:

@@ -22,7 +22,7 @@ from ketune.ground.errors import InputError
 from ketune.ground.params import Generate, LanguageModel, Train
 from ketune.records.examples import Example
 from ketune.records.training import Machine
-from ketune.training import checkpoints, cost, distribution, loop, order, travel
+from ketune.training import checkpoints, cost, loop, order, travel
 from ketune.tuners import residual
 
 TOKENIZER = byte_tokenizer()
@@ -323,12 +323,6 @@ def test_two_processes_equal_one_at_the_same_batch(tiny_folder: Path, tmp_path: 
     assert len(together) == 6 and not torn.exists()
     assert all(abs(a.loss - b) <= 1e-5 * a.loss for a, b in zip(alone.curve, together, strict=True))
     assert read == pytest.approx(alone.cost.tokens_per_second * alone.cost.wall_seconds)
-
-
-@pytest.mark.parametrize(("batch", "asked"), [(3, 2), (4, 3)])
-def test_a_batch_that_cannot_be_shared_is_refused(tiny_folder: Path, batch: int, asked: int) -> None:
-    with pytest.raises(InputError, match=r"train.processes: \d processes cannot share"):
-        distribution.spread(settings(tiny_folder, batch_size=batch, processes=asked))
 
 
 def test_every_method_sees_the_same_order_whoever_shares_the_step() -> None:

@@ -148,6 +148,8 @@ def _download(name: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.model"]))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        if faults.refused(error):
+            raise
         raise InputError(f"{name}: neither a folder nor an adapter that the hub gives ({_short(error)}).") from error
 
 
@@ -210,7 +212,7 @@ def _one_sentence(folder: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, RuntimeError, KeyError, OSError, TypeError, ValueError) as error:
-        if faults.of_memory(error):
+        if faults.refused(error):
             raise
         raise InputError(f"{folder}: cannot be loaded on this model ({_short(error)}).") from error
 

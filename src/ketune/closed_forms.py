@@ -16,14 +16,19 @@ def qubits(width: int) -> int:
     return max(1, (width - 1).bit_length())
 
 
-def two_design(width: int, layers: int) -> int:
-    """Angles of the two-design circuit on the n qubits that `width` rows take: (2L + 1) n - 2L."""
-    return (2 * layers + 1) * qubits(width) - 2 * layers
+def two_design(wires: int, layers: int) -> int:
+    """Angles of the two-design circuit: (2L + 1) n - 2L."""
+    return (2 * layers + 1) * wires - 2 * layers
 
 
 def skew_symmetric(width: int, free: int) -> int:
     """Entries of a skew-symmetric matrix with `free` columns K': N K' - K' (K' + 1)/2."""
     return width * free - free * (free + 1) // 2
+
+
+def orthonormal_columns(width: int, parameterization: str, layers: int, free: int) -> int:
+    """What spans the orthonormal columns of Quantum-PEFT with `width` rows, of which "taylor" has `free`."""
+    return skew_symmetric(width, free) if parameterization == "taylor" else two_design(qubits(width), layers)
 
 
 @lru_cache(maxsize=256)

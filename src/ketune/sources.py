@@ -95,7 +95,7 @@ def _read_hub(name: str, revision: str | None) -> Iterator[tuple[str, dict[str, 
     try:
         records = load_dataset(name, revision=revision, split="train")
     except Exception as error:  # the hub client raises a dozen kinds; but for memory and disk each means: not to be had
-        if faults.of_machine(error):
+        if faults.refused(error):
             raise
         reason = shorten(str(error), 200, placeholder=" ...")
         raise InputError(

@@ -105,7 +105,7 @@ def _refusing(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # transformers, safetensors and tokenizers raise a dozen kinds
-        if faults.of_machine(error):
+        if faults.refused(error):
             raise
         reason = shorten(str(error), 250, placeholder=" ...")
         raise InputError(

@@ -101,7 +101,7 @@ class TwoDesign(Gates):
     @property
     def angle_shape(self) -> tuple[int]:
         """((2L + 1) n - 2L,)."""
-        return ((2 * self.layers + 1) * self.qubits - 2 * self.layers,)
+        return (closed_forms.two_design(self.qubits, self.layers),)
 
     def gates(self) -> tuple[Gate, ...]:
         """The gates in the order in which they act."""

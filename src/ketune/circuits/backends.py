@@ -37,12 +37,17 @@ class Backend:
     Attributes:
         name: "torch" or the name of PennyLane's device.
         mode: how a batch is brought to it, a key of HOW.
-        description: one line for logs and records.
+        why: what `auto` took it for, in brackets, or nothing.
     """
 
     name: str
     mode: str
-    description: str
+    why: str = ""
+
+    @property
+    def description(self) -> str:
+        """One line for logs and records; what it says of the kernel may have it built."""
+        return f"{self.name}, {self.mode}: {HOW[self.mode]}{_kernel(self.mode)}{self.why}"
 
     def evaluate(self, features: Tensor, angles: Tensor, circuit: Gates) -> Tensor:
         """z (B, n) of features (B, d) and angles, in one working dtype, differentiable in both."""
@@ -93,7 +98,7 @@ def _decide(device: str, circuit: Gates, mode: str | None, large: bool) -> tuple
     _check_mode(mode, name, circuit, known)
     if name != "torch":
         _check_exact(name)
-    return name, mode, f"{name}, {mode}: {HOW[mode]}{_kernel(mode)}{why}"
+    return name, mode, why
 
 
 def _check_exact(name: str) -> None:

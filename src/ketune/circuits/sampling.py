@@ -109,6 +109,8 @@ def _with_errors(
 ) -> tuple[Sequence[Gate], Tensor, Tensor]:
     """(gates, signs of the angles, signs of the read-outs): errors as signs or, where they do not pass so, as gates."""
     gates = faulty(circuit.gates(), probability, generator)
+    if not probability:  # nothing has to pass through the gates, so any will do
+        return circuit.gates(), torch.ones(circuit.angle_shape), torch.ones(circuit.qubits)
     try:
         return circuit.gates(), *negated(gates, circuit)
     except InputError:

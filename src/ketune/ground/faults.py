@@ -30,6 +30,11 @@ def of_machine(error: BaseException) -> str | None:
     return None
 
 
+def refused(error: BaseException) -> bool:
+    """Whether memory or disk refused something; a file that is missing is none of these."""
+    return of_memory(error) or any(isinstance(one, OSError) and one.errno in REFUSED for one in _chain(error))
+
+
 def of_memory(error: BaseException) -> bool:
     """Whether an exception, or one behind it, says that memory ran out."""
     return any(isinstance(cause, MemoryError) or WITHOUT_MEMORY.search(str(cause)) for cause in _chain(error))

@@ -184,12 +184,11 @@ def load(path: Path = Path("params.yaml")) -> Params:
     raw = read(path)
     methods = _distinct(raw, "methods", str, "[base, lora, qaa]")
     seeds = _distinct(raw, "seeds", Seed, "[0, 1, 2]")
-    for key in BLOCKS:
-        if key not in raw:
-            raise InputError(f"{key}: missing from {path}; see the section {key!r} in the project's params.yaml.")
-    for key, section in raw.items():
-        if key not in (*BLOCKS, "methods", "seeds") and not isinstance(section, dict):
-            raise InputError(f"{key}: unknown key in {path}.{nearest(key, [*BLOCKS, 'methods', 'seeds'])}")
+    for key in (key for key in BLOCKS if key not in raw):
+        raise InputError(f"{key}: missing from {path}; see the section {key!r} in the project's params.yaml.")
+    known = [key for key in raw if key not in (*BLOCKS, "methods", "seeds")]
+    for key in (key for key in known if not isinstance(raw[key], dict)):
+        raise InputError(f"{key}: unknown key in {path}.{nearest(key, [*BLOCKS, 'methods', 'seeds'])}")
     for method in methods:
         if not method.isidentifier():
             raise InputError(f"methods: {method!r} is no method's name; names have letters, digits and underscores.")
@@ -198,7 +197,6 @@ def load(path: Path = Path("params.yaml")) -> Params:
     blocks = {key: build(kind, raw[key], key) for key, kind in BLOCKS.items()}
     params = Params(**blocks, methods=methods, seeds=seeds, sections={method: raw[method] for method in methods})
     _check_together(params)
-    known = [key for key in raw if key not in (*BLOCKS, "methods", "seeds")]
     contrasts.check(params.contrasts, params.report.reference, known)
     return params
 
@@ -241,6 +239,8 @@ def _check_together(params: Params) -> None:
         raise InputError("plan.differences: [] is not allowed; list nats per token, what must be found first: [0.05].")
     if (told := params.train.warmup_steps) >= (most := params.train.steps):
         raise InputError(f"train.warmup_steps: {told} is out of range; allowed is a number below train.steps, {most}.")
+    if (batch := params.train.batch_size) % (shared := params.train.processes):
+        raise InputError(f"train.processes: {shared} cannot share train.batch_size, {batch}, evenly; choose a divisor.")
     for method in (name for name in params.hardware.methods if name not in params.methods):
         raise InputError(f"hardware.methods: {method!r} is not among methods, so nothing trains it; list it there too.")
     if (machine := params.hardware.machine) is not None and not params.hardware.shots:

@@ -2,12 +2,13 @@
 
 A method is a declaration: an adapter of `ketune.tuners` with some of its settings fixed, and its part in the
 comparison. Each is a file of this folder with one `METHOD = Method(…)`. Its file, its section in `params.yaml`, its
-item in the list `methods` and its outputs bear the same name. Declarations are read without torch; only `load` imports
+item in the list `methods` and its outputs bear the same name. Declarations are read without torch, which comes with
 the adapter. This module knows no method by name; a method knows no other method.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 import pkgutil
@@ -54,7 +55,7 @@ class Method:
 
     Attributes:
         title: the name that figures and tables print.
-        family: decides the colour in figures.
+        family: decides the colour in figures; and of those that are "quantum" the report tells what their controls say.
         source: where the method comes from (paper and equation, or "this project").
         adapter: the module of `ketune.tuners` that holds its adapter.
         fixed: settings of the adapter that the method does not leave to its section.
@@ -125,9 +126,10 @@ class ConfiguredMethod:
         ]
 
 
-def names() -> list[str]:
+@functools.cache
+def names() -> tuple[str, ...]:
     """Every method that ships with ketune, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
 def declared(name: str) -> Method:

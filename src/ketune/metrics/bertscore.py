@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ketune.ground import faults
 from ketune.ground.errors import InputError
 from ketune.ground.params import Score
 from ketune.metrics import Array, Metric, averaged, ratio
@@ -43,6 +44,8 @@ def _scorer(model: str) -> Any:
     try:
         return BERTScorer(model_type=str(source), num_layers=layer, idf=False, rescale_with_baseline=False)
     except (OSError, ValueError, KeyError) as error:
+        if faults.refused(error):
+            raise
         raise InputError(
             f"score.bert_model: {model!r} cannot be loaded ({' '.join(str(error).split())[:200]}); "
             f"choose {', '.join(PACKAGED)} or a name that bert-score knows and the hub serves."

@@ -83,11 +83,8 @@ def logarithmic(found: Found) -> Finding:
 
 def quantum_peft(section: Mapping[str, Any]) -> list[int]:
     """Parameters beside a square map of each of `WIDTHS`, with the settings of a section."""
-    rank = section["rank"]
-    if section["parameterization"] == "taylor":
-        columns = [closed_forms.skew_symmetric(width, section["intrinsic_rank"] or rank) for width in WIDTHS]
-    else:
-        columns = [closed_forms.two_design(width, section["layers"]) for width in WIDTHS]
+    rank, kind, free = section["rank"], section["parameterization"], section["intrinsic_rank"] or section["rank"]
+    columns = [closed_forms.orthonormal_columns(width, kind, section["layers"], free) for width in WIDTHS]
     return [2 * each + rank for each in columns]  # U, V and the diagonal
 
 

@@ -32,13 +32,8 @@ def spread(settings: Train) -> None:
     """Start the run again under torchrun where `train.processes` asks for several; the batch is shared among them.
 
     Raises:
-        InputError: the batch cannot be shared evenly, or torchrun started another number of processes.
+        InputError: torchrun started another number of processes.
     """
-    if settings.processes > 1 and settings.batch_size % settings.processes:
-        raise InputError(
-            f"train.processes: {settings.processes} processes cannot share train.batch_size, {settings.batch_size}, "
-            "evenly; choose a divisor."
-        )
     if "RANK" in os.environ:
         if processes() != settings.processes:
             raise InputError(

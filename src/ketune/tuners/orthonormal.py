@@ -39,7 +39,7 @@ class PauliColumns(Columns):
 
     def __init__(self, width: int, rank: int, layers: int, trained: bool = True) -> None:
         self.layers, self.qubits = layers, closed_forms.qubits(width)
-        start = torch.empty(closed_forms.two_design(width, layers)).uniform_(-math.pi, math.pi)
+        start = torch.empty(closed_forms.two_design(self.qubits, layers)).uniform_(-math.pi, math.pi)
         super().__init__(width, rank, start, trained)
 
     def columns(self, angles: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class RandomColumns(Columns):
     directions: Tensor
 
     def __init__(self, width: int, rank: int, layers: int, trained: bool = True) -> None:
-        count = closed_forms.two_design(width, layers)
+        count = closed_forms.two_design(closed_forms.qubits(width), layers)
         super().__init__(width, rank, torch.zeros(count), trained)
         frame = torch.linalg.qr(torch.randn(width, rank)).Q
         directions = torch.randn(width, count)

@@ -76,11 +76,9 @@ class QuantumPEFTConfig(AdapterConfig):
 
     def column_parameters(self, width: int) -> int:
         """Trained parameters of K columns with `width` rows."""
-        if not self.train_columns:
-            return 0
-        if self.parameterization != "taylor":
-            return closed_forms.two_design(width, self.layers)
-        return closed_forms.skew_symmetric(width, self.intrinsic_rank or self.rank)
+        free = self.intrinsic_rank or self.rank
+        spanned = closed_forms.orthonormal_columns(width, self.parameterization, self.layers, free)
+        return spanned if self.train_columns else 0
 
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """The change of one map."""

@@ -6,7 +6,7 @@ from ketune.ground.params import Params, Train
 from ketune.records.training import Fact
 
 # Of a method's section: the rates themselves, and by what its circuit is computed, which is exact whatever it is.
-NO_MATTER = ("learning_rates", "device", "gradient")
+NO_MATTER = ("learning_rates", "device", "gradient")  # the last two are what adapters mark `runtime`
 
 
 def of_a_trial(params: Params) -> Train:
