@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_packaged_model_learns_with_a_circuit_and_answers(folder: Path, tmp_path: Path) -> None:
     assert not [file for file in folder.iterdir() if file.suffix in (".bin", ".pt")]
-    model, tokenizer = language_model.load(folder, "bf16", "cpu")
+    model, tokenizer = language_model.load(folder, PARAMS["train"]["precision"], "cpu")
     assert sum(p.numel() for p in model.parameters()) == 134_515_008
     data = corpus.build(corpus.Data(**PARAMS["data"] | {"source": str(ROOT / PARAMS["data"]["source"])}))
     examples = sorted(data.examples["train"], key=lambda e: len(e.instruction + e.input + e.output))[40:44]
