@@ -5,6 +5,7 @@ stage and a victim, and 99 kills every stage at every one of its writes.
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
@@ -22,6 +23,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, Project, environment
+from ketune import adapters, weights
 from ketune.ground import faults, files, process
 from ketune.ground.errors import InputError
 from ketune.records.training import TrainingRecord
@@ -322,3 +324,14 @@ def test_arguments_that_a_stage_does_not_take_are_named(parse: Callable, argumen
 def test_wrong_arguments_are_one_sentence(done: Project, arguments: list[str]) -> None:
     result = stage_alone(done, "stages/score.py", *arguments)
     assert result.returncode == 1 and "Traceback" not in result.stderr and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("loading", [lambda: weights._refusing("a model"), lambda: adapters._one_sentence(Path("a"))])
+def test_what_the_machine_refuses_is_not_told_of_what_is_loaded(loading: Callable) -> None:
+    for error in (MemoryError(), OSError(errno.ENOSPC, "No space left on device", "file")):
+        with pytest.raises(type(error)), loading():
+            raise error
+        with pytest.raises(ValueError, match=r"^from it$"), loading():
+            raise ValueError("from it") from error
+    with pytest.raises(InputError, match="cannot be loaded"), loading():
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "file")
