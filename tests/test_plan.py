@@ -12,7 +12,7 @@ import yaml
 from ketune import check
 from ketune.ground import contrasts, files, layout, params
 from ketune.ground.errors import InputError
-from ketune.report import panels, plan, planning, publishing, results
+from ketune.report import comparisons, panels, plan, planning, publishing, results
 from ketune.report.plan import Plan
 from report_project import ROOT, Study, write
 
@@ -164,6 +164,14 @@ def test_a_control_that_is_named_before_its_method_is_refused(tmp_path: Path, mo
             InputError, match=r"'bias_only against qaa on loss' .*; write 'qaa against bias_only on loss'"
         ):
             look()
+
+
+def test_a_comparison_with_the_reference_that_is_declared_the_other_way_round_stands_once(tmp_path: Path) -> None:
+    made = pilot(tmp_path)
+    turned = replace(made.settings.plan, contrasts=("lora against qaa on loss",))
+    found = replace(made, settings=replace(made.settings, plan=turned))
+    listed = [one for one in comparisons.shown(found, comparisons.judge(found)) if {"lora", "qaa"} == set(one[1:])]
+    assert [str(one) for one in listed] == ["lora against qaa on loss"]
 
 
 def test_a_reference_without_a_section_is_named(tmp_path: Path) -> None:
