@@ -32,32 +32,95 @@ def test_only_a_loss_that_rises_beyond_the_threshold_is_a_regression(old: float,
     assert compare.gone(differences) == (gone if new is None else [])
 
 
-def fake_dvc(folder: Path, metrics: str) -> None:
+def fake_dvc(folder: Path, metrics: str, params: str = "{}") -> None:
     """A `dvc` that answers as the real one does, for the script's own logic."""
     script = folder / "dvc"
     script.write_text(
         f"#!/bin/sh\ncase \"$*\" in\n*--dry*) exit 0;;\n*metrics*--json) echo '{metrics}';;\n"
-        "*) echo '| a | b |';;\nesac\n"
+        f"*params*--json) echo '{params}';;\n*) echo '| a | b |';;\nesac\n"
     )
     script.chmod(0o755)
 
 
+def committed(folder: Path) -> None:
+    """A repository of what lies in a folder."""
+    for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm all"):
+        subprocess.run(["git", *command.split()], cwd=folder, env=environment(), check=True)
+
+
+def judged(folder: Path, base: str = "HEAD") -> tuple[int, str, str]:
+    """The script's status, what it writes to comparison.md and what to the standard error."""
+    env = environment()
+    env["PATH"] = f"{folder}:{env['PATH']}"
+    done = subprocess.run(
+        [str(ROOT / ".ci/compare"), base], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    comment = folder / "comparison.md"
+    return done.returncode, comment.read_text() if comment.exists() else "", done.stderr
+
+
+LOSS = '{{"reports/metrics/qaa.json": {{"loss": {{"old": 2.0, "new": {}}}}}}}'
+LOCK = """stages:
+  prepare:
+    deps:
+    - {path: data/mine.jsonl, md5: %s}
+    - {path: data/neutral.jsonl, md5: %s}
+    - {path: src/ketune/corpus.py, md5: %s}
+    params: {params.yaml: {data: {retention: data/neutral.jsonl}}}
+"""
+
+
 @pytest.mark.parametrize(("new", "status"), [("2.01", 0), ("2.5", 1), ("null", 0)])
 def test_the_script_judges_and_writes_the_comment(tmp_path: Path, new: str, status: int) -> None:
-    fake_dvc(tmp_path, f'{{"reports/metrics/qaa.json": {{"loss": {{"old": 2.0, "new": {new}}}}}}}')
+    fake_dvc(tmp_path, LOSS.format(new))
     (tmp_path / "params.yaml").write_text("report: {regression: 0.02}\n")
-    env = environment()
-    for command in ("init -q", "add params.yaml", "-c user.name=a -c user.email=a@b commit -qm params"):
-        subprocess.run(["git", *command.split()], cwd=tmp_path, env=env, check=True)
-    env["PATH"] = f"{tmp_path}:{env['PATH']}"
-    done = subprocess.run(
-        [str(ROOT / ".ci/compare"), "HEAD"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == status, done.stderr
-    comment = (tmp_path / "comparison.md").read_text()
+    committed(tmp_path)
+    found, comment, errors = judged(tmp_path)
+    assert found == status, errors
     assert "## Metrics against HEAD" in comment and "| a | b |" in comment
     assert ("held-out loss 2.0 -> 2.5" in comment) == bool(status)
     assert ("nothing was compared" in comment) == (new == "null")
+
+
+@pytest.mark.parametrize(
+    ("changed", "digests", "named"),
+    [
+        ("data.source", "abc", "data.source"),
+        ("language_model.name", "abc", "language_model.name"),
+        ("generate.likelihood_records", "abc", "generate.likelihood_records"),
+        ("train.steps", "xbc", "data/mine.jsonl"),
+        ("train.steps", "axx", ""),
+        ("data.retention", "abc", ""),
+    ],
+)
+def test_losses_of_other_texts_or_of_another_model_get_no_verdict(
+    changed: str, digests: str, named: str, tmp_path: Path
+) -> None:
+    fake_dvc(tmp_path, LOSS.format("2.5"), f'{{"params.yaml": {{"{changed}": {{"old": 1, "new": 2}}}}}}')
+    (tmp_path / "params.yaml").write_text("report: {regression: 0.02}\n")
+    (tmp_path / "dvc.lock").write_text(LOCK % tuple("abc"))
+    committed(tmp_path)
+    (tmp_path / "dvc.lock").write_text(LOCK % tuple(digests))
+    found, comment, errors = judged(tmp_path)
+    assert found == (0 if named else 1), errors
+    assert ("held-out losses do not compare" in comment) == bool(named)
+    assert f"as these differ: {named}." in comment or "held-out loss 2.0 -> 2.5" in comment
+
+
+def test_a_change_is_judged_by_what_the_base_allows(tmp_path: Path) -> None:
+    fake_dvc(tmp_path, LOSS.format("2.5"))
+    (tmp_path / "params.yaml").write_text("report: {regression: 0.02}\n")
+    committed(tmp_path)
+    (tmp_path / "params.yaml").write_text("report: {regression: 9.0}\n")
+    found, comment, _ = judged(tmp_path)
+    assert found == 1 and "allowed +0.02" in comment and "here it is 9.0" in comment
+
+
+def test_a_base_that_git_does_not_have_is_named(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("report: {regression: 0.02}\n")
+    committed(tmp_path)
+    found, comment, errors = judged(tmp_path, "nosuch")
+    assert (found, comment) == (2, "") and errors.startswith("'nosuch' is no revision") and "whole history" in errors
 
 
 @pytest.mark.parametrize(
@@ -87,6 +150,7 @@ def test_another_pin_runs_every_stage_and_says_so(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text("report: {regression: 0.02}\n")
     ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(compare, "known", lambda base: True)
     monkeypatch.setattr(compare, "up_to_date", lambda: True)
     monkeypatch.setattr(compare, "dvc", lambda *command: "{}")
     monkeypatch.setattr(compare, "rerun", lambda *options: ran.append(options) or [])
