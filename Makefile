@@ -96,8 +96,7 @@ compare: $(VENV)/.ready  ## metrics beside those of BASE; fails on a regression
 
 tuned: $(VENV)/.ready  ## find every learning rate again, for params.yaml's own setting, into reports/tuned
 	dvc exp run -S tune.all=true tune
-	grep -lZ '"trials"' data/tuned/*.json | xargs -0 cp -t reports/tuned
-	@echo "Write the rates above into params.yaml, with tune.all: false."
+	PYTHONPATH=src python -m ketune.report.publishing rates
 
 requeue: $(VENV)/.ready  ## queue the tasks again that DVC calls running though their worker was killed
 	python -m ketune.requeue

@@ -65,6 +65,19 @@ def test_the_records_of_a_study_are_a_pilot_too(tmp_path: Path, monkeypatch: pyt
         planning.write("../x")
 
 
+def test_a_plan_is_made_at_the_confidence_of_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pilot(tmp_path)
+    monkeypatch.setattr(publishing, "revision", lambda: "")
+    monkeypatch.setattr(publishing, "out_of_date", lambda settings, complete: [])
+    publishing.records("before")
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["report"]["confidence"] = 0.9
+    Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    planning.write("before")
+    levels = {promise.role: promise.level for promise in files.read_json(layout.PLAN, Plan).promises}
+    assert levels == pytest.approx({"control": 0.1, "planned": 0.1 / len(content["plan"]["contrasts"])})
+
+
 def test_a_plan_promises_nothing_of_methods_that_are_not_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,8 +22,11 @@ from ketune.records.predictions import Answer
 from ketune.records.scores import RunScores
 from ketune.records.training import Trial, Tuning
 from ketune.report import (
+    background,
+    buckets,
     caveats,
     comparisons,
+    contents,
     effects,
     exports,
     gates,
@@ -214,7 +217,10 @@ def test_a_circuit_that_beats_every_control_contributes(tmp_path: Path, monkeypa
     assert {judgement.verdict("qaa", control).word for control in methods.controls("qaa")} == {"better"}
     texts = [statement.text for statement in opening.statements(found, judgement)]
     doubt = "learning rates in doubt: LoRA, QAA"  # nobody recorded how they were found
-    assert texts[0] == f"QAA is better than LoRA on held-out loss (unconfirmed: 8 seeds could, {doubt})."
+    size = verdicts.size(judgement.verdict("qaa", "lora"), 3, 0.05)
+    assert size.endswith("; 98.75 %]"), "the strictest of four planned comparisons"
+    told = f"QAA is better than LoRA on held-out loss, {size} nats per token (unconfirmed: 8 seeds could, {doubt})."
+    assert texts[0] == told
     assert "the circuit contributes" in texts[1] and "not shown" not in texts[1]
 
 
@@ -258,7 +264,10 @@ def test_three_seeds_call_it_better_and_prove_no_contribution(tmp_path: Path, mo
     assert {judgement.verdict("qaa", control).word for control in methods.controls("qaa")} == {"better"}
     texts = [statement.text for statement in opening.statements(found, judgement)]
     doubt = "learning rates in doubt: LoRA, QAA"  # nobody recorded how they were found
-    assert texts[0] == f"QAA is better than LoRA on held-out loss (unconfirmed: 8 seeds could, {doubt})."
+    size = verdicts.size(judgement.verdict("qaa", "lora"), 3, 0.05)
+    assert size.endswith("; 98.75 %]"), "the strictest of four planned comparisons"
+    told = f"QAA is better than LoRA on held-out loss, {size} nats per token (unconfirmed: 8 seeds could, {doubt})."
+    assert texts[0] == told
     assert texts[1].endswith("not shown: 3 of the 6 seeds that could confirm it. Its learning rates are in doubt.")
 
 
@@ -288,12 +297,14 @@ def test_missing_arms_and_seeds_forbid_the_claim(tmp_path: Path, monkeypatch: py
 def test_each_word_has_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found, judgement = judged(tmp_path, Study(["lora", "qaa"], [0], prompts=3, likelihoods=3), monkeypatch)
     given = replace(judgement.verdict("qaa", "lora"), role="planned", confirmed=True)
+    given = replace(given, difference=0.0121, low=-0.0004, high=0.02, level=0.0125)
+    size = "+0.012 [0.000, +0.020; 98.75 %] nats per token"
     monkeypatch.setattr(rates, "in_doubt", lambda results: ["prefix"])
     for word, sentence, mark in (
-        ("better", "QAA is better than LoRA on held-out loss (confirmed).", "better"),
-        ("worse", "QAA is worse than LoRA on held-out loss (confirmed).", "worse"),
-        ("comparable", "QAA is comparable with LoRA on held-out loss.", "open"),
-        ("not distinguishable", "QAA is not distinguishable from LoRA on held-out loss.", "open"),
+        ("better", f"QAA is better than LoRA on held-out loss, {size} (confirmed).", "better"),
+        ("worse", f"QAA is worse than LoRA on held-out loss, {size} (confirmed).", "worse"),
+        ("comparable", f"QAA is comparable with LoRA on held-out loss, {size}.", "open"),
+        ("not distinguishable", f"QAA is not distinguishable from LoRA on held-out loss, {size}.", "open"),
     ):
         said = opening.standing(found, "qaa", "lora", replace(given, word=word))
         assert (said.text, said.mark) == (sentence, mark)
@@ -303,13 +314,14 @@ def test_a_sentence_says_whose_rates_are_in_doubt(tmp_path: Path, monkeypatch: p
     arms = ["lora", "lora_matched", "prefix", "qaa"]
     found, judgement = judged(tmp_path, Study(arms, [0], prompts=3, likelihoods=3), monkeypatch)
     given = replace(judgement.verdict("prefix", "lora"), word="comparable", role="planned")
+    size = verdicts.size(given, 3, 0.05)
     kept = {arm: sound(found.tunings[arm].rates, found.settings, arm) for arm in ("lora", "lora_matched", "prefix")}
     contributes = Attribution(True, (), (), (), seeds=6, seeds_needed=6)
     for searched_for, doubted in (((), "LoRA, Prefix"), (("prefix",), "LoRA"), (("prefix", "lora"), "")):
         told = with_tunings(found, **{arm: kept[arm] for arm in searched_for})
         note = f" (learning rates in doubt: {doubted})" if doubted else ""
         said = opening.standing(told, "prefix", "lora", given)
-        assert said.text == f"Prefix is comparable with LoRA on held-out loss{note}."
+        assert said.text == f"Prefix is comparable with LoRA on held-out loss, {size} nats per token{note}."
         assert rates.in_doubt(told) == [arm for arm in arms if arm not in searched_for]
         said = opening.contribution(told, "qaa", contributes)
         assert said.text.endswith("But other learning rates may help LoRA (matched).") and said.contributes
@@ -391,7 +403,7 @@ def test_whether_a_control_beats_its_bias_is_not_recorded_where_that_did_not_run
     assert learnt.passed is None and "did not run" in learnt.sentence and "QAA (frozen angles)" in learnt.sentence
 
 
-def test_gates_stand_above_the_verdict_and_are_not_passed_by_default(study: Path) -> None:
+def test_gates_stand_between_the_sentences_and_the_verdicts_and_are_not_passed_by_default(study: Path) -> None:
     states = {row["Gate"]: (row["State"], row["Why"]) for row in table(study, "gates")}
     assert states["In the plan"] == (
         "not recorded",
@@ -404,7 +416,7 @@ def test_gates_stand_above_the_verdict_and_are_not_passed_by_default(study: Path
     state, why = states["Seeds enough to confirm"]
     assert state == "failed" and why == "3 seeds; to confirm the strictest planned comparison takes 8 or more"
     text = (study / "reports/index.html").read_text()
-    assert text.index("In the plan") < text.index("QAA is ")
+    assert text.index("QAA is ") < text.index("In the plan") < text.index("Method less opponent")
 
 
 def late_pilot(made: plan.Plan) -> plan.Plan:
@@ -419,11 +431,12 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     files.write_json(layout.PLAN, plan.make(pilot, "2026-01-02"))
     found, judgement = judged(tmp_path, Study(arms, list(range(8)), likelihoods=120), monkeypatch)
     told = outcome.table(found, judgement, plan.read()).cells
-    assert [cell.text for cell in told["Comparison"]][-2:] == ["qaa against lora on loss", "qaa against prefix on loss"]
-    for _, row in told.iterrows():
-        one = contrasts.read(row["Comparison"].text, "")
+    assert [cell.text for cell in told["Comparison"]][-2:] == [
+        f"QAA against {other} on held-out loss" for other in ("LoRA", "Prefix")
+    ]
+    for promise, (_, row) in zip(plan.read().promises, told.iterrows(), strict=True):
+        one = contrasts.read(promise.contrast, "")
         assert row["Verdict"].text == judgement.verdict(one.method, one.other).word
-        promise = next(p for p in plan.read().promises if p.contrast == row["Comparison"].text)
         assert row["Power"].note == f"seeds: {promise.confirmed[0]:.2f}"
         gaps = judgement.panels["loss"].by_seed[one.method] - judgement.panels["loss"].by_seed[one.other]
         assert row["Seeds won"].value == np.mean(gaps < 0)
@@ -450,10 +463,13 @@ def test_the_plan_stands_beside_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     for other, reason in (
         (moved_on, "another setting"),
         (late, "not in the plan of 2026-01-02"),
-        (bare, "not in the plan of 2026-01-02: qaa against qaa_frozen on loss"),
-        (more, "planned on 2026-01-02 and not compared: qaa against full on loss"),
-        (loose, "planned on 2026-01-02 and not compared: sora against lora on loss"),
-        (replace(more, promises=(*plan.read().promises, missing)), "not compared: qaa against qaa_zero on loss"),
+        (bare, "not in the plan of 2026-01-02: QAA against QAA (frozen angles) on held-out loss"),
+        (more, "planned on 2026-01-02 and not compared: QAA against Full on held-out loss"),
+        (loose, "planned on 2026-01-02 and not compared: SoRA against LoRA on held-out loss"),
+        (
+            replace(more, promises=(*plan.read().promises, missing)),
+            "not compared: QAA against QAA (angles 0) on held-out loss",
+        ),
         (replace(declared, differences=(0.5,)), "to find 0.5 nats per token, params.yaml 0.05, 0.02, 0.1"),
         (plan.read(), "has 8 seeds and 400 references, of which 8 and 120 ran"),
         (replace(plan.read(), seeds=9, references=120), "has 9 seeds and 120 references, of which 8 and 120 ran"),
@@ -470,8 +486,9 @@ def test_no_table_has_a_word_where_a_part_stood_still(
     made = Study(arms, [0, 1, 2], prompts=6, likelihoods=30, effects={"qaa": -0.6}, still={(still, part)})
     found, judgement = judged(tmp_path, made, monkeypatch)
     assert judgement.verdict("qaa", "lora").word == "better"
-    planned = outcome.table(found, judgement, plan.make(found, "2026-01-02")).cells
-    about = planned[[still in cell.text.split() for cell in planned["Comparison"]]]
+    made_plan = plan.make(found, "2026-01-02")
+    planned = outcome.table(found, judgement, made_plan).cells
+    about = planned[[still in promise.contrast.split() for promise in made_plan.promises]]
     assert len(about) and {cell.text for cell in about["Verdict"]} == {"void"}
     coloured = verdicts.pairwise(found, judgement).cells
     assert {cell.mark for cell in (*coloured[found.title(still)], *coloured.iloc[arms.index(still)])} == {""}
@@ -574,6 +591,24 @@ def test_runs_on_different_prompts_are_refused(tmp_path: Path, monkeypatch: pyte
     likelihood.write_text("".join(reversed(likelihood.read_text().splitlines(keepends=True))))
     with pytest.raises(InputError, match="lora-0 and base-0 were scored on different prompts"):
         read(tmp_path, monkeypatch)
+
+
+def test_references_of_another_split_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = write(tmp_path, Study(["base", "lora"], [0])) / layout.split("test")
+    split.write_text("".join(split.read_text().splitlines(keepends=True)[2:]))
+    with pytest.raises(InputError, match=r"base-0\.json: 2 of its references are not among the test records"):
+        read(tmp_path, monkeypatch)
+
+
+def test_a_quantum_method_can_be_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = write(tmp_path, Study(["base", "lora", "qaa", "qtha", "bias_only"], [0, 1, 2]), reference="qaa")
+    found = read(made, monkeypatch)
+    told = contents.compute(found, background.read(found), style.looks(found))
+    assert [statement.text.split(" on ")[0] for statement in told["statements"]][1:2] == ["QTHA is worse than QAA"]
+    assert set(effects.others(found, "qaa")) == {"base", "bias_only"} and "qaa" in effects.others(found, "qtha")
+    assert (
+        "QAA less QAA" not in buckets.differences(found).cells and "QTHA less QAA" in buckets.differences(found).cells
+    )
 
 
 def test_curves_of_different_length_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -520,9 +520,25 @@ def test_readings_that_some_seeds_lack_are_left_out_and_named(
     assert "qaa" in found.methods and found.settings.hardware.methods == ()
 
 
-@pytest.mark.parametrize("given", [[], ["records"], ["page"], ["pages", "tiny"], ["publish", "tiny"]], ids=str)
+def test_rates_of_listed_methods_that_a_search_found_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(write(tmp_path, Study(["lora", "qaa"], [0], prompts=3, likelihoods=3)))
+    trial = Trial(rates={"weights": 0.003}, seed=1000, loss=1.8, moved=())
+    search = Search(ranges={}, trials=(trial,), untrained=2.0, noise=None, edges={}, remarks=(), setting={})
+    for method in ("lora", "sora"):  # sora has left the list
+        files.write_json(layout.tuned(method), Tuning(rates={"weights": 0.003}, search=search))
+    publishing.rates()
+    assert [path.name for path in Path("reports/tuned").iterdir()] == ["lora.json"]
+    assert layout.recorded_tuning("lora").read_bytes() == layout.tuned("lora").read_bytes()
+    assert "lora: weights 0.003\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "given", [[], ["records"], ["page"], ["pages", "tiny"], ["publish", "tiny"], ["rates", "tiny"]], ids=str
+)
 def test_a_task_that_there_is_not_is_told_which_there_are(given: list[str]) -> None:
-    with pytest.raises(InputError, match=r"allowed are `records NAME \[WORKSPACE\]`, `page NAME` and `pages`"):
+    with pytest.raises(InputError, match=r"allowed are `records NAME \[WORKSPACE\]`, `page NAME`, `pages` and `rates`"):
         publishing.asked(given)
     assert publishing.asked(["page", "tiny"]) == ("page", "tiny") and publishing.asked(["pages"]) == ("pages",)
 

@@ -10,6 +10,6 @@ METHOD = Method(
     adapter="feature_map",
     fixed={"map": "constant", "rank": None, "centre": "none", "with_bias": False},
     control_of=("qaa",),
-    isolates="how much is a bias vector",
+    isolates="how much a trained vector does alone",
     rates={"weights": Range(1e-4, 1e-1)},
 )

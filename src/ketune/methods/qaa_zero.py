@@ -10,7 +10,7 @@ METHOD = Method(
     adapter="qaa",
     fixed={"layers": 1, "rotation": "RX", "angle_init": "zero", "train_angles": False, "gradient": "adjoint"},
     control_of=("qaa",),
-    isolates="circuit or mere parity features",
+    isolates="whether rotations do more than parities of the squares alone",
     rates={"projection": Range(1e-5, 1e-1), "bias": Range(1e-4, 1e-1)},
     optional=("bias",),
 )

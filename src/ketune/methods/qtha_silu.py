@@ -10,6 +10,6 @@ METHOD = Method(
     adapter="qtha",
     fixed={"network": "silu"},
     control_of=("qtha",),
-    isolates="the quantum network or any nonlinearity",
+    isolates="whether the network does more than a usual nonlinearity",
     rates={"trains": Range(1e-5, 5e-3), "network": Range(1e-4, 1e-1)},
 )

@@ -10,7 +10,7 @@ METHOD = Method(
     adapter="quantum_peft",
     fixed={"train_columns": False},
     control_of=("quantum_peft",),
-    isolates="whether the angles matter",
+    isolates="whether training the angles matters",
     draws="angles",
     rates={"diagonal": Range(1e-2, 1)},
 )

@@ -10,7 +10,7 @@ METHOD = Method(
     adapter="feature_map",
     fixed={"map": "silu"},
     control_of=("qaa",),
-    isolates="the circuit or any nonlinearity",
+    isolates="whether the circuit does more than a usual nonlinearity",
     rates={"weights": Range(1e-4, 1e-1), "bias": Range(1e-4, 1e-1)},
     optional=("bias",),
 )

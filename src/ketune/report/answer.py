@@ -57,9 +57,7 @@ def _difference(results: Results, judgement: Judgement, method: str, other: str)
 
 
 def _size(results: Results, judgement: Judgement, method: str, other: str) -> str:
-    found = judgement.verdict(method, other)
-    ends = verdicts.with_level(found, 3, results.settings.report.alpha)
-    return f"{number(found.difference, 3, signed=True)} {ends}"
+    return verdicts.size(judgement.verdict(method, other), 3, results.settings.report.alpha)
 
 
 def arms(results: Results, judgement: Judgement, method: str) -> str:

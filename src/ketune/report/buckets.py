@@ -38,14 +38,14 @@ def losses(results: Results) -> Table | None:
         means = {results.title(m): measure(results, m, "loss", where).by_seed().mean() for m in results.methods}
         shown = {column: numeral(float(value), 3) for column, value in means.items()}
         rows.append({"Bucket": Cell(name, note=title), "Texts": numeral(len(where), 0), **shown})
-    caption = f"Held-out loss by bucket, mean over seeds; buckets under {FEWEST} texts are left out."
+    caption = f"Held-out loss by bucket, in nats per token, mean over seeds; buckets under {FEWEST} texts are left out."
     return table("buckets", caption, rows)
 
 
 def differences(results: Results) -> Table | None:
     """Each quantum method less the reference in every bucket, with intervals."""
     reference = results.settings.report.reference
-    quantum = results.in_family("quantum")
+    quantum = [method for method in results.in_family("quantum") if method != reference]
     if reference not in results.methods or not quantum:
         return None
     confidence = results.settings.report.confidence
@@ -59,5 +59,7 @@ def differences(results: Results) -> Table | None:
             column = f"{results.title(method)} less {results.title(reference)}"
             row[column] = numeral(found.value, 3, signed=True, note=note)
         rows.append(row)
-    caption = "Difference in held-out loss by bucket, with intervals that are not corrected for their number."
+    caption = (
+        "Difference in held-out loss by bucket, in nats per token; the intervals are not corrected for their number."
+    )
     return table("buckets_against_reference", caption, rows)

@@ -168,13 +168,20 @@ def sentence(studies: Sequence[PlantedStudy], tune: Tune) -> str:
 def table(studies: Sequence[PlantedStudy]) -> Table | None:
     """A row for each planted verdict: what had to be said, what was said, and by how much."""
     rows = [_row(study, verdict) for study in studies for verdict in study.verdicts]
+    smallest = min((-_hardest(v).difference for study in studies for v in study.verdicts if v.expected), default=None)
     caption = (
         "This project's pipeline, from preparing records to the words and vetoes of a page, on a tiny model and "
         "records that a known teacher made. Held-out loss in nats per token; the hardest control is the one "
         "that comes closest to the method, or beats it. Angles: median distance from the teacher's, for each seed, up "
         "to half turns and a common sign, which change no prediction; angles at random are about 0.79 rad off."
     )
+    if smallest is not None:
+        caption += f" The smallest lead that had to be found is {smallest:.2g}; smaller ones were not planted."
     return cells.table("calibration", caption, rows)
+
+
+def _hardest(verdict: PlantedVerdict) -> Lead:
+    return max(verdict.differences, key=lambda one: one.difference)
 
 
 def _told(studies: Sequence[PlantedStudy], fact: Callable[[PlantedStudy], str]) -> str:
@@ -201,11 +208,11 @@ def _listed(search: Mapping[str, int | float]) -> str:
 
 
 def _row(study: PlantedStudy, verdict: PlantedVerdict) -> dict[str, Cell]:
-    hardest = max(verdict.differences, key=lambda one: one.difference)
+    hardest = _hardest(verdict)
     note = f"{interval(hardest.low, hardest.high, 3, signed=True)} {methods.declared(hardest.control).title}"
     errors = verdict.angle_errors
     return {
-        "Records made by": Cell(methods.declared(study.teacher).title),
+        "Records made by": Cell(methods.declared(study.teacher).title, note=study.name),
         "Judged": Cell(methods.declared(verdict.method).title),
         "Had to be said": Cell("contributes" if verdict.expected else "not shown"),
         "Was said": Cell("contributes" if verdict.contributes else "not shown",

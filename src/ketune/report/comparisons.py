@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from ketune import methods, statistics
+from ketune import methods, metrics, statistics
 from ketune.report import cuts, moved, panels, plan
 from ketune.report.results import Results
 from ketune.statistics import Attribution, Contrast, Decisions, Panel, Verdict
@@ -81,6 +81,25 @@ def with_bias(results: Results, controls: Iterable[str]) -> list[str]:
 def worse_than_their_bias(judgement: Judgement, controls: Iterable[str]) -> list[str]:
     """Those of the controls with a trained bias that are worse than it alone: at their rates they learn less."""
     return [one for one in controls if judgement.verdict(one, "bias_only").word == "worse"]
+
+
+def level_with_their_bias(judgement: Judgement, controls: Iterable[str]) -> list[str]:
+    """Those of the controls with a trained bias that are neither better nor worse than it: their features add nothing
+    that is seen."""
+    return [one for one in controls if judgement.verdict(one, "bias_only").word not in ("better", "worse")]
+
+
+def listed(results: Results, asked: Iterable[Contrast]) -> str:
+    """Comparisons for a sentence, those of one method on one metric together."""
+    against: dict[Contrast, list[str]] = {}
+    for one in asked:
+        against.setdefault(one._replace(other=""), []).append(one.other)
+    told = []
+    for one, others in against.items():
+        metric = metrics.named(one.metric).title
+        title = f"{results.named([one.method])} against {results.named(others)}"
+        told.append(f"{title} on {metric[0].lower()}{metric[1:]}")
+    return "; ".join(told)
 
 
 def shown(results: Results, judgement: Judgement) -> list[Contrast]:

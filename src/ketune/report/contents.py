@@ -50,6 +50,7 @@ def compute(results: Results, beside: Background, looks: Looks) -> dict[str, Any
     intervals = panels.intervals(results, judgement.panels)
     machines = ledger.machines(results)
     shown = costs.comparable(len(machines) == 1)
+    read = shots.table(results, beside.measured)
     quantities = explorer.quantities(results, intervals, shown)
     return dict(
         intervals=intervals,
@@ -80,8 +81,8 @@ def compute(results: Results, beside: Background, looks: Looks) -> dict[str, Any
         paper_warning=paper.warning(results),
         paper=paper.tables(results),
         cards=cards.cards(results),
-        hardware=hardware.table(results, beside.bills),
-        shots=shots.table(results, beside.measured),
+        hardware=hardware.table(results, beside.bills, read=read is not None),
+        shots=read,
         calibration=calibration.table(beside.planted),
         ledger=[ledger.equal(results), ledger.differing(results), ledger.departures(results), rates.table(results)],
         machines=[(ledger.machine_facts(machine), runs) for machine, runs in machines],

@@ -15,9 +15,9 @@ from ketune.report.style import GRID, MUTED, Looks
 
 
 def others(results: Results, method: str) -> tuple[str, ...]:
-    """The reference and a method's controls, those of them that ran."""
+    """The reference and a method's controls, those of them that ran, the method itself aside."""
     listed = dict.fromkeys((results.settings.report.reference, *methods.controls(method)))
-    return tuple(other for other in listed if other in results.methods)
+    return tuple(other for other in listed if other in results.methods and other != method)
 
 
 def against_others(results: Results, looks: Looks, judgement: Judgement) -> Drawing | None:
@@ -43,8 +43,9 @@ def against_others(results: Results, looks: Looks, judgement: Judgement) -> Draw
             _intervals(panel, rows, looks, size=7.5)
             panel.set_title(f"{results.title(str(method))} less …")
         panels[-1].set_xlabel("difference in held-out loss, nats per token  (left of 0: the quantum method is better)")
+        reference = results.title(results.settings.report.reference)
         caption = (
-            "Each quantum method less the reference and each of its controls, with the intervals of their verdicts."
+            f"Each quantum method less {reference} and each of its controls, with the intervals of their verdicts."
         )
         if margin is not None:
             caption += f" The shaded strip is ±{margin:.3g}, {MARGIN}: within it methods count as comparable."

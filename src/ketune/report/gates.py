@@ -1,14 +1,14 @@
-"""What must hold before a verdict is worth reading: each gate is passed, failed or not recorded, with its reason.
+"""What must hold for the words of a page to be worth reading: each gate is passed, failed or not recorded, and why.
 
 A gate whose evidence does not exist is not recorded; it is never passed by default.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ketune import statistics
-from ketune.ground import layout
+from ketune.ground import contrasts, layout
 from ketune.report import calibration, cells, comparisons, cuts, moved, plan, rates
 from ketune.report.calibration import PlantedStudy
 from ketune.report.cells import Cell, Table, number
@@ -32,16 +32,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate; `passed` is None where nothing was recorded that could tell."""
+    """One gate; `passed` is None where nothing was recorded that could tell, `bears_on` what it is a condition of."""
 
     name: str
+    bears_on: str
     passed: bool | None
     sentence: str
 
 
 def gates(found: Evidence) -> list[Gate]:
     """All gates, in reading order."""
-    return [Gate(name, *look(found)) for name, look in GATES.items()]
+    return [Gate(name, bears_on, *look(found)) for name, (bears_on, look) in GATES.items()]
 
 
 def table(found: list[Gate]) -> Table | None:
@@ -49,8 +50,12 @@ def table(found: list[Gate]) -> Table | None:
     rows = []
     for gate in found:
         word, mark = STATES[gate.passed]
-        rows.append({"Gate": Cell(gate.name), "State": Cell(word, mark=mark), "Why": Cell(gate.sentence)})
-    caption = "What must hold before the verdicts below are worth reading. What was not recorded is not passed."
+        row = {"Gate": gate.name, "State": word, "Bears on": gate.bears_on, "Why": gate.sentence}
+        rows.append({column: Cell(text, mark=mark if column == "State" else "") for column, text in row.items()})
+    caption = (
+        "What must hold for the words of this page to be worth reading, and which of them hang on it. What was not "
+        "recorded is not passed."
+    )
     return cells.table("gates", caption, rows)
 
 
@@ -66,9 +71,9 @@ def _planned(found: Evidence) -> Look:
     controls = {str(one): one.method for one in found.judgement.controls}
     asked = {one for one, method in controls.items() if method in comparisons.declared(settings.contrasts)}
     if added := (now - declared) | (asked - promised["control"] - declared):
-        return False, f"not in the plan of {made.date}: {', '.join(sorted(added))}"
+        return False, f"not in the plan of {made.date}: {_told(found, added)}"
     if dropped := (promised["planned"] - run) | (declared - now) | (promised["control"] - controls.keys() - run):
-        return False, f"planned on {made.date} and not compared: {', '.join(sorted(dropped))}"
+        return False, f"planned on {made.date} and not compared: {_told(found, dropped)}"
     if made.differences != settings.plan.differences:
         then, today = (", ".join(f"{one:g}" for one in ones) for ones in (made.differences, settings.plan.differences))
         return False, f"the plan of {made.date} was to find {then} nats per token, params.yaml {today}"
@@ -78,12 +83,16 @@ def _planned(found: Evidence) -> Look:
             f"the plan of {made.date} has {made.seeds} seeds and {made.references} references, "
             f"of which {sizes[0]} and {sizes[1]} ran"
         )
-    told = ", ".join(sorted(promised["planned"]))
+    told = _told(found, promised["planned"])
     return True, f"declared on {made.date}: {told}; git tells whether {layout.PLAN.parent} had it before the runs"
 
 
 def _promised(made: Plan, role: str) -> set[str]:
     return {one.contrast for one in made.promises if one.role == role}
+
+
+def _told(found: Evidence, asked: Iterable[str]) -> str:
+    return comparisons.listed(found.results, [contrasts.read(text, str(layout.PLAN)) for text in sorted(asked)])
 
 
 def _healthy(found: Evidence) -> Look:
@@ -100,7 +109,10 @@ def _healthy(found: Evidence) -> Look:
         return None, f"the bias alone, which these contain, did not run, so nothing tells whether more learnt: {told}"
     if behind := comparisons.worse_than_their_bias(found.judgement, containing):
         return False, f"worse than the bias alone, which they contain: {found.results.named(behind)}"
-    return True, f"better than the untuned model: {found.results.named(sorted(controls))}"
+    told = f"better than the untuned model: {found.results.named(sorted(controls))}"
+    if level := comparisons.level_with_their_bias(found.judgement, containing):
+        told += f". No better than the bias alone, which they contain: {found.results.named(level)}"
+    return True, told
 
 
 def _calibrated(found: Evidence) -> Look:
@@ -143,13 +155,13 @@ def _sure(found: Evidence) -> Look:
     return size <= wanted, f"{wanted:g} nats per token were to be found; {names} finds {number(size, 3)}"
 
 
-GATES: dict[str, Callable[[Evidence], Look]] = {
-    "In the plan": _planned,
-    "Rates tuned inside their ranges": lambda found: rates.gate(found.results),
-    "Every part moved": lambda found: moved.gate(found.results),
-    "Controls learnt": _healthy,
-    "Planted studies right": _calibrated,
-    "Answers uncut": _uncut,
-    "Seeds enough to confirm": _seeds,
-    "Seeds and references enough to find": _sure,
+GATES: dict[str, tuple[str, Callable[[Evidence], Look]]] = {
+    "In the plan": ("what is called planned", _planned),
+    "Rates tuned inside their ranges": ("every comparison", lambda found: rates.gate(found.results)),
+    "Every part moved": ("every comparison", lambda found: moved.gate(found.results)),
+    "Controls learnt": ("words on circuits", _healthy),
+    "Planted studies right": ("words on circuits", _calibrated),
+    "Answers uncut": ("metrics of answers, no loss", _uncut),
+    "Seeds enough to confirm": ("what is called confirmed", _seeds),
+    "Seeds and references enough to find": ("what was not found", _sure),
 }

@@ -25,8 +25,8 @@ def fitting(results: Results, bills: Mapping[str, Bills]) -> dict[str, Bills]:
     return found
 
 
-def table(results: Results, bills: Mapping[str, Bills]) -> Table | None:
-    """A row for each method and machine; None where no record fits."""
+def table(results: Results, bills: Mapping[str, Bills], *, read: bool = False) -> Table | None:
+    """A row for each method and machine; None where no record fits. `read`: a table of losses under shots follows."""
     found, tokens = fitting(results, bills), results.settings.generate.max_new_tokens
     rows = [
         {
@@ -59,6 +59,8 @@ def table(results: Results, bills: Mapping[str, Bills]) -> Table | None:
     )
     if "quantum_peft" in results.methods and "quantum_peft" not in found:
         caption += f" {results.title('quantum_peft')}'s circuits make weights before a text is read; no token runs one."
+    if read:
+        caption += " What so coarse a reading makes of the loss, the next table tells."
     return cells.table("hardware", caption, rows)
 
 

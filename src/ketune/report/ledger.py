@@ -86,7 +86,7 @@ def machine_facts(machine: Machine) -> list[tuple[str, str]]:
     facts = [
         ("processor", machine.processor),
         ("cores, threads", f"{machine.cores}, {machine.threads}"),
-        ("memory", f"{number(machine.memory_bytes / 2**30, 1)} GiB"),
+        ("memory", f"{number(machine.memory_bytes / 2**20, 1)} MiB"),
         ("accelerator", machine.accelerator or "none"),
         ("system", machine.system),
         ("python", machine.python),

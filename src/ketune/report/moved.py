@@ -46,7 +46,7 @@ def table(results: Results) -> Table | None:
         {
             "Method": Cell(results.title(method), method=method),
             "Part": Cell(part),
-            "Learning rate": numeral(results.tunings[method].rates[part], 6),
+            "Learning rate": Cell(f"{(rate := results.tunings[method].rates[part]):.3g}", rate),
             **_distance(found),
             "Moved": Cell("no", mark="worse") if any(map(movement.stood_still, found)) else Cell("yes"),
         }
@@ -56,7 +56,8 @@ def table(results: Results) -> Table | None:
     caption = (
         "What moved: the distance of each part from its start, median over seeds, lowest to highest below. Radians for "
         "angles, otherwise relative to the norm of the start, or the plain norm where a part starts at 0. A part "
-        f"stands still up to {movement.BOUNDS['radians']} rad or {100 * movement.BOUNDS['relative']:g} % of its norm."
+        f"stands still up to {movement.BOUNDS['radians']} rad or {100 * movement.BOUNDS['relative']:g} % of its norm; "
+        "one that starts at 0 has no such measure, and any step counts."
     )
     return cells.table("moved", caption, rows)
 

@@ -129,7 +129,9 @@ def standing(results: Results, method: str, reference: str, verdict: Verdict) ->
         few = f"{verdict.seeds} of {SEEDS_NEEDED} seeds needed"
         return Statement(f"{title} against {other} on held-out loss: {few}.", "open")
     words = {"better": "better than", "worse": "worse than", "comparable": "comparable with"}
-    text = f"{title} is {words.get(verdict.word, 'not distinguishable from')} {other} on held-out loss"
+    size = verdicts.size(verdict, 3, results.settings.report.alpha)
+    word = words.get(verdict.word, "not distinguishable from")
+    text = f"{title} is {word} {other} on held-out loss, {size} nats per token"
     doubted = [one for one in rates.in_doubt(results) if one in (method, reference)]
     told = [verdicts.confirmation(verdict), "exploratory" if verdict.role == "exploratory" else "",
             f"learning rates in doubt: {results.named(doubted)}" if doubted else ""]  # fmt: skip

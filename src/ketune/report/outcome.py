@@ -3,7 +3,7 @@
 from ketune import statistics
 from ketune.ground import layout
 from ketune.ground.contrasts import read
-from ketune.report import cells
+from ketune.report import cells, comparisons
 from ketune.report.cells import ABSENT, Cell, Table, numeral
 from ketune.report.comparisons import Judgement
 from ketune.report.plan import Plan, Promise
@@ -23,8 +23,16 @@ def table(results: Results, judgement: Judgement, made: Plan | None) -> Table | 
         f"difference of {made.differences[0]:g} nats per token is found, and how often the sign-flip test over seeds "
         "finds it, with the references as they are. Detectable: found four times in five, at that level. Seeds won: "
         "the share of paired seeds in which the first method is the better one."
-    )
+    ) + _margins(made.margin, judgement.panels["loss"].margin)
     return cells.table("plan", caption, rows)
+
+
+def _margins(planned: float | None, here: float | None) -> str:
+    """What both margins are, where they print differently: each is taken from the runs at hand."""
+    told = ["none" if one is None else f"±{one:.3g}" for one in (planned, here)]
+    if told[0] == told[1]:
+        return ""
+    return f" The margin of comparable, which is taken from how runs differ: {told[0]} in the pilot, {told[1]} here."
 
 
 def _row(results: Results, judgement: Judgement, promise: Promise) -> dict[str, Cell]:
@@ -32,7 +40,7 @@ def _row(results: Results, judgement: Judgement, promise: Promise) -> dict[str, 
     ran = {one.method, one.other} <= set(results.methods)
     found = judgement.verdict(one.method, one.other, one.metric) if ran else None
     return {
-        "Comparison": Cell(promise.contrast),
+        "Comparison": Cell(comparisons.listed(results, [one])),
         "Role": Cell(promise.role),
         "Power": numeral(promise.power[0] if promise.power else None, 2, note=_seeds_agree(promise)),
         "Detectable, planned": numeral(promise.detectable, 3, note=f"at {promise.level:.3g}"),

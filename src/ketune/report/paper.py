@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ketune import metrics
+from ketune import methods, metrics
 from ketune.ground.params import Params
 from ketune.published import ANSWERS, BACKBONE, BACKBONE_PARAMETERS, DATASET, METRICS, ROWS, SOURCE, STEPS
 from ketune.report import cells, cuts
@@ -111,4 +111,6 @@ def warning(results: Results) -> str:
         return (
             "Backbone, data and budget are the paper's; it does not state learning rates, batch, prompt and decoding."
         )
+    if any(methods.departures(method, results.settings.sections[method]) for method in results.methods):
+        differing.append("and the methods, by the departures that are listed below")
     return f"This is no replication, and the numbers are not expected to agree; what differs: {', '.join(differing)}."

@@ -87,7 +87,7 @@ def write(study: str = "") -> None:
     settings = params.load()
     pilot = archive.read(publishing.study_folder(study))[0] if study else results.read(settings)
     listed = tuple(method for method in pilot.methods if method in settings.methods)
-    aims = replace(pilot.settings, plan=settings.plan, methods=listed)
+    aims = replace(pilot.settings, plan=settings.plan, report=settings.report, methods=listed)
     runs = {key: run for key, run in pilot.runs.items() if key[0] in listed}
     plan = make(replace(pilot, settings=aims, runs=runs), datetime.datetime.now(datetime.UTC).date().isoformat())
     files.write_json(layout.PLAN, plan)

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ketune import report
+from ketune import report, tuning
 from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
 from ketune.ground.params import Params
 from ketune.records.examples import Example, Passage
 from ketune.records.predictions import Answer
+from ketune.records.training import Tuning
 from ketune.report import answer, archive, background, exports, gates, joining, opening, results
 from ketune.report.background import Background
 from ketune.report.drawing import Drawing
@@ -69,6 +70,16 @@ def records(name: str, workspace: str = ".") -> None:
         print(f"Left out, as params, code or data are others than they ran with: {', '.join(stale)}; run `dvc repro`.")
     if missing := [method for method in left_out if method not in (*stayed, *stale)]:
         print(f"Left out, as runs of theirs are missing: {', '.join(missing)}.")
+
+
+def rates() -> None:
+    """Copy what this workspace's searches found of the listed methods into reports/tuned, and print the rates."""
+    for method in params.load().methods:
+        found = files.read_json(layout.tuned(method), Tuning)
+        if found.search is not None:
+            files.write_json(layout.recorded_tuning(method), found)
+            print(f"{method}: {tuning.shown(found.rates)}")
+    print("Write these rates into params.yaml, with tune.all: false.")
 
 
 def page(name: str) -> None:
@@ -196,7 +207,7 @@ def study_folder(name: str) -> Path:
     return STUDIES / name
 
 
-TASKS: dict[str, Callable[..., None]] = {"records": records, "page": page, "pages": pages}
+TASKS: dict[str, Callable[..., None]] = {"records": records, "page": page, "pages": pages, "rates": rates}
 
 
 def main(task: str, *arguments: str) -> None:
@@ -214,7 +225,7 @@ def asked(arguments: list[str]) -> tuple[str, ...]:
     try:
         inspect.signature(TASKS[task]).bind(*rest)
     except (KeyError, TypeError):
-        allowed = "`records NAME [WORKSPACE]`, `page NAME` and `pages`"
+        allowed = "`records NAME [WORKSPACE]`, `page NAME`, `pages` and `rates`"
         raise InputError(f"{' '.join(arguments)!r}: allowed are {allowed}.") from None
     return (task, *rest)
 

@@ -138,7 +138,9 @@ def smaller(method: str, others: Sequence[str]) -> Reading:
             for other, count in theirs.items()
         )
         missing = "" if whole else f" ({_not_run(found, others)})"
-        sentence = f"{found.results.title(method)} trains {ours:,} parameters, {parts}{missing}."
+        sentence = (
+            f"{found.results.title(method)} trains {ours:,} parameters, {parts}{missing}, with the ranks set here."
+        )
         if ours >= min(theirs.values()):
             return Finding("contradicted", sentence)
         return Finding("holds" if whole else "not testable here", sentence)

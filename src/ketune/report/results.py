@@ -143,7 +143,14 @@ def read(settings: Params) -> Results:
     check(runs)
     test = {row.id: texts.reference(row) for row in files.read_rows(layout.split("test"), Example)}
     tunings = {method: tuning(method) for method in settings.methods}
-    references = tuple(test[identity] for identity in next(iter(runs.values())).scores.ids["likelihood"])
+    (method, seed), first = next(iter(runs.items()))
+    wanted = first.scores.ids["likelihood"]
+    if missing := [identity for identity in wanted if identity not in test]:
+        raise InputError(
+            f"{layout.Run(method, seed).scores}: {len(missing)} of its references are not among the test records of "
+            f"{layout.PREPARED}, so it was scored on another split; run `dvc repro`."
+        )
+    references = tuple(test[identity] for identity in wanted)
     return Results(settings, runs, tunings, files.read_json(layout.SUMMARY, Preparation), references)
 
 

@@ -1,5 +1,7 @@
 """The tables of judgement: words from the statistics, and all that they rest on."""
 
+from dataclasses import replace
+
 from ketune import methods, metrics, statistics
 from ketune.report import cuts, panels
 from ketune.report.cells import ABSENT, Cell, Table, interval, number, numeral, probability, table
@@ -29,12 +31,23 @@ def verdict(results: Results, judgement: Judgement) -> Table | None:
             "On": Cell(metric.title), "Role": Cell(found.role),
             "Verdict": word(results, judgement, one),
             "Difference": numeral(found.difference, metric.digits, signed=True, note=note),
-            "p": Cell(ABSENT) if found.seeds < statistics.SEEDS_NEEDED else probability(found.adjusted_p),
+            "p": _p(found, results.settings.report.alpha),
             "p of seeds": probability(found.p_seeds),
             "Detectable": numeral(found.detectable, metric.digits, note=f"at {found.lead_level:.3g}"),
             "Seeds": numeral(found.seeds, 0, note=f"{found.prompts:,} references"),
         })  # fmt: skip
     return table("verdict", _caption(results, judgement), rows)
+
+
+def _p(found: Verdict, alpha: float) -> Cell:
+    if found.seeds < statistics.SEEDS_NEEDED:
+        return Cell(ABSENT)
+    return replace(probability(found.adjusted_p), note="adjusted" if found.level < alpha else "")
+
+
+def size(found: Verdict, digits: int, alpha: float) -> str:
+    """The difference and the interval of a verdict."""
+    return f"{number(found.difference, digits, signed=True)} {with_level(found, digits, alpha)}"
 
 
 def with_level(found: Verdict, digits: int, alpha: float) -> str:
@@ -77,12 +90,13 @@ def _caption(results: Results, judgement: Judgement) -> str:
         else f"within ±{margin:.3g} nats per token, {panels.MARGIN} (of held-out loss)"
     )
     return (
-        "Method less opponent, paired by seed and reference, with the interval at the level of the word; where a "
-        "comparison is given one, it excludes 0 exactly if that is better or worse. Planned comparisons share an error "
-        f"of {alpha:.3g} (Holm; p is adjusted), those that did not run included; so do the controls that a method is "
-        f"not ahead of. Controls that it is ahead of, and exploratory ones, stand at {alpha:.3g} each. Confirmed: "
-        f"the sign-flip test over seeds says so too. Comparable: {alike}. Detectable: the true difference that such a "
-        "study finds four times in five."
+        "Method less opponent, losses in nats per token, paired by seed and reference, with the interval at the level "
+        "of the word; where a comparison is given one, it excludes 0 exactly if that is better or worse. Planned "
+        f"comparisons share an error of {alpha:.3g}, those that did not run included; so do the controls that a method "
+        "is not ahead of. There each comparison is judged at the level that its turn in Holm's procedure has, and its "
+        f"p is adjusted. Controls that it is ahead of, and exploratory ones, stand at {alpha:.3g} each. Confirmed: the "
+        "sign-flip test over the same seeds, which assumes nothing of how runs vary, says so too. "
+        f"Comparable: {alike}. Detectable: the true lead that such a study finds four times in five."
     )
 
 
