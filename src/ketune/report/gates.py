@@ -137,8 +137,8 @@ def _uncut(found: Evidence) -> Look:
 
 
 def _seeds(found: Evidence) -> Look:
-    seeds, alpha = len(found.results.settings.seeds), found.results.settings.report.alpha
-    needed = statistics.seeds_to_confirm(alpha / max(1, len(found.results.settings.contrasts)))
+    seeds = len(found.results.settings.seeds)
+    needed = statistics.seeds_to_confirm(plan.strictest(found.results.settings))
     told = f"{cells.counted(seeds, 'seed')}; to confirm the strictest planned comparison takes {needed} or more"
     return seeds >= needed, told
 

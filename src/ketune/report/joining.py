@@ -5,7 +5,7 @@ has all methods × seeds: workspaces with unlike seeds must have the same method
 that both have, the one that comes is taken. Each method keeps the commits of the code that ran it.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,19 @@ def join(earlier: Path, folder: Path) -> tuple[tuple[str, int], ...]:
 def _check(kept: Results, found: Results) -> None:
     """Refuse runs with other params, on other data or steps, or scored in another way."""
     for block in BLOCKS:
-        one, other = getattr(kept.settings, block), getattr(found.settings, block)
-        if block not in FREE and one != other:
-            raise InputError(f"params.yaml: {block} was {one} and is {other}.")
+        if block not in FREE:
+            _check_alike(block, getattr(kept.settings, block), getattr(found.settings, block))
     _check_readings(kept, found)
     if set(kept.settings.seeds) != set(found.settings.seeds):
         _check_methods(kept, found)
     results.check({**kept.runs, **found.runs})
+
+
+def _check_alike(block: str, was: Any, now: Any) -> None:
+    """Refuse the first setting of a block that was another."""
+    for key, value in asdict(was).items():
+        if (other := asdict(now)[key]) != value:
+            raise InputError(f"params.yaml: {block}.{key} was {value} and is {other}.")
 
 
 def _check_readings(kept: Results, found: Results) -> None:
@@ -64,8 +70,8 @@ def _check_readings(kept: Results, found: Results) -> None:
     there, here = kept.settings.hardware, found.settings.hardware
     if lost := (set(there.methods) & set(found.methods)) - set(here.methods):
         raise InputError(f"params.yaml: no readings of {', '.join(sorted(lost))} come, and some lie there.")
-    if there.methods and here.methods and replace(there, methods=()) != replace(here, methods=()):
-        raise InputError(f"params.yaml: hardware was {there} and is {here}.")
+    if there.methods and here.methods:
+        _check_alike("hardware", replace(there, methods=()), replace(here, methods=()))
     if set(kept.settings.seeds) != set(found.settings.seeds) and set(there.methods) != set(here.methods):
         raise InputError(f"params.yaml: hardware.methods was {list(there.methods)} and is {list(here.methods)}.")
 

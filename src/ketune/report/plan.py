@@ -107,6 +107,11 @@ def planned(settings: Params) -> list[Contrast]:
     return [one for one in settings.contrasts if {one.method, one.other} <= set(settings.methods)]
 
 
+def strictest(settings: Params) -> float:
+    """The level that Holm's procedure asks of the first of the declared comparisons, those that are listed or not."""
+    return settings.report.alpha / max(1, len(settings.contrasts))
+
+
 def required(settings: Params) -> list[Contrast]:
     """Each quantum method that is listed against all of its controls."""
     quantum = [name for name in settings.methods if methods.declared(name).family == "quantum"]
@@ -135,8 +140,7 @@ def make(pilot: Results, date: str) -> Plan:
     found = {metric: panels.panel(pilot, metric) for metric in {"loss", *(one.metric for one in family)}}
     shown = {one: sources(found[one.metric], one.method, one.other) for one in [*others, *family]}
     on_loss = any(one.metric == "loss" for one in shown)
-    strictest = settings.report.alpha / max(1, len(settings.contrasts))
-    levels = dict.fromkeys(others, settings.report.alpha) | dict.fromkeys(family, strictest)
+    levels = dict.fromkeys(others, settings.report.alpha) | dict.fromkeys(family, strictest(settings))
     roles: dict[Contrast, Role] = {one: "planned" if one in family else "control" for one in levels}
     return Plan(
         date=date,
