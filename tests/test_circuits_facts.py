@@ -31,11 +31,12 @@ class Odd(Gates):
     """A circuit on two wires of any gates."""
 
     listed: tuple[Gate, ...]
+    angles: int = 1
     qubits: int = 2
 
     @property
     def angle_shape(self) -> tuple[int, ...]:
-        return (1,)
+        return (self.angles,)
 
     def gates(self) -> tuple[Gate, ...]:
         return self.listed
@@ -60,6 +61,13 @@ def test_gates_that_make_no_sense_are_refused(gate: Gate, words: str) -> None:
         expectations(torch.ones(1, 4), torch.zeros(1), Odd((gate,)))
     with pytest.raises(InputError, match=f"^circuit: {gate.name}"):
         measure(torch.ones(1, 4), torch.zeros(1), Odd((gate,)), shots=10)
+
+
+def test_an_angle_that_turns_no_gate_is_refused() -> None:
+    circuit = Odd((Gate("RY", (0,), angle=2), Gate("RY", (1,), angle=0)), angles=3)
+    for call in (expectations, measure):
+        with pytest.raises(InputError, match=r"^circuit: angle 1 of 3 turns no gate; give each angle a gate"):
+            call(torch.ones(1, 4), torch.zeros(3), circuit)
 
 
 @settings(max_examples=25)

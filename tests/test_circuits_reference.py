@@ -121,6 +121,17 @@ def test_what_the_gradients_do_not_cover_is_refused(device: str) -> None:
             expectations(numbers(3, 4), numbers(2), circuit, device)
 
 
+@pytest.mark.parametrize("second", ["RX", "RY"])
+def test_an_angle_of_several_gates_is_measured_as_the_simulator_has_it(second: str) -> None:
+    circuit = Given(1, Gate("RX", (0,), angle=0), Gate(second, (1,), angle=0))
+    x, angles = numbers(3, 4), numbers(1)
+    wanted = reference(circuit, x, angles)
+    assert torch.allclose(measure(x, angles, circuit), wanted, atol=1e-12)
+    assert torch.allclose(measure(x, angles, circuit, shots=10**12, seed=0), wanted, atol=1e-5)
+    with pytest.raises(InputError, match=r"^noise: an angle turns several gates"):
+        measure(x, angles, circuit, noise=Noise(depolarizing=0.1))
+
+
 @pytest.mark.parametrize("circuit", [c for c in CIRCUITS if isinstance(c, TwoDesign)], ids=str)
 def test_orthogonal_columns_are_the_simulators(circuit: TwoDesign) -> None:
     angles, size = numbers(*circuit.angle_shape), 1 << circuit.qubits
@@ -156,7 +167,11 @@ def test_segments_are_the_same_circuit(circuit: Gates) -> None:
     assert torch.allclose(simulate(sequence, states, angles, inputs), wanted, atol=1e-13)
 
 
-@pytest.mark.parametrize("circuit", [c for c in CIRCUITS if not isinstance(c, Reuploading)], ids=str)
+PAULIS = Given(2, Gate("PauliX", (0,)), Gate("RX", (0,), angle=0), Gate("PauliY", (1,)), Gate("CNOT", (0, 1)),
+               Gate("RY", (1,), angle=1), Gate("PauliX", (1,)), Gate("PauliZ", (0,)))  # fmt: skip
+
+
+@pytest.mark.parametrize("circuit", [*(c for c in CIRCUITS if not isinstance(c, Reuploading)), PAULIS], ids=str)
 def test_errors_as_signs_are_errors_as_gates(circuit: Gates) -> None:
     generator = torch.Generator().manual_seed(0)
     x, angles = numbers(4, 1 << circuit.qubits), numbers(*circuit.angle_shape, seed=1)
@@ -165,6 +180,12 @@ def test_errors_as_signs_are_errors_as_gates(circuit: Gates) -> None:
         angle_signs, out_signs = negated(sequence, circuit)
         wanted = reference(circuit, x, angles, sequence)
         assert torch.allclose(out_signs * reference(circuit, x, angles * angle_signs), wanted, atol=1e-12)
+
+
+def test_pauli_gates_of_the_circuit_are_no_errors() -> None:
+    x, angles = numbers(3, 4), numbers(2)
+    found = measure(x, angles, PAULIS, "default.qubit", noise=Noise(depolarizing=1e-12), seed=0)
+    assert torch.allclose(found, reference(PAULIS, x, angles), atol=1e-12)
 
 
 def test_signs_are_refused_where_errors_do_not_pass_as_signs() -> None:

@@ -110,6 +110,9 @@ def _flaw(circuit: Gates) -> str:
             return f"{told}; it takes {'one angle, of its own or of the token' if gate.kind.turned else 'no angle'}."
         if gate.angle is not None and not 0 <= gate.angle < math.prod(circuit.angle_shape):
             return f"{told} has angle {gate.angle}; allowed are 0 to {math.prod(circuit.angle_shape) - 1}."
+    unused = sorted(set(range(math.prod(circuit.angle_shape))) - {gate.angle for gate in circuit.gates()})
+    if unused:
+        return f"angle {unused[0]} of {math.prod(circuit.angle_shape)} turns no gate; give each angle a gate."
     return ""
 
 
@@ -121,8 +124,7 @@ def _reads_amplitudes(circuit: Gates) -> bool:
 @fact
 def _beyond(circuit: Gates) -> str:
     """What the gradients of the modes do not cover: they take each angle to turn one gate, with eigenvalues ±1/2."""
-    angles = [gate.angle for gate in circuit.gates() if gate.angle is not None]
-    if len(set(angles)) < len(angles):
+    if circuit.shares_angles:
         return "an angle turns several gates"
     turned = circuit.beyond(lambda gate: not (gate.kind.turned and gate.kind.controlled))
     return f"{turned} is a rotation under a control" if turned else ""

@@ -95,6 +95,12 @@ class Gates:
         return not any(gate.input is not None for gate in self.gates())
 
     @property
+    def shares_angles(self) -> bool:
+        """Whether an angle turns several gates."""
+        angles = [gate.angle for gate in self.gates() if gate.angle is not None]
+        return len(set(angles)) < len(angles)
+
+    @property
     def two_qubit_gates(self) -> int:
         """Number of gates on two wires."""
         return sum(len(gate.wires) == 2 for gate in self.gates())

@@ -60,18 +60,27 @@ def negated(gates: Sequence[Gate], circuit: Gates) -> tuple[Tensor, Tensor]:
     """Pauli gates among `gates` as signs: (of every angle, in the angles' shape; of every read-out (n,)).
 
     Args:
-        gates: the gates of `circuit` with Pauli gates between them.
-        circuit: without those.
+        gates: the gates of `circuit` with Pauli gates between them, which are the errors.
+        circuit: without those; Pauli gates of its own are no errors.
 
     Raises:
-        InputError: a gate through which a Pauli error does not pass as a sign, for instance CRZ.
+        InputError: a gate through which a Pauli error does not pass as a sign, for instance CRZ, or an angle that turns
+            several gates, whose signs may differ.
     """
+    if circuit.shares_angles:
+        raise InputError("noise: an angle turns several gates, and errors give each a sign; simulate the faulty gates.")
+    own = iter(circuit.gates())
+    following = next(own, None)
     flips, turns = [False] * circuit.qubits, [False] * circuit.qubits  # the X and the Z part carried on each wire
     angle_signs = torch.ones(circuit.angle_shape).view(-1)
     for gate in gates:
         kind, target = gate.kind, gate.wires[-1]
         if kind.matrix not in PARTS or (kind.turned and (kind.controlled or gate.angle is None)):
             raise InputError(f"noise: errors do not pass through {gate.name} as signs; simulate the faulty gates.")
+        if gate == following:
+            following = next(own, None)
+            if not kind.turned and not kind.controlled:
+                continue  # through a Pauli gate an error passes as it is
         flip, turn = PARTS[kind.matrix]
         anticommutes = (flips[target] and turn) ^ (turns[target] and flip)
         if kind.turned:

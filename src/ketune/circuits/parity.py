@@ -34,8 +34,9 @@ def bit(wire: int, qubits: int) -> int:
 
 @fact
 def beyond(circuit: Gates) -> str:
-    """The names of the circuit's gates other than RX and CNOT, for a refusal; empty where there are none."""
-    return circuit.beyond(lambda gate: gate.name == "CNOT" or (gate.name == "RX" and gate.angle is not None))
+    """What the closed form does not cover, for a refusal: gates other than RX and CNOT, angles of several gates."""
+    others = circuit.beyond(lambda gate: gate.name == "CNOT" or (gate.name == "RX" and gate.angle is not None))
+    return others or ("an angle that turns several gates" if circuit.shares_angles else "")
 
 
 @fact

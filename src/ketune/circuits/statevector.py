@@ -5,6 +5,7 @@ Only RY and CNOT keep a real state real; anything else is complex. Rotations tha
 chunk of tokens at a time, so memory grows with depth only by a chunk, never by the batch.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ def kronecker(matrices: Tensor) -> list[Tensor]:
 @constant
 def _turns(circuit: Gates, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """((S, n) position of each wire's angle, past the end where it is idle; (S, n, 2, 2) -iP) of S segments."""
-    idle = sum(gate.angle is not None for gate in circuit.gates())
+    idle = math.prod(circuit.angle_shape)
     slots = [{gate.wires[0]: gate for gate in segment.rotations} for segment in circuit.segments]
     positions = [[row[w].angle if w in row else idle for w in range(circuit.qubits)] for row in slots]
     kinds = [[row[w].kind.matrix if w in row else "Y" for w in range(circuit.qubits)] for row in slots]
