@@ -304,6 +304,21 @@ def test_a_damaged_model_is_one_sentence(damage: str, saved: dict[str, Path], tm
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["full", "qaa", "lora"])
+def test_a_run_without_its_weights_is_not_taken_for_the_untuned_model(
+    name: str, saved: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(saved[name], tmp_path / "run")
+    for file in folder.iterdir():
+        if file.name != "method.json":
+            file.unlink()
+    with pytest.raises(InputError, match=rf"neither adapter_config.json nor model.safetensors, but {name} trains"):
+        adapters.restore(folder, architectures.model("llama"))
+    (folder / "method.json").write_text("{")
+    with pytest.raises(InputError, match=r"method\.json: no dict"):
+        adapters.restore(folder, architectures.model("llama"))
+
+
 def test_what_a_trainer_leaves_beside_the_weights_is_not_read(tmp_path: Path) -> None:
     model = attach("qaa")
     arguments = TrainingArguments(str(tmp_path), max_steps=1, save_steps=1, learning_rate=0.02, report_to="none",
@@ -341,6 +356,45 @@ def test_a_base_model_is_as_it_was_where_the_adapter_is_refused(
     assert all(module.training for module in base.modules())
     assert list(map(type, base.modules())) == modules and torch.equal(logits(base), before)
     assert all(weight.requires_grad for weight in base.parameters()) and not hasattr(base, "peft_config")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"revision": "abc"}, "^revision: 'abc' was given, but .* is a folder, which has none; leave it out"),
+        ({"dtype": "bf16"}, "^dtype: 'bf16' is no type of weights; give 'auto', or one such as torch.bfloat16"),
+        ({"dtype": torch.int8}, "^dtype: torch.int8 is no type of weights"),
+        ({"dtype": torch.bfloat16, "base": architectures.model("llama")}, "^dtype: torch.bfloat16 was given, but base"),
+    ],
+)
+def test_an_option_of_load_that_would_change_nothing_is_refused(
+    options: dict, words: str, saved: dict[str, Path]
+) -> None:
+    with pytest.raises(InputError, match=words):
+        ketune.load(saved["qaa"], **options)
+
+
+@pytest.mark.parametrize("name", ["qaa", "lora", "prefix"])
+def test_a_base_with_adapters_is_refused_and_stays_as_it_was(name: str, saved: dict[str, Path]) -> None:
+    model = attach(name)
+    before, names = logits(model), [key for key, _ in model.named_modules()]
+    with pytest.raises(InputError, match=r"^base: it has adapters already; add another with base\.load_adapter"):
+        ketune.load(saved["qaa"], model)
+    assert [key for key, _ in model.named_modules()] == names and torch.equal(logits(model), before)
+
+
+def test_adapters_have_names(saved: dict[str, Path], tmp_path: Path) -> None:
+    model = ketune.load(saved["qaa"], architectures.model("llama"), adapter_name="first")
+    model.load_adapter(str(saved["qaa"]), "second")
+    assert list(model.peft_config) == ["first", "second"] and model.active_adapter == "first"
+    assert torch.equal(logits(model), logits(ketune.load(saved["qaa"], architectures.model("llama"))))
+    model.save_pretrained(tmp_path)
+    with pytest.raises(
+        InputError, match=rf"it holds the adapters first, second; give one of them, such as {tmp_path}/first"
+    ):
+        ketune.load(tmp_path, architectures.model("llama"))
+    again = ketune.load(tmp_path / "second", architectures.model("llama"))
+    assert torch.equal(logits(again), logits(model))
 
 
 def test_load_finds_the_base_model_by_itself(saved: dict[str, Path]) -> None:

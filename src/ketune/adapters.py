@@ -7,10 +7,10 @@ pickle is read, such as those a Trainer leaves beside the weights, and no code t
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, cast
+from typing import Any
 
 import peft
 import torch
@@ -18,16 +18,17 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from peft import PeftConfig, PeftModel, PeftType, get_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils.other import AuxiliaryTrainingWrapper
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import PreTrainedModel
 
+from ketune import methods
 from ketune.ground import faults, files
 from ketune.ground.errors import InputError
 from ketune.tuners import model_card
 from ketune.tuners.tuner import AdapterConfig
+from ketune.tuners.undoing import unchanged_by_errors
 
 WHOLE = "model.safetensors"
 CONFIG = "adapter_config.json"
@@ -84,7 +85,8 @@ def restore(folder: Path, model: PreTrainedModel) -> nn.Module:
     """The frozen base `model` with the trained weights of `folder`, ready for inference.
 
     Raises:
-        InputError: no such folder, weights that are damaged or in another format than safetensors, or another model's.
+        InputError: no such folder, weights that are missing, damaged or in another format than safetensors, or another
+            model's.
     """
     if not (folder / "method.json").is_file():
         raise InputError(f"{folder}: no trained run; `dvc repro` makes it.")
@@ -95,7 +97,13 @@ def restore(folder: Path, model: PreTrainedModel) -> nn.Module:
         model = model.float()
         with _one_sentence(folder):
             load_model(model, str(folder / WHOLE))
+    elif methods.declared(name := _method(folder)).rates:  # a method that trains nothing has none
+        raise InputError(f"{folder}: neither {CONFIG} nor {WHOLE}, but {name} trains weights; `dvc repro` makes them.")
     return model.eval()
+
+
+def _method(folder: Path) -> str:
+    return files.read_json(folder / "method.json", dict[str, Any]).get("method", "")
 
 
 def load(
@@ -105,43 +113,61 @@ def load(
     revision: str | None = None,
     dtype: str | torch.dtype = "auto",
     is_trainable: bool = False,
+    adapter_name: str = "default",
 ) -> PeftModel:
     """A trained PEFT adapter, ketune's own kinds included, on its base model.
 
     Args:
         source: a folder that `save_pretrained` or the pipeline wrote, or the name of a repository on the hub.
-        base: the base model; by default the one that the adapter names, from the hub or a folder, of the class that the
-            adapter's task type asks for.
+        base: the base model, without adapters; by default the one that the adapter names, from the hub or a folder, of
+            the class that the adapter's task type asks for.
         revision: of the repository on the hub.
         dtype: of the base model that is loaded; "auto" is that of its weights.
         is_trainable: True to train the adapter further, False for inference.
+        adapter_name: what the adapter is called in the model.
 
     Raises:
         InputError: no adapter there; one of a kind that neither PEFT nor ketune knows; a malformed configuration;
             weights that are missing, damaged, a pickle, or of other names or shapes than configuration and model ask
-            for; a base model that cannot be found or that comes with code of its own. A `base` without adapters is
-            then as it was.
+            for; a base model that cannot be found, comes with code of its own or has adapters; a revision of a folder
+            or a dtype of a `base`, which would change nothing. A `base` is then as it was.
     """
-    if not isinstance(base, nn.Module | None):
-        raise InputError(
-            f"base: {base!r} is no model; give one that from_pretrained returned, or leave base out to get the one "
-            "that the adapter names."
-        )
+    _check_base(base, dtype)
+    if revision is not None and Path(source).is_dir():
+        raise InputError(f"revision: {revision!r} was given, but {source} is a folder, which has none; leave it out.")
     folder = Path(source) if Path(source).is_dir() else _download(str(source), revision)
     _refuse_pickles(folder, WEIGHTS)
     config = _config(folder)
     if base is None and not config.base_model_name_or_path:
         raise InputError(f"{folder}: the adapter names no base model; give the model that it was trained on as base=.")
-    with _unchanged_by_errors(base):
+    options: dict[str, Any] = {"adapter_name": adapter_name, "is_trainable": is_trainable}
+    with unchanged_by_errors(base) if base is not None else nullcontext():
         with _one_sentence(folder):
             if base is None:
-                model = AUTO[config.task_type].from_pretrained(
-                    str(folder), dtype=dtype, is_trainable=is_trainable, trust_remote_code=False
-                )
+                kind = AUTO[config.task_type]
+                model = kind.from_pretrained(str(folder), dtype=dtype, trust_remote_code=False, **options)
             else:
-                model = PeftModel.from_pretrained(base, str(folder), is_trainable=is_trainable)
-        _compare(folder, model)
+                model = PeftModel.from_pretrained(base, str(folder), **options)
+        _compare(folder, model, adapter_name)
     return model.train() if is_trainable else model.eval()
+
+
+def _check_base(base: Any, dtype: Any) -> None:
+    if not isinstance(base, nn.Module | None):
+        raise InputError(
+            f"base: {base!r} is no model; give one that from_pretrained returned, or leave base out to get the one "
+            "that the adapter names."
+        )
+    if base is not None and any(isinstance(module, PeftModel | BaseTunerLayer) for module in base.modules()):
+        raise InputError(
+            "base: it has adapters already; add another with base.load_adapter(folder, name), or give base.unload(), "
+            "the model without them."
+        )
+    if base is not None and dtype != "auto":
+        raise InputError(f"dtype: {dtype} was given, but base is loaded already; leave it out, or call base.to(dtype).")
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype != "auto" and not (isinstance(found, torch.dtype) and found.is_floating_point):
+        raise InputError(f"dtype: {dtype!r} is no type of weights; give 'auto', or one such as torch.bfloat16.")
 
 
 def _download(name: str, revision: str | None) -> Path:
@@ -163,6 +189,12 @@ def _refuse_pickles(folder: Path, weights: str) -> None:
 def _config(folder: Path) -> PeftConfig:
     path = folder / CONFIG
     if not path.is_file():
+        named = sorted(file.parent.name for file in folder.glob(f"*/{CONFIG}"))
+        if named:
+            listed = ", ".join(named)
+            raise InputError(
+                f"{folder}: it holds the adapters {listed}; give one of them, such as {folder / named[0]}."
+            )
         raise InputError(f"{folder}: no {CONFIG}; give a folder that save_pretrained wrote.")
     try:
         kind = json.loads(path.read_text(encoding="utf-8"))["peft_type"]
@@ -183,30 +215,6 @@ def _config(folder: Path) -> PeftConfig:
 
 
 @contextmanager
-def _unchanged_by_errors(base: nn.Module | None) -> Iterator[None]:
-    """A model without adapters as it was, where the block fails: peft puts them in before it reads the weights."""
-    if base is None or hasattr(base, "peft_config"):
-        yield
-        return
-    trained = [(weight, weight.requires_grad) for weight in base.parameters()]
-    modes = [(module, module.training) for module in base.modules()]
-    try:
-        yield
-    except BaseException:
-        for name, module in list(base.named_modules()):
-            if isinstance(module, BaseTunerLayer):
-                base.set_submodule(name, cast(Any, module).base_layer)
-            elif isinstance(module, AuxiliaryTrainingWrapper):
-                base.set_submodule(name, module.original_module)
-        for weight, requires_grad in trained:
-            weight.requires_grad_(requires_grad)
-        for module, training in modes:
-            module.training = training
-        vars(base).pop("peft_config", None)
-        raise
-
-
-@contextmanager
 def _one_sentence(folder: Path) -> Iterator[None]:
     """Whatever the libraries raise over weights or a base model that do not fit, as one sentence."""
     try:
@@ -221,11 +229,11 @@ def _short(error: Exception) -> str:
     return f"{type(error).__name__}: {shorten(str(error), 200, placeholder=' ...')}"
 
 
-def _compare(folder: Path, model: PeftModel) -> None:
+def _compare(folder: Path, model: PeftModel, adapter_name: str) -> None:
     """Names in the file against names in the model; peft itself passes over those that only one of them has."""
     with safe_open(folder / WEIGHTS, framework="pt") as file:
         given = set(file.keys())
-    wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    wanted = set(get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False))
     saved_along = {
         key for key in given - wanted if "embed" in key or "lm_head" in key
     }  # of a model whose vocabulary grew
