@@ -414,6 +414,76 @@ def test_weighted_sums_of_adapters_are_refused_with_what_to_do(variant: str, rem
         adapt("llama", variant).add_weighted_adapter(["default"], [1.0], "sum")
 
 
+RATES: dict[str, tuple[AdapterConfig, dict[str, float]]] = {
+    "qaa": (QAAConfig(), {"projection": 1e-3, "angles": 0.1}),
+    "qaa, its bias": (QAAConfig(with_bias=True), {"projection": 1e-3, "angles": 0.1, "bias": 0.01}),
+    "qtha": (QTHAConfig(), {"trains": 1e-3, "network": 0.01}),
+    "quantum_peft": (QuantumPEFTConfig(), {"diagonal": 0.2, "angles": 0.1}),
+    "sora": (SoRAConfig(), {"weights": 1e-3, "gates": 0.1}),
+}
+
+
+@pytest.mark.parametrize("case", RATES)
+def test_every_trained_weight_is_in_the_group_of_its_part(case: str) -> None:
+    config, rates = copy.deepcopy(RATES[case])
+    config.modules_to_save = ["lm_head"]
+    model = get_peft_model(architectures.model("llama"), config)
+    groups = config.parameter_groups(model, rates, others=1e-4)
+    assert {group["rate"]: group["lr"] for group in groups} == rates | {"others": 1e-4}
+    names = {parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    grouped = {group["rate"]: [names.pop(parameter) for parameter in group["params"]] for group in groups}
+    assert not names and all("lm_head.modules_to_save" in name for name in grouped.pop("others"))
+    for part, members in grouped.items():
+        assert {config.own_part(name) if part == "bias" else config.part(name) for name in members} == {part}
+    assert [group["rate"] for group in groups if group["apart"]] == ["bias"] * ("bias" in rates)
+    torch.optim.AdamW(groups)
+
+
+@pytest.mark.parametrize(
+    ("modules", "rates", "others", "words"),
+    [
+        (["lm_head"], {"projection": 0.1}, 0.1, "^rates: 'angles' has trained weights and no rate; give one"),
+        (
+            ["lm_head"],
+            {"projection": 0.1, "angles": 0.1},
+            None,
+            "^rates: 'others' has trained .*; give one as others=, since they",
+        ),
+        (
+            None,
+            {"projection": 0.1, "angles": 0.1},
+            0.1,
+            "^rates: 'others' has no trained weights; angles, projection have",
+        ),
+        (
+            None,
+            {"projection": 0.1, "angels": 0.1},
+            None,
+            "^rates: 'angels' has no trained weights; .*Did you mean 'angles'",
+        ),
+        (
+            None,
+            {"projection": 0.1, "angles": 0.1, "bias": 0.1},
+            None,
+            "'bias' has no trained weights; angles, projection",
+        ),
+        (
+            None,
+            {"projection": 0.1, "angles": 0.0},
+            None,
+            "^rates.angles: 0.0 is out of range; allowed is a number above 0",
+        ),
+    ],
+)
+def test_rates_that_do_not_fit_are_refused(
+    modules: list[str] | None, rates: dict[str, float], others: float | None, words: str
+) -> None:
+    config = QAAConfig(modules_to_save=modules)
+    model = get_peft_model(architectures.model("llama"), config)
+    with pytest.raises(InputError, match=words):
+        config.parameter_groups(model, rates, others)
+
+
 @pytest.mark.parametrize("placement, names", [("attention", {"o_proj"}), ("feedforward", {"down_proj"}),
                                                ("both", {"o_proj", "down_proj"})])  # fmt: skip
 def test_placement(placement: str, names: set[str]) -> None:

@@ -13,6 +13,7 @@ from ketune.waiting import after_import
 if TYPE_CHECKING:
     from ketune.adapters import load as load
     from ketune.circuits.noise import Noise as Noise
+    from ketune.ground.errors import InputError as InputError
     from ketune.tuners.callback import ProximalStep as ProximalStep
     from ketune.tuners.hardware import as_hardware as as_hardware
     from ketune.tuners.qaa import QAAConfig as QAAConfig
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _HOMES = {
+    "InputError": "ketune.ground.errors",
     "Noise": "ketune.circuits.noise",
     "QAAConfig": "ketune.tuners.qaa",
     "SoRAConfig": "ketune.tuners.sora",

@@ -13,10 +13,13 @@ from transformers import PreTrainedModel
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-from ketune.ground.checks import Range
+from ketune.ground.checks import Positive, Range, checked
+from ketune.ground.errors import InputError, nearest
 from ketune.tuners.sites import Backbone
 
 Dropout = Annotated[float, Range(low=0, below=1)]
+OTHERS = "others"
+"""The group of trained weights that are not the adapter's."""
 
 
 class Adapter:
@@ -69,6 +72,54 @@ class Adapter:
     def has_part(self, part: str) -> bool:
         """Whether any parameter belongs to that part with these settings."""
         return True
+
+    def owns(self, parameter: str) -> bool:
+        """Whether the trained tensor of that qualified name is the adapter's, and not trained beside it."""
+        return True
+
+    def parameter_groups(
+        self, model: nn.Module, rates: Mapping[str, float], others: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Groups for an optimiser of torch, one for each rate: `params`, `rate` (its name), `lr` and `apart`.
+
+        A part that `own_part` names stands apart where it is given a rate: the study clips its gradient by its own
+        norm. So the vector beside features learns as it does alone, however large the gradient of the features is.
+
+        Args:
+            model: with this adapter.
+            rates: the learning rate of each part; those that `own_part` names may be left out.
+            others: that of trained weights that are not the adapter's, such as `modules_to_save`.
+
+        Raises:
+            InputError: a rate is not positive or of a part without trained weights, or trained weights have no rate.
+        """
+        given = {**rates, OTHERS: others} if others is not None else dict(rates)
+        found: dict[str, list[nn.Parameter]] = {}
+        apart, known = set(), set()
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                own = self.own_part(name) if self.owns(name) else None
+                part = own if own in given else self.part(name) if self.owns(name) else OTHERS
+                found.setdefault(part, []).append(parameter)
+                known |= {part, own} - {None}
+                apart |= {part} & {own}
+        for part in given:
+            if part not in found:
+                listed = ", ".join(sorted(known)) or "none"
+                raise InputError(f"rates: {part!r} has no trained weights; {listed} have.{nearest(part, known)}")
+        for part in found:
+            if part not in given:
+                keyword = " as others=, since they are not the adapter's" if part == OTHERS else ""
+                raise InputError(f"rates: {part!r} has trained weights and no rate; give one{keyword}.")
+        return [
+            {
+                "params": found[part],
+                "rate": part,
+                "lr": checked(rate, Positive, f"rates.{part}"),
+                "apart": part in apart,
+            }
+            for part, rate in given.items()
+        ]
 
     def callbacks(self) -> "list[TrainerCallback]":
         """What a Trainer has to call for it, such as a proximal step after each step of the optimiser."""

@@ -92,6 +92,10 @@ class AdapterConfig(Adapter, PeftConfig):
         """Which sites (field names of `Sites`) are adapted where `target_modules` is not given."""
         return ("query_value",)
 
+    def owns(self, parameter: str) -> bool:
+        """All else is what `modules_to_save` or peft's task types train whole."""
+        return f"{self.kind}_adapter." in parameter
+
     def adapter(self, inputs: int, outputs: int) -> nn.Module:
         """A fresh adapter for a linear map of that shape; draws only from torch's global generator."""
         raise NotImplementedError
