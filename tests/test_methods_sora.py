@@ -74,6 +74,29 @@ def test_a_schedule_that_begins_where_it_ends_is_a_step() -> None:
     assert SoRAConfig().progress(1, 10) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("values", "steps", "warned"),
+    [
+        ({"target_ranks": 0.5}, 10, True),
+        ({"target_ranks": 0.5, "sparsity_end": 0.1}, 10, True),
+        ({"target_ranks": 0.5, "sparsity_end": 0.1}, 20, False),
+        ({"target_ranks": 0.5, "sparsity_start": 0.3, "sparsity_end": 0.8}, 10, False),
+        ({"target_ranks": 0.5, "sparsity_start": 0.3, "sparsity_end": 0.8}, 1, False),
+        ({}, 10, False),
+    ],
+)
+def test_a_target_that_is_reached_at_the_first_step_is_told_once(
+    values: dict[str, float], steps: int, warned: bool
+) -> None:
+    model = sora(r=4, **values)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for step in (1, 2) if steps > 1 else (1,):
+            model.base_model.proximal_step(step, steps, learning_rate=0.1)
+    told = [str(warning.message) for warning in caught]
+    assert [text.startswith("sora.target_ranks: with sparsity_start 0 and") for text in told] == [True] * warned
+
+
 def test_the_card_says_that_the_target_prunes_where_the_threshold_is_small(tmp_path: Path) -> None:
     model = sora(r=12, sparsity=3e-4, target_ranks=0.85, sparsity_start=0.3, sparsity_end=0.8)
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)

@@ -4,6 +4,7 @@ It knows vectors of gates, and no adapter.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -25,6 +26,16 @@ def progress(start: float, end: float, step: int, steps: int) -> float:
 def shares(start: float, end: float, steps: int) -> float:
     """The sum of that progress over all steps."""
     return math.fsum(progress(start, end, step, steps) for step in range(1, steps + 1))
+
+
+def warn_of_haste(start: float, end: float, step: int, steps: int) -> None:
+    """Warn at the first of several steps where a target is reached there, before training has moved any gate."""
+    if step == 1 < steps and progress(start, end, step, steps) == 1:
+        warnings.warn(
+            f"sora.target_ranks: with sparsity_start {start:g} and sparsity_end {end:g} all ranks beyond the target "
+            "die at the first step, by their gates' start; give later parts of the run, such as 0.3 and 0.8.",
+            stacklevel=3,
+        )
 
 
 def require_whole(gates: Sequence[tuple[Tensor, int]]) -> None:

@@ -26,7 +26,7 @@ from ketune.ground.checks import Count, NonNegative, Positive, Range
 from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
 from ketune.tuners.layers import WeightLayer
-from ketune.tuners.proximal import gathered, largest, progress, require_whole, shares
+from ketune.tuners.proximal import gathered, largest, progress, require_whole, shares, warn_of_haste
 from ketune.tuners.registration import register
 from ketune.tuners.tuner import AdapterConfig, Tuner
 
@@ -183,9 +183,9 @@ class SoRAModel(Tuner):
         before = gathered([adapter.gate for adapter in adapters])
         zeroed_by = gathered([adapter.zeroed_by for adapter in adapters])
         threshold = config.threshold(step, steps, learning_rate)
-        shrunk = nn.functional.softshrink(before, threshold)
-        after = shrunk
+        after = shrunk = nn.functional.softshrink(before, threshold)
         if config.target_ranks is not None:
+            warn_of_haste(config.sparsity_start, config.sparsity_end, step, steps)
             after = largest(before, config.ranks_kept(len(before), step, steps), threshold)
         cause = torch.where(shrunk == 0, THRESHOLD, TARGET).to(torch.int8)
         zeroed_by = torch.where(zeroed_by == 0, cause, zeroed_by).masked_fill(after != 0, 0)  # what came first
