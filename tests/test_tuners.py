@@ -24,7 +24,7 @@ from ketune.counts import backbone
 from ketune.ground.errors import InputError
 from ketune.tuners import registration, sites
 from ketune.tuners.feature_map import FeatureMapConfig
-from ketune.tuners.layers import WeightLayer
+from ketune.tuners.layers import AdapterLayer, WeightLayer
 from ketune.tuners.qaa import QAAConfig, QAAModel
 from ketune.tuners.qtha import QTHAConfig
 from ketune.tuners.quantum_peft import QuantumPEFTConfig
@@ -563,6 +563,40 @@ def test_registration_refuses_to_shadow_and_checks_the_version(monkeypatch: pyte
     monkeypatch.setattr(registration.peft, "__version__", "0.20.0")
     with pytest.raises(InputError, match=r"peft 0\.20\.0 is installed; ketune needs peft >=0\.21,<0\.22"):
         registration.register("qaa", QAAConfig, QAAModel)
+
+
+class OtherConfig(AdapterConfig):
+    kind = "other"
+
+
+@pytest.mark.parametrize(
+    ("kind", "prefix", "layer", "words"),
+    [
+        (
+            "another",
+            "another_",
+            WeightLayer,
+            "OtherConfig.kind: 'other' was given .*'another', .* it must be 'another'",
+        ),
+        ("other", "oth_", WeightLayer, "Other.prefix: 'oth_' was given to register.* it must be 'other_'"),
+        (
+            "other",
+            "other_",
+            None,
+            "Other.tuner_layer_cls: None holds no adapter; name OutputLayer, InputLayer or Weigh",
+        ),
+        ("other", "other_", BaseTunerLayer, "Other.tuner_layer_cls: .*BaseTunerLayer.* holds no adapter; name Output"),
+        ("other", "other_", AdapterLayer, "Other.tuner_layer_cls: .*AdapterLayer.* holds no adapter; name OutputLayer"),
+    ],
+)
+def test_a_kind_that_peft_could_not_use_is_refused_when_registered(
+    kind: str, prefix: str, layer: type | None, words: str
+) -> None:
+    before = list(PeftType)
+    tuner = type("Other", (Tuner,), {"prefix": prefix} | ({"tuner_layer_cls": layer} if layer else {}))
+    with pytest.raises(InputError, match=words):
+        registration.register(kind, OtherConfig, tuner)
+    assert list(PeftType) == before
 
 
 @pytest.mark.parametrize(

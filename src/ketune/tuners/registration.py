@@ -14,22 +14,27 @@ from peft.tuners.tuners_utils import BaseTuner
 from peft.utils import register_peft_method
 
 from ketune.ground.errors import InputError
+from ketune.tuners import layers
 
 C = TypeVar("C", bound=PeftConfig)
 PEFT_FROM, PEFT_BELOW = Version("0.21"), Version("0.22")
 """The versions of peft whose internals ketune's tuners were written against and tested with."""
+LAYERS = "OutputLayer, InputLayer or WeightLayer of ketune.tuners.layers"
 
 
 def register(kind: str, config: type[C], tuner: type[BaseTuner]) -> type[C]:
     """Make peft know the adapter type `kind`, in lower case, and return `config`; a second call changes nothing.
 
     Raises:
-        InputError: peft is outside the tested window, or has another method of that name.
+        InputError: peft is outside the tested window, or has another method of that name; or configuration and tuner
+            do not say what peft asks for: the kind, its prefix, and the layer that holds the adapter.
     """
     if not PEFT_FROM <= Version(peft.__version__) < PEFT_BELOW:
         raise InputError(f"peft {peft.__version__} is installed; ketune needs peft >={PEFT_FROM},<{PEFT_BELOW}.")
-    known = PEFT_TYPE_TO_CONFIG_MAPPING.get(_peft_type(kind.upper()))
+    known = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind.upper())  # its keys are texts as well
     if known is None:
+        _check(kind, config, tuner)
+        _peft_type(kind.upper())
         register_peft_method(name=kind, config_cls=config, model_cls=tuner, prefix=tuner.prefix)
     elif (known.__module__, known.__qualname__) != (config.__module__, config.__qualname__):
         raise InputError(
@@ -37,6 +42,17 @@ def register(kind: str, config: type[C], tuner: type[BaseTuner]) -> type[C]:
             f"replace it: use peft's own, or install peft >={PEFT_FROM},<{PEFT_BELOW} without it."
         )
     return config
+
+
+def _check(kind: str, config: type, tuner: type) -> None:
+    told = {f"{config.__name__}.kind": (getattr(config, "kind", None), kind),
+            f"{tuner.__name__}.prefix": (getattr(tuner, "prefix", None), f"{kind}_")}  # fmt: skip
+    for name, (given, needed) in told.items():
+        if given != needed:
+            raise InputError(f"{name}: {given!r} was given to register({kind!r}, …); it must be {needed!r}.")
+    layer = getattr(tuner, "tuner_layer_cls", None)
+    if not (isinstance(layer, type) and issubclass(layer, layers.AdapterLayer) and hasattr(layer, "reads_output")):
+        raise InputError(f"{tuner.__name__}.tuner_layer_cls: {layer!r} holds no adapter; name {LAYERS}.")
 
 
 def _peft_type(name: str) -> PeftType:
