@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from ketune.ground.checks import Count
 from ketune.ground.errors import InputError
+from ketune.tokens import encode
 from ketune.tuners.adapter import Adapter
 from ketune.tuners.sites import Backbone
 
@@ -51,7 +52,7 @@ class Prefix(Adapter):
         """(1, virtual_tokens) token ids of the text, by the tokenizer that lies beside the model's weights."""
         where = model.config.name_or_path
         try:
-            ids = AutoTokenizer.from_pretrained(where)(self.text)["input_ids"]
+            ids = encode(AutoTokenizer.from_pretrained(where), self.text)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"prefix.initialisation: 'from_text' needs the tokenizer of the model, and {where!r} has none; "
