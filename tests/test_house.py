@@ -111,6 +111,11 @@ def test_reports_need_no_torch(module: str) -> None:
     assert not {name.split(".")[0] for name in imports(MODULES[module])} & heavy
 
 
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith(("ketune.training", "ketune.trials"))])
+def test_training_knows_no_circuit(module: str) -> None:
+    assert not [name for name in own(MODULES[module]) if name.startswith("ketune.circuits")]
+
+
 def test_nothing_imports_dvc_and_no_file_hides_behind_its_name() -> None:
     assert not [m for m in MODULES if any(name.split(".")[0] == "dvc" for name in imports(MODULES[m]))]
     assert not [file for file in MODULES.values() if file.name in FORBIDDEN_NAMES]

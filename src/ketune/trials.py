@@ -20,9 +20,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ketune import language_model, likelihood, methods, tokens, tuning
-from ketune.circuits.embedding import NotFinite
 from ketune.ground import files, layout
 from ketune.ground.checks import Range
+from ketune.ground.errors import NotFinite
 from ketune.ground.params import Params, Train
 from ketune.methods import ConfiguredMethod
 from ketune.records.examples import Example

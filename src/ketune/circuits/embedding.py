@@ -9,11 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ketune.ground.errors import InputError
-
-
-class NotFinite(InputError):
-    """What a circuit is to read holds NaN or infinity; in training that is a run that diverged."""
+from ketune.ground.errors import NotFinite
 
 
 def scales(features: Tensor) -> Tensor:

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from ketune.circuits.ansatz import Reuploading
-from ketune.circuits.embedding import NotFinite
 from ketune.circuits.layout import constant, signs
-from ketune.ground.errors import InputError
+from ketune.ground.errors import InputError, NotFinite
 
 
 @constant

@@ -11,6 +11,10 @@ class InputError(ValueError):
     """What the user gave (a file, a parameter, a name) cannot be used."""
 
 
+class NotFinite(InputError):
+    """What is to be read holds NaN or infinity; in training that is a run that diverged."""
+
+
 def shown(value: object) -> str:
     """A value as a message shows it: as Python writes it, no longer than 60 characters."""
     try:

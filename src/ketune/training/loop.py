@@ -18,8 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from ketune import language_model
-from ketune.circuits.embedding import NotFinite
-from ketune.ground.errors import InputError
+from ketune.ground.errors import InputError, NotFinite
 from ketune.ground.params import Train
 from ketune.methods import ConfiguredMethod
 from ketune.records.training import CurvePoint, Movement, ParameterCounts, TrainingCost
