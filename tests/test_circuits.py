@@ -154,8 +154,12 @@ def test_parameter_shift_evaluates_two_circuits_for_every_angle(
 ) -> None:
     circuit, found, evaluate = Circuit(3, 2), [], Backend.evaluate
     monkeypatch.setattr(Backend, "evaluate", lambda *given: found.append(given) or evaluate(*given))
-    gradients(ours(circuit, "torch", "statevector", gradient=gradient), *case(circuit, "random"))
+    x, angles, weight = case(circuit, "random")
+    gradients(ours(circuit, "torch", "statevector", gradient=gradient), x, angles, weight)
     assert len(found) == count
+    found.clear()
+    ours(circuit, "torch", "statevector", gradient=gradient)(x.requires_grad_(), angles).sum().backward()
+    assert len(found) == (1 if gradient == "adjoint" else 2), "angles that need no gradient are turned"
 
 
 def test_the_usual_path_agrees_where_it_works_and_gives_nan_where_inputs_are_padded() -> None:

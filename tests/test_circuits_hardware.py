@@ -33,7 +33,9 @@ def test_without_qiskit_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
     for name in ("qiskit", "qiskit_aer", "qiskit_ibm_runtime"):
         monkeypatch.setitem(sys.modules, name, None)
     for call in (lambda: bill(Circuit(2), "FakeManilaV2"), lambda: noisy("FakeManilaV2")):
-        with pytest.raises(InputError, match=r"is not installed.*pip install pennylane-qiskit"):
+        with pytest.raises(
+            InputError, match=r"is not installed.*ketune's extra `hardware`.*pip install \"\.\[hardware\]\""
+        ):
             call()
 
 

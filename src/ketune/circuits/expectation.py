@@ -140,12 +140,14 @@ class ParameterShift(torch.autograd.Function):
         return backend.evaluate(features, angles, circuit)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         features, angles = ctx.saved_tensors
         with torch.enable_grad():
             inputs = features.detach().requires_grad_()
             z = ctx.backend.evaluate(inputs, angles.detach(), ctx.circuit)
             (d_features,) = torch.autograd.grad(z, inputs, grad)
+        if not ctx.needs_input_grad[1]:
+            return d_features, None, None, None
         d_angles, flat = torch.empty_like(angles).view(-1), angles.reshape(-1)
         for index in range(flat.shape[0]):
             shift = torch.zeros_like(flat)

@@ -33,7 +33,8 @@ def library(name: str) -> Any:
         if (error.name or "").split(".")[0] not in ("qiskit", "qiskit_aer", "qiskit_ibm_runtime"):
             raise
         raise InputError(
-            f"{name.split('.')[0]} is not installed, which knows the machines; pip install pennylane-qiskit brings it."
+            f"{name.split('.')[0]} is not installed, which knows the machines; install ketune's extra `hardware`, in a "
+            'clone by pip install ".[hardware]".'
         ) from error
 
 

@@ -83,7 +83,7 @@ class RandomColumns(Columns):
         directions = torch.randn(width, count)
         directions = directions - frame @ (frame.T @ directions)
         self.register_buffer("frame", frame)
-        self.register_buffer("directions", directions / directions.norm(dim=0).clamp_min(1e-6))  # 0 where K = N
+        self.register_buffer("directions", directions / directions.norm(dim=0))
 
     def columns(self, angles: Tensor) -> Tensor:
         """The turned frame."""

@@ -38,7 +38,8 @@ class ResidualConfig(AdapterConfig):
     """What all residual adapters share.
 
     Args:
-        placement: the blocks to adapt: "attention", "feedforward" or "both".
+        placement: the blocks to adapt: "attention", "feedforward" or "both"; not read where `target_modules` is given,
+            as in a saved configuration, which has both.
         scale: factor before all that is added to h.
         centre: "data" subtracts from the features their mean over training data, taken once by `measure_features`;
             "none" leaves them as they are, as in the paper.
