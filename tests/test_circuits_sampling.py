@@ -251,7 +251,18 @@ def test_without_pennylane_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch
                 call()
 
 
-@pytest.mark.parametrize("fields", [{"depolarizing": 1.5}, {"readout": -0.1}, {"patterns": 0}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"depolarizing": 1.5},
+        {"depolarizing": "0.1"},
+        {"readout": -0.1},
+        {"readout": True},
+        {"patterns": 0},
+        {"patterns": 1.5},
+    ],
+)
 def test_impossible_noise_is_refused(fields: dict) -> None:
-    with pytest.raises(InputError):
+    [(name, value)] = fields.items()
+    with pytest.raises(InputError, match=f"^noise.{name}: {value!r} is "):
         Noise(**fields)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from ketune import closed_forms
 from ketune.circuits.gates import Gate, Gates
-from ketune.ground.checks import Range
+from ketune.ground.checks import Count, Range, checked
 from ketune.ground.errors import InputError, nearest
 
 ROTATIONS = {"RX": ("RX",), "RY": ("RY",), "RXRY": ("RX", "RY")}
@@ -24,14 +24,9 @@ WIRINGS: dict[str, Callable[[int], list[tuple[int, int]]]] = {
 }
 """(control, target) of the CNOTs of a layer on n qubits, in order."""
 
-WIDEST, DEEPEST = 20, 1000
-Layers = Annotated[int, Range(low=1, high=DEEPEST)]
-
-
-def _check(**sizes: tuple[int, int, int]) -> None:
-    for name, (value, least, most) in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise InputError(f"{name}: {value!r} is not a whole number from {least} to {most}; choose one.")
+Qubits = Annotated[int, Range(low=1, high=20)]
+Layers = Annotated[int, Range(low=1, high=1000)]
+LayersOrZero = Annotated[int, Range(low=0, high=1000)]
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,8 @@ class Circuit(Gates):
     entangler: str = "ring"
 
     def __post_init__(self) -> None:
-        _check(qubits=(self.qubits, 1, WIDEST), layers=(self.layers, 1, DEEPEST))
+        checked(self.qubits, Qubits, "qubits")
+        checked(self.layers, Layers, "layers")
         for name, chosen, allowed in (
             ("rotation", self.rotation, list(ROTATIONS)),
             ("entangler", self.entangler, list(WIRINGS)),
@@ -64,9 +60,7 @@ class Circuit(Gates):
     @classmethod
     def for_width(cls, width: int, **fields: Any) -> Self:
         """The circuit for hidden vectors of `width` d: n = ceil(log2 d) qubits, at least one."""
-        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-            raise InputError(f"width: {width!r} is not a positive whole number; give the model's hidden size.")
-        return cls(qubits=closed_forms.qubits(width), **fields)
+        return cls(qubits=closed_forms.qubits(checked(width, Count, "width")), **fields)
 
     @property
     def angle_shape(self) -> tuple[int, ...]:
@@ -96,7 +90,8 @@ class TwoDesign(Gates):
     layers: int
 
     def __post_init__(self) -> None:
-        _check(qubits=(self.qubits, 1, WIDEST), layers=(self.layers, 0, DEEPEST))
+        checked(self.qubits, Qubits, "qubits")
+        checked(self.layers, LayersOrZero, "layers")
 
     @property
     def angle_shape(self) -> tuple[int]:
@@ -124,7 +119,8 @@ class Reuploading(Gates):
     layers: int
 
     def __post_init__(self) -> None:
-        _check(qubits=(self.qubits, 1, WIDEST), layers=(self.layers, 1, DEEPEST))
+        checked(self.qubits, Qubits, "qubits")
+        checked(self.layers, Layers, "layers")
 
     @property
     def angle_shape(self) -> tuple[int, int, int]:

@@ -9,11 +9,13 @@ anticommutes with. So one random pattern of errors is the same circuit with some
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_type_hints
 
 import torch
 from torch import Tensor
 
 from ketune.circuits.gates import Gate, Gates
+from ketune.ground.checks import Count, Probability, checked
 from ketune.ground.errors import InputError
 
 PARTS = {"X": (True, False), "Y": (True, True), "Z": (False, True)}
@@ -30,16 +32,13 @@ class Noise:
         patterns: number of random fault patterns averaged over; with shots, each gets its share of them.
     """
 
-    depolarizing: float = 0.0
-    readout: float = 0.0
-    patterns: int = 64
+    depolarizing: Probability = 0.0
+    readout: Probability = 0.0
+    patterns: Count = 64
 
     def __post_init__(self) -> None:
-        for name, value in (("depolarizing", self.depolarizing), ("readout", self.readout)):
-            if not 0 <= value <= 1:
-                raise InputError(f"noise.{name}: {value!r} is not a probability; give a number from 0 to 1.")
-        if self.patterns < 1:
-            raise InputError(f"noise.patterns: {self.patterns!r}; at least 1 is needed, for instance 64.")
+        for name, hint in get_type_hints(Noise, include_extras=True).items():
+            checked(getattr(self, name), hint, f"noise.{name}")
 
 
 def faulty(gates: Sequence[Gate], probability: float, generator: torch.Generator) -> list[Gate]:

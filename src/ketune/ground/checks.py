@@ -55,6 +55,7 @@ class Range:
 Count = Annotated[int, Range(low=1)]
 Whole = Annotated[int, Range(low=0)]
 Seed = Annotated[int, Range(low=0, high=2**32 - 1)]  # NumPy takes no more
+Probability = Annotated[float, Range(low=0, high=1)]
 Fraction = Annotated[float, Range(above=0, below=1)]
 NonNegative = Annotated[float, Range(low=0)]
 Positive = Annotated[float, Range(above=0)]

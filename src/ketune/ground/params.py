@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from ruamel.yaml import YAML, YAMLError
 
 from ketune.ground import contrasts
-from ketune.ground.checks import Count, Fraction, NonNegative, Positive, Range, Seed, Whole, build, checked
+from ketune.ground.checks import Count, Fraction, NonNegative, Positive, Probability, Range, Seed, Whole, build, checked
 from ketune.ground.contrasts import Contrast
 from ketune.ground.errors import InputError, nearest, shown
 
@@ -104,8 +104,8 @@ class Hardware:
     methods: tuple[str, ...]
     records: Count
     shots: tuple[Count, ...]
-    depolarizing: Annotated[float, Range(low=0, high=1)]
-    readout: Annotated[float, Range(low=0, high=1)]
+    depolarizing: Probability
+    readout: Probability
     machine: str | None
 
 
