@@ -266,6 +266,15 @@ def test_every_float_dtype(variant: str, dtype: torch.dtype) -> None:
 
 
 @every_variant
+def test_shapes_are_told_on_the_meta_device(variant: str) -> None:
+    model = adapt("llama", variant).to("meta")
+    result = model(input_ids=ids().to("meta"), labels=ids().to("meta"))
+    assert result.logits.is_meta and result.logits.shape == logits(architectures.model("llama")).shape
+    result.loss.backward()
+    assert all(p.grad is not None and p.grad.is_meta for p in model.parameters() if p.requires_grad)
+
+
+@every_variant
 def test_outside_a_transformer(variant: str) -> None:
     torch.manual_seed(1)
     net = nn.Sequential(nn.Linear(9, 13), nn.Tanh(), nn.Linear(13, 5))

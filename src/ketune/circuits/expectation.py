@@ -17,6 +17,7 @@ from torch import Tensor
 from ketune.circuits.backends import Backend, resolve
 from ketune.circuits.gates import KINDS, Gates
 from ketune.circuits.parity import fact
+from ketune.circuits.precision import without_autocast
 from ketune.ground.errors import InputError, nearest
 
 GRADIENTS = ("adjoint", "parameter_shift")
@@ -65,7 +66,7 @@ def expectations(
             f"gradient: {gradient!r} is none of {', '.join(GRADIENTS)}; choose one.{nearest(gradient, GRADIENTS)}"
         )
     dtype = features.dtype if features.dtype in (torch.float32, torch.float64) else torch.float32
-    with torch.autocast(features.device.type, enabled=False):
+    with without_autocast(features.device):
         x, theta = features.to(dtype), angles.to(features.device, dtype)
         backend = resolve(device, circuit, mode, batch=features.shape[0])
         if gradient == "parameter_shift":

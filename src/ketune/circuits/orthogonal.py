@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ketune.circuits.ansatz import TwoDesign
 from ketune.circuits.layout import apply_factors, constant, signs
+from ketune.circuits.precision import without_autocast
 from ketune.circuits.statevector import kronecker, segment_matrices
 from ketune.ground.errors import InputError
 
@@ -20,7 +21,8 @@ def _flips(circuit: TwoDesign, dtype: torch.dtype, device: torch.device) -> Tens
     found = torch.ones(len(circuit.segments), 1 << circuit.qubits, 1, dtype=dtype, device=device)
     for row, segment in enumerate(circuit.segments):
         for gate in segment.fixed:
-            found[row, ones[gate.wires[0]] & ones[gate.wires[1]]] *= -1
+            turned = (ones[gate.wires[0]] & ones[gate.wires[1]])[:, None]
+            found[row] = torch.where(turned, -found[row], found[row])
     return found
 
 
@@ -49,7 +51,7 @@ def two_design_columns(angles: Tensor, qubits: int, layers: int, columns: int) -
         raise InputError(
             f"columns: {columns}, but {qubits} qubits offer 1 to {1 << qubits}; choose fewer or add qubits."
         )
-    with torch.autocast(angles.device.type, enabled=False):
+    with without_autocast(angles.device):
         work = angles.to(torch.promote_types(angles.dtype, torch.float32))
         factors, flips = kronecker(segment_matrices(work, circuit)), _flips(circuit, work.dtype, work.device)
         state = torch.eye(1 << qubits, columns, dtype=work.dtype, device=work.device)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ketune.circuits.ansatz import Reuploading
 from ketune.circuits.layout import constant, signs
+from ketune.circuits.precision import without_autocast
 from ketune.ground.errors import InputError, NotFinite
 
 
@@ -52,7 +53,7 @@ def reuploading_expectations(inputs: Tensor, angles: Tensor) -> Tensor:
             f"angles: shape {tuple(angles.shape)}, but {expected[2]} qubits need (L, {expected[1]}, {expected[2]}); "
             "give those."
         )
-    with torch.autocast(inputs.device.type, enabled=False):
+    with without_autocast(inputs.device):
         seen = inputs.device.type == "cpu" and not torch.compiler.is_compiling()  # a check that reads values
         if seen and not bool(torch.isfinite(inputs).all()):
             raise NotFinite("inputs: NaN or infinity among them; rotations need finite angles, so look upstream.")

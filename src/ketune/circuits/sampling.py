@@ -19,6 +19,7 @@ from ketune.circuits.layout import signs
 from ketune.circuits.machines import Noisy
 from ketune.circuits.measured import run_rows
 from ketune.circuits.noise import Noise, faulty, negated
+from ketune.circuits.precision import without_autocast
 from ketune.circuits.simulator import simulate, start
 from ketune.circuits.statevector import probabilities
 from ketune.ground.errors import InputError
@@ -60,7 +61,7 @@ def measure(
     check_shots(shots)
     check(inputs, angles, circuit)
     dtype = torch.promote_types(inputs.dtype, torch.float32)
-    with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
+    with torch.no_grad(), without_autocast(inputs.device):
         x, theta = inputs.to(dtype), angles.to(inputs.device, dtype)
         z = _average(x, theta, circuit, device, shots, noise or Noise(patterns=1), _generator(seed))
         return torch.where(_stateless(x, circuit), 0, z).to(inputs.dtype)

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ketune.circuits.precision import without_autocast
 from ketune.closed_forms import qubits
 from ketune.ground.checks import Count
 from ketune.ground.errors import InputError
@@ -121,7 +122,7 @@ class QuadraticFeatures(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """h (…, d) → (…, n), in at least float32; 0 where h is 0."""
-        with torch.autocast(h.device.type, enabled=False):
+        with without_autocast(h.device):
             wide = h.to(torch.promote_types(h.dtype, torch.float32))
             a, b = (nn.functional.linear(wide, m.to(wide.dtype)) for m in (self.a, self.b))
             square = wide.square().sum(-1, keepdim=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ketune import closed_forms
 from ketune.circuits import two_design_columns
+from ketune.circuits.precision import without_autocast
 
 
 class Columns(nn.Module):
@@ -29,7 +30,7 @@ class Columns(nn.Module):
 
     def forward(self) -> Tensor:
         """(N, K), in the angles' dtype."""
-        with torch.autocast(self.angles.device.type, enabled=False):
+        with without_autocast(self.angles.device):
             angles = self.angles.to(torch.promote_types(self.angles.dtype, torch.float32))
             return self.columns(angles).to(self.angles.dtype)
 

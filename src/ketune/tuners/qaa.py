@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ketune import circuits, closed_forms
 from ketune.circuits import ROTATIONS, Circuit, expectations, resolve
 from ketune.circuits.ansatz import Layers
+from ketune.circuits.precision import without_autocast
 from ketune.ground.errors import InputError
 from ketune.tuners.hardware import CircuitModule
 from ketune.tuners.registration import register
@@ -137,7 +138,7 @@ class CircuitFeatures(CircuitModule):
     def forward(self, h: Tensor) -> Tensor:
         """h (…, d) → (…, n), computed at least in float32: half precision costs 1 % of z."""
         dtype = torch.promote_types(h.dtype, torch.float32)
-        with torch.autocast(h.device.type, enabled=False):
+        with without_autocast(h.device):
             flat = h.reshape(-1, h.shape[-1]).to(dtype)
             angles = self.angles.to(dtype)
             if not len(flat):  # no tokens, no circuit

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ketune import circuits, closed_forms
 from ketune.circuits import Reuploading, reuploading_expectations
 from ketune.circuits.ansatz import Layers
+from ketune.circuits.precision import without_autocast
 from ketune.ground.checks import Count, Positive
 from ketune.ground.errors import InputError
 from ketune.tuners.adapter import Dropout
@@ -153,7 +154,7 @@ class HybridAdapter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, T, i) → (B, T, o)."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             down = self.train_in.transposed(self.map_in)  # A (r, i)
             up = self.train_out(self.map_out.T).T  # B (o, r)
         z = nn.functional.linear(self.dropout(x), down)
