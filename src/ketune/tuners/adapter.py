@@ -95,22 +95,22 @@ class Adapter:
         """
         given = {**rates, OTHERS: others} if others is not None else dict(rates)
         found: dict[str, list[nn.Parameter]] = {}
-        apart, known = set(), set()
+        apart: set[str] = set()
+        known: set[str] = set()
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 own = self.own_part(name) if self.owns(name) else None
                 part = own if own in given else self.part(name) if self.owns(name) else OTHERS
                 found.setdefault(part, []).append(parameter)
-                known |= {part, own} - {None}
-                apart |= {part} & {own}
-        for part in given:
-            if part not in found:
-                listed = ", ".join(sorted(known)) or "none"
-                raise InputError(f"rates: {part!r} has no trained weights; {listed} have.{nearest(part, known)}")
-        for part in found:
-            if part not in given:
-                keyword = " as others=, since they are not the adapter's" if part == OTHERS else ""
-                raise InputError(f"rates: {part!r} has trained weights and no rate; give one{keyword}.")
+                known |= {part, own or part}
+                if part == own:
+                    apart.add(part)
+        for part in (part for part in given if part not in found):
+            listed = ", ".join(sorted(known)) or "none"
+            raise InputError(f"rates: {part!r} has no trained weights; {listed} have.{nearest(part, known)}")
+        for part in (part for part in found if part not in given):
+            keyword = " as others=, since they are not the adapter's" if part == OTHERS else ""
+            raise InputError(f"rates: {part!r} has trained weights and no rate; give one{keyword}.")
         return [
             {
                 "params": found[part],

@@ -31,7 +31,7 @@ def register(kind: str, config: type[C], tuner: type[BaseTuner]) -> type[C]:
     """
     if not PEFT_FROM <= Version(peft.__version__) < PEFT_BELOW:
         raise InputError(f"peft {peft.__version__} is installed; ketune needs peft >={PEFT_FROM},<{PEFT_BELOW}.")
-    known = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind.upper())  # its keys are texts as well
+    known = next((found for name, found in PEFT_TYPE_TO_CONFIG_MAPPING.items() if name == kind.upper()), None)
     if known is None:
         _check(kind, config, tuner)
         _peft_type(kind.upper())
