@@ -141,16 +141,12 @@ def read(settings: Params) -> Results:
     """
     runs = {(method, seed): _read_run(layout.Run(method, seed)) for method, seed in settings.runs}
     check(runs)
-    test = {row.id: texts.reference(row) for row in files.read_rows(layout.split("test"), Example)}
+    kinds = {row.id: texts.reference(row) for row in files.read_rows(layout.split("test"), Example)}
     tunings = {method: tuning(method) for method in settings.methods}
-    (method, seed), first = next(iter(runs.items()))
-    wanted = first.scores.ids["likelihood"]
-    if missing := [identity for identity in wanted if identity not in test]:
-        raise InputError(
-            f"{layout.Run(method, seed).scores}: {len(missing)} of its references are not among the test records of "
-            f"{layout.PREPARED}, so it was scored on another split; run `dvc repro`."
-        )
-    references = tuple(test[identity] for identity in wanted)
+    run, ids = next((layout.Run(*key), one.scores.ids["likelihood"]) for key, one in runs.items())
+    if missing := set(ids) - kinds.keys():
+        raise InputError(f"{run.scores}: {len(missing)} of its references are no test records now; run `dvc repro`.")
+    references = tuple(kinds[identity] for identity in ids)
     return Results(settings, runs, tunings, files.read_json(layout.SUMMARY, Preparation), references)
 
 
