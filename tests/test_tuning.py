@@ -114,6 +114,11 @@ def test_without_repeats_noise_is_unknown_and_not_zero(shape: tuple[int, int]) -
             None,  # more than a step away
         ),
         ([*on_two_seeds((0.1, 1.5, 1.5), (0.3, 1.2, 1.2)), trial(0.01, 2.1)], 0.3, None),  # too little is no divergence
+        (  # two runs of one seed are no two seeds
+            [*on_two_seeds((0.1, 1.2, 1.2), (0.3, 1.4, 1.4)), trial(0.3, 1.4)],
+            0.1,
+            None,
+        ),
         (on_two_seeds((0.3, 1.2, 1.2)), 0.3, None),
         (on_two_seeds((0.3, 2.2, 2.2), (0.1, 2.1, 2.1)), 0.1, "Every trial has an objection"),
     ],
@@ -214,6 +219,23 @@ def test_methods_get_equal_trials_whatever_the_number_of_their_rates(rates: int,
     assert len(found) == len(calls) == len(set(calls)) == 11 + refined  # each of them is another run
     assert [seed for _, seed in calls] == [7] * (8 + refined) + [8] * 3
     assert all(t.rates["given"] == 0.5 for t in found)
+
+
+@pytest.mark.parametrize(
+    ("span", "best", "most"),
+    [
+        (Range(1e-4, 1e-1), 1e-4 * 1000 ** (0.5625 / 8), 8 + 8),  # a point of the second box is one of the first's
+        (Range(1e-3, 1.02e-3), 1.01e-3, 3),  # narrower than the digits of a rate
+    ],
+)
+def test_no_rates_are_tried_twice_on_one_seed(span: Range, best: float, most: int) -> None:
+    def run(rates: dict[str, float], seed: int) -> Trial:
+        return Trial(rates=rates, seed=seed, loss=valley(rates, {"weights": best}), moved=())
+
+    found = search(run, {"weights": span}, {}, UNTRAINED, budget(8))
+    runs = [(trial.rates["weights"], trial.seed) for trial in found]
+    assert len(runs) == len(set(runs)) and len([seed for _, seed in runs if seed == 0]) <= most
+    assert choice.choose(found, UNTRAINED).noise is not None
 
 
 def test_with_equal_trials_the_search_comes_nearer_than_random_points() -> None:

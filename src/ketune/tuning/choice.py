@@ -127,12 +127,12 @@ def choose(trials: Collection[Trial], untrained: float) -> Choice | None:
 
 
 def _repeated(trials: Collection[Trial], untrained: float, severity: int) -> list[list[Trial]]:
-    """The trials of each rates that were tried on the most seeds, in the order of the seeds, of one severity."""
-    groups: dict[tuple, list[Trial]] = {}
+    """The trials of each rates that were tried on the most seeds, one a seed in their order, of one severity."""
+    groups: dict[tuple, dict[int, Trial]] = {}
     for trial in sorted(trials, key=lambda trial: trial.seed):
-        groups.setdefault(tuple(sorted(trial.rates.items())), []).append(trial)
+        groups.setdefault(tuple(sorted(trial.rates.items())), {}).setdefault(trial.seed, trial)
     most = max(map(len, groups.values()))
-    repeated = [group for group in groups.values() if len(group) == most]
+    repeated = [list(group.values()) for group in groups.values() if len(group) == most]
     return [group for group in repeated if objection(group[0], trials, untrained).severity == severity]
 
 

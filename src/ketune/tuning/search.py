@@ -23,7 +23,7 @@ def search(
     """The budget's `trials` over the whole ranges, `refined` around the best, `confirmed` of all on the second seed.
 
     The first half of the refined trials reaches from the best to where its neighbours lie; the second half, around the
-    best by then, half as far. Two of them make one step.
+    best by then, half as far. Two of them make one step. Points that are equal once rounded are tried once.
 
     Args:
         ranges: the rates to find.
@@ -31,12 +31,20 @@ def search(
         untrained: the loss of the model without training.
     """
     first, second = budget.seeds
-    found = [run({**given, **rates}, first) for rates in points.over(ranges, budget.trials)]
+    found: list[Trial] = []
+
+    def attempt(rates: dict[str, float]) -> None:
+        if all(trial.rates != {**given, **rates} for trial in found):
+            found.append(run({**given, **rates}, first))
+
+    for rates in points.over(ranges, budget.trials):
+        attempt(rates)
     spacing = budget.trials ** (-1 / len(ranges))
     reaches = (spacing, spacing / 2) if budget.refined > 2 else (spacing,)  # a single point would be the best itself
     for reach in reaches:
         centre, count = candidates(found, untrained, 1)[0].rates, budget.refined // len(reaches)
-        found += [run({**given, **rates}, first) for rates in points.around(centre, ranges, reach, count)]
+        for rates in points.around(centre, ranges, reach, count):
+            attempt(rates)
     return found + [run(trial.rates, second) for trial in candidates(found, untrained, budget.confirmed)]
 
 
