@@ -198,10 +198,30 @@ def test_a_checkpoint_without_a_file_is_not_trusted(tmp_path: Path) -> None:
     assert checkpoints.last_whole(tmp_path) is None and not folder.exists()
 
 
-def test_a_diverged_run_names_step_and_records(tiny_folder: Path, tmp_path: Path) -> None:
-    section = LORA | {"learning_rates": {"weights": 1e30}}
-    with pytest.raises(InputError, match=r"loss of step \d+ is nan, on records \d\d, \d\d; lower"):
+@pytest.mark.parametrize(("rate", "what"), [(1e38, "loss"), (1e30, "norm of the gradients")])
+def test_a_diverged_run_names_step_and_records(tiny_folder: Path, tmp_path: Path, rate: float, what: str) -> None:
+    section = LORA | {"learning_rates": {"weights": rate}}
+    with pytest.raises(loop.Diverged, match=rf"the {what} of step \d+ is nan, on records \d\d, \d\d; lower"):
         run(tiny_folder, tmp_path / "c", section=section, steps=10)
+
+
+def test_a_last_step_whose_gradient_is_not_finite_is_a_diverged_run(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, steps = language_model.token_losses, iter(range(1, 5))
+
+    def steep(model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """In the fourth step a loss of the same value whose derivative does not exist."""
+        found = losses(model, inputs)
+        if next(steps) < 4:
+            return found
+        weight = next(p for p in model.parameters() if p.requires_grad)
+        return found + (weight - weight.detach()).norm().sqrt()
+
+    monkeypatch.setattr(language_model, "token_losses", steep)
+    with pytest.raises(loop.Diverged, match=r"the norm of the gradients of step 4 is nan, on records \d\d, \d\d;"):
+        run(tiny_folder, tmp_path / "c")
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["checkpoint-2"]
 
 
 @pytest.mark.parametrize("name", ["qaa", "qtha"])

@@ -32,7 +32,7 @@ SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_
 
 
 class Diverged(InputError):
-    """The loss of a step is not finite."""
+    """The loss or the gradient of a step is not finite."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def train(
     They stay there, so that the run goes on until its results are saved: the caller then removes them.
 
     Raises:
-        Diverged: a loss that is not finite (the step and the records are named).
+        Diverged: a loss or a gradient that is not finite (the step and the records are named).
     """
     device = language_model.device(settings)
     trainable = [p for p in model.parameters() if p.requires_grad]
@@ -139,12 +139,13 @@ def _curve(history: list[dict[str, Any]]) -> list[CurvePoint]:
 
 
 class _ResponseTrainer(Trainer):
-    """The Trainer with a loss over response tokens only, which refuses a loss that is not finite."""
+    """The Trainer with a loss over response tokens only, which refuses a loss or a gradient that is not finite."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.model_accepts_loss_kwargs = True  # the loss below is scaled by the tokens of the whole step
         self.tokens = 0
+        self.records: list[str] = []  # ids of those that this process has seen in the step
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
         lengths = [len(row.ids) for row in cast(Sequence[Tokens], self.train_dataset)]
@@ -170,21 +171,31 @@ class _ResponseTrainer(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
         """Sum of token losses over the number of response tokens in the whole step."""
+        step, records = self.state.global_step + 1, inputs["ids"]
+        self.records += records
         try:
             losses = language_model.token_losses(model, inputs)
         except NotFinite as error:  # a circuit refuses what any other part of a model turns into NaN
-            raise self._diverged(math.nan, inputs) from error
+            raise _diverged("loss", step, math.nan, records) from error
         self.tokens += int(inputs["attention_mask"].sum())
         loss = losses.sum() / (num_items_in_batch if num_items_in_batch is not None else losses.numel())
         if not math.isfinite(loss.item()):
-            raise self._diverged(loss.item(), inputs)
+            raise _diverged("loss", step, loss.item(), records)
         return loss * self.accelerator.num_processes  # DDP averages gradients; the loss is over all processes' tokens
 
-    def _diverged(self, loss: float, inputs: dict[str, Any]) -> Diverged:
-        return Diverged(
-            f"training diverged: the loss of step {self.state.global_step + 1} is {loss}, on records "
-            f"{', '.join(inputs['ids'])}; lower the method's learning_rates or train.gradient_clip."
-        )
+    def log(self, logs: dict[str, float], *rest: Any) -> None:
+        """Called after each step and before its checkpoint, with the norm of all gradients as a number."""
+        if not math.isfinite(norm := logs.get("grad_norm", 0.0)):
+            raise _diverged("norm of the gradients", self.state.global_step, norm, self.records)
+        self.records = []
+        super().log(logs, *rest)
+
+
+def _diverged(what: str, step: int, value: float, records: Sequence[str]) -> Diverged:
+    return Diverged(
+        f"training diverged: the {what} of step {step} is {value}, on records {', '.join(records)}; lower the method's "
+        "learning_rates or train.gradient_clip."
+    )
 
 
 class _ReadsEnergy(TrainerCallback):
