@@ -403,16 +403,27 @@ def test_a_model_folder_does_not_decide_how_answers_are_decoded(tiny_folder: Pat
     assert plain == other
 
 
-@pytest.mark.parametrize("name", ["nosuch", "cuda:7", "meta"])
-def test_a_device_that_is_not_there_is_named_with_its_key(tiny_folder: Path, name: str) -> None:
-    raw = tiny_params(tiny_folder, ["base"], [0])
-    chosen = {
-        "train": Train(**raw["train"] | {"device": name}),
-        "generate": Generate(**raw["generate"] | {"device": name}),
-    }
-    for section, settings in chosen.items():
-        with pytest.raises(InputError, match=rf"^{section}.device: '{name}' is not available here"):
-            language_model.device(settings)
+GONE = "is not available here"
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "words"),
+    [
+        ("train", "nosuch", GONE),
+        ("train", "meta", GONE),
+        ("train", "cuda:1", "is not allowed; choose one of auto, cpu, cuda.* CUDA_VISIBLE_DEVICES=1"),
+        ("generate", "nosuch", GONE),
+        ("generate", "cuda:7", GONE),
+        ("generate", "meta", GONE),
+    ],
+)
+def test_a_device_that_is_not_to_be_had_is_named_with_its_key(
+    tiny_folder: Path, section: str, name: str, words: str
+) -> None:
+    kinds = {"train": Train, "generate": Generate}
+    chosen = kinds[section](**tiny_params(tiny_folder, ["base"], [0])[section] | {"device": name})
+    with pytest.raises(InputError, match=rf"^{section}.device: '{name}' {words}"):
+        language_model.device(chosen)
 
 
 @pytest.mark.parametrize("wish", ["kernels-community/flash-attn2", "flex_attention", "eager"])

@@ -75,9 +75,16 @@ def device(settings: Train | Generate) -> str:
     """The torch device that the settings ask for: `auto` takes a GPU where there is one.
 
     Raises:
-        InputError: the device is not there, or holds no values (`meta`).
+        InputError: the device is not there, or holds no values (`meta`); or training is to choose among several, of
+            which transformers' Trainer takes the first whatever it is told.
     """
     name = settings.device
+    key = f"{type(settings).__name__.lower()}.device"
+    if isinstance(settings, Train) and ":" in name:
+        raise InputError(
+            f"{key}: {name!r} is not allowed; choose one of auto, cpu, cuda. Which GPU that is says the "
+            f"environment: CUDA_VISIBLE_DEVICES={name.partition(':')[2]}."
+        )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and "LOCAL_RANK" in os.environ:  # one GPU for each process that torchrun started
@@ -85,7 +92,7 @@ def device(settings: Train | Generate) -> str:
     try:
         torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
-        key, reason = f"{type(settings).__name__.lower()}.device", str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise InputError(f"{key}: {name!r} is not available here ({reason}); try auto.") from error
     return name
 
