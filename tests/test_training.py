@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from peft import PeftModel
 from torch import nn
+from torch.utils.data import BatchSampler
 from transformers import LlamaForCausalLM, TrainerCallback
 
 from conftest import byte_tokenizer, environment, records, tiny_config, tiny_params
@@ -352,6 +354,17 @@ def test_every_method_sees_the_same_order_whoever_shares_the_step() -> None:
     assert list(first) == list(second) != list(order.ByLength(lengths, 4, 8))
     second.set_epoch(1)
     assert sorted(second) == list(range(len(ROWS))) and list(first) != list(second)
+
+
+@pytest.mark.parametrize(("records", "step"), [(7, 4), (9, 4), (8, 4), (3, 8)])
+def test_several_processes_share_the_steps_of_one_to_the_end_of_an_epoch(records: int, step: int) -> None:
+    sampler = order.ByLength([1 + 7 * i % 5 for i in range(records)], step, 0)
+    alone = list(BatchSampler(sampler, step, drop_last=False))
+    shared = [list(BatchSamplerShard(BatchSampler(sampler, step // 2, drop_last=False), 2, rank)) for rank in (0, 1)]
+    assert alone == [one + other for one, other in zip(*shared, strict=True)]
+    epoch = list(sampler)
+    assert {len(batch) for batch in alone} == {step} and len(sampler) == len(epoch) < records + step
+    assert sorted(epoch[:records]) == [*range(records)] and set(epoch[records:]) <= set(epoch[:step])
 
 
 def test_records_of_like_length_make_a_batch() -> None:
