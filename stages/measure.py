@@ -28,9 +28,8 @@ def measure(name: str, seed: int) -> None:
     model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.generate.precision, device)
     model = adapters.restore(run.adapter, model).to(device)
     adapter.set_runtime(model)
-    count = min(settings.hardware.records, settings.generate.likelihood_records)
-    test = files.read_rows(layout.split("test"), Example)[:count]
-    texts = tokens.tokenize(tokenizer, test, settings.train.max_tokens)
+    test = files.read_rows(layout.split("test"), Example)[: settings.generate.likelihood_records]
+    texts = tokens.tokenize(tokenizer, test, settings.train.max_tokens)[: settings.hardware.records]
 
     def losses() -> list[Likelihood]:
         return likelihood.likelihoods(model, texts, tokenizer.pad_token_id)

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import ROOT, Project
+from conftest import ROOT, Project, records, tiny_params
+from ketune import adapters, language_model
 from ketune.circuits import Noise
-from ketune.ground import params
+from ketune.ground import files, layout, params
+from ketune.records.examples import Example
+from ketune.records.measured import Measured
 
 METHODS = ["base", "qaa"]
 
@@ -94,6 +97,23 @@ def test_each_way_of_reading_has_its_shots_and_its_noise() -> None:
     assert list(ways(replace(asked, depolarizing=0.0, readout=0.0, shots=()))) == []
     *_, last = ways(replace(asked, machine="FakeTorino"))
     assert last == ("FakeTorino", 50, {"device": "a device of FakeTorino"}), "a slow machine is read once, most shots"
+
+
+def test_as_many_references_are_read_as_asked_for_whatever_prompts_are_too_long(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_folder, "data/model")
+    examples = [Example(id=f"{i}", **record) for i, record in enumerate(records(6))]
+    examples[:2] = [replace(example, instruction="x" * 400) for example in examples[:2]]
+    files.write_rows(layout.split("test"), examples)
+    given = tiny_params(tiny_folder, ["base"], [0])
+    given["hardware"] |= {"methods": ["base"], "records": 2, "shots": [], "depolarizing": 0.0, "readout": 0.0}
+    Path("params.yaml").write_text(yaml.safe_dump(given))
+    run = layout.Run("base", 0)
+    adapters.save(language_model.load(tiny_folder, "fp32", "cpu")[0], run.adapter, "base", {})
+    runpy.run_path(str(ROOT / "stages/measure.py"))["measure"]("base", 0)
+    assert files.read_json(run.measured, Measured).ids == ("2", "3")
 
 
 def test_what_has_no_circuit_to_read_is_told(project: Project) -> None:
