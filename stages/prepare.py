@@ -33,8 +33,7 @@ def prepare() -> None:
         fewest = {"train": settings.train.batch_size, "validation": 1, "test": 1}
         too_long = tokens.too_long(tokenizer, used, fewest, settings.train.max_tokens)
         tokens.require_scored(tokenizer, passages)
-        prompted = data.examples["test"][: settings.generate.prompts]
-        prompts = [tokens.encode(tokenizer, tokens.prompt(one)) for one in prompted]
+        prompts = tokens.prompt_ids(tokenizer, data.examples["test"][: settings.generate.prompts])
         _require_positions(weights.positions(folder), max(map(len, prompts)), settings)
     summary = Preparation(
         read=data.read,

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import datasets
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
 
-from conftest import byte_tokenizer, records
-from ketune import corpus, sources, tokens
+from conftest import byte_tokenizer, records, tiny_params
+from ketune import corpus, generation, sources, tokens
 from ketune.ground.errors import InputError
-from ketune.ground.params import Data
+from ketune.ground.params import Data, Generate
 from ketune.records.examples import Example, Passage
 
 
@@ -223,6 +226,50 @@ def test_long_records_are_cut_and_long_prompts_counted() -> None:
     assert [found.get("train", 0) for found in room] == [1, 0], "one token of the response, and the end of text"
     with pytest.raises(InputError, match=r"train.max_tokens: 300 tokens leave room .* in 1 of 2 records of the train"):
         tokens.too_long(tokenizer, splits, {"train": 2}, 300)
+
+
+def with_template(bos: str, template: str) -> PreTrainedTokenizerFast:
+    """A tokenizer with that BOS token, which puts special tokens around a text as its template says."""
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"bos_token": bos})
+    special = [(name, tokenizer.convert_tokens_to_ids(name)) for name in {bos, "<end>"}]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=special)
+    return tokenizer
+
+
+EXAMPLE = Example(id="a", instruction="Name a colour.", input="", output="Blue.")
+
+
+@pytest.mark.parametrize("template", ["<begin> $A", "<begin> $A <end>"])
+def test_where_the_tokenizer_begins_a_text_with_bos_so_do_prompts_and_neutral_texts(template: str) -> None:
+    tokenizer, plain, bos = with_template("<begin>", template), byte_tokenizer(), [257]
+    [row], [bare] = (tokens.tokenize(one, [EXAMPLE], 300) for one in (tokenizer, plain))
+    assert (row.ids, row.response) == (bos + bare.ids, bare.response + 1)
+    assert tokens.prompt_ids(tokenizer, [EXAMPLE]) == [row.ids[: row.response]]
+    assert tokens.prompt_ids(tokenizer, [EXAMPLE], 20) == [bos + row.ids[row.response - 19 : row.response]]
+    found = [tokens.too_long(tokenizer, {"train": [EXAMPLE]}, {"train": 0}, row.response + more) for more in (1, 2)]
+    assert found == [{"train": 1}, {"train": 0}] and tokens.tokenize(tokenizer, [EXAMPLE], row.response + 1) == []
+    passage = Passage(id="b", text="Moss.")
+    told = tokens.tokenize_passage(tokenizer, passage, 300)
+    assert (told.ids, told.response) == (bos + tokens.encode(plain, passage.text), 1), "every token of the text counts"
+    assert tokens.tokenize_passage(tokenizer, passage, 3).ids == told.ids[:3]
+    tokens.require_scored(tokenizer, [Passage(id="c", text="a")])
+
+
+@pytest.mark.parametrize(("bos", "template"), [("<begin>", "$A"), ("<end>", "$A <end>")])
+def test_a_bos_that_the_tokenizer_does_not_put_in_front_is_not_added(bos: str, template: str) -> None:
+    assert tokens.tokenize(with_template(bos, template), [EXAMPLE], 300) == tokens.tokenize(
+        byte_tokenizer(), [EXAMPLE], 300
+    )
+
+
+def test_answers_follow_the_prompts_that_training_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer, asked = with_template("<begin>", "<begin> $A"), []
+    monkeypatch.setattr(generation, "decode", lambda _, prompts, **__: asked.extend(prompts) or [[1]])
+    settings = Generate(**tiny_params(Path(), ["base"], [0])["generate"])
+    generation.answers(torch.nn.Identity(), tokenizer, [EXAMPLE], settings, 300)
+    [row] = tokens.tokenize(tokenizer, [EXAMPLE], 300)
+    assert asked == [row.ids[: row.response]]
 
 
 def test_a_passage_of_one_token_is_refused() -> None:

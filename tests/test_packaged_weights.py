@@ -30,6 +30,8 @@ def test_the_packaged_model_learns_with_a_circuit_and_answers(folder: Path, tmp_
     data = corpus.build(corpus.Data(**PARAMS["data"] | {"source": str(ROOT / PARAMS["data"]["source"])}))
     examples = sorted(data.examples["train"], key=lambda e: len(e.instruction + e.input + e.output))[40:44]
     rows = tokens.tokenize(tokenizer, examples, 128)
+    plain = tokenizer(tokens.prompt(examples[0]), add_special_tokens=False)["input_ids"]
+    assert rows[0].ids[: rows[0].response] == plain, "its tokenizer begins a text with no token of its own"
     method = methods.load("qaa", PARAMS["qaa"])
     language_model.fix_randomness(0)
     adapted = method.adapter.attach(model)

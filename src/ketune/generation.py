@@ -16,7 +16,7 @@ from ketune.decoding import decode
 from ketune.ground.params import Generate
 from ketune.records.examples import Example
 from ketune.records.predictions import Answer
-from ketune.tokens import encode, prompt
+from ketune.tokens import prompt_ids
 
 
 @torch.inference_mode()
@@ -24,7 +24,7 @@ def answers(
     model: nn.Module, tokenizer: Any, examples: Sequence[Example], settings: Generate, max_prompt_tokens: int
 ) -> list[Answer]:
     """One answer to each example's prompt, in the order given; a longer prompt loses its oldest tokens."""
-    prompts = [encode(tokenizer, prompt(example))[-max_prompt_tokens:] for example in examples]
+    prompts = prompt_ids(tokenizer, examples, max_prompt_tokens)
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     found: dict[int, Answer] = {}
     with tqdm(total=len(prompts), unit="answer", mininterval=2.0) as bar:
