@@ -8,13 +8,12 @@ from pathlib import Path
 
 import datasets
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from conftest import byte_tokenizer, records, tiny_params
+from conftest import byte_tokenizer, records, tiny_config, tiny_params
 from ketune import corpus, generation, sources, tokens
 from ketune.ground.errors import InputError
 from ketune.ground.params import Data, Generate
@@ -267,7 +266,7 @@ def test_answers_follow_the_prompts_that_training_reads(monkeypatch: pytest.Monk
     tokenizer, asked = with_template("<begin>", "<begin> $A"), []
     monkeypatch.setattr(generation, "decode", lambda _, prompts, **__: asked.extend(prompts) or [[1]])
     settings = Generate(**tiny_params(Path(), ["base"], [0])["generate"])
-    generation.answers(torch.nn.Identity(), tokenizer, [EXAMPLE], settings, 300)
+    generation.answers(LlamaForCausalLM(tiny_config()), tokenizer, [EXAMPLE], settings, 300)
     [row] = tokens.tokenize(tokenizer, [EXAMPLE], 300)
     assert asked == [row.ids[: row.response]]
 

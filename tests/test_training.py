@@ -255,6 +255,20 @@ def test_the_angles_of_quantum_peft_are_judged_by_what_they_are(parameterization
         assert not movement.stood_still(moved) and (columns() - before).norm(dim=0).min() > 0.3
 
 
+def test_a_prefix_and_a_text_need_positions_together(tiny_folder: Path, tmp_path: Path) -> None:
+    section = methods.defaults("prefix") | {"initialisation": "random"}
+    with pytest.raises(InputError, match=r"^train.max_tokens: 320 tokens behind a prefix of 193 are more than the mod"):
+        run(tiny_folder, tmp_path / "a", "prefix", section | {"virtual_tokens": 193})
+    model, _ = run(tiny_folder, tmp_path / "b", "prefix", section | {"virtual_tokens": 192}, steps=2)
+    chosen = Generate(**tiny_params(tiny_folder, ["base"], [0])["generate"])
+    longest = max(ROWS[0].response, ROWS[1].response)
+    room = dataclasses.replace(chosen, max_new_tokens=320 - longest)
+    assert len(generation.answers(model.eval(), TOKENIZER, EXAMPLES[:2], room, 320)) == 2
+    with pytest.raises(InputError, match=r"^generate.max_new_tokens: 321 tokens behind a prefix of 192 are more than"):
+        more = dataclasses.replace(room, max_new_tokens=321 - longest)
+        generation.answers(model.eval(), TOKENIZER, EXAMPLES[:2], more, 320)
+
+
 def test_base_trains_nothing_and_full_everything(tiny_folder: Path, tmp_path: Path) -> None:
     _, nothing = run(tiny_folder, tmp_path / "a", "base", {})
     assert nothing.curve == [] and nothing.parameters.trainable == 0

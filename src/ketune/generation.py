@@ -23,8 +23,14 @@ from ketune.tokens import prompt_ids
 def answers(
     model: nn.Module, tokenizer: Any, examples: Sequence[Example], settings: Generate, max_prompt_tokens: int
 ) -> list[Answer]:
-    """One answer to each example's prompt, in the order given; a longer prompt loses its oldest tokens."""
+    """One answer to each example's prompt, in the order given; a longer prompt loses its oldest tokens.
+
+    Raises:
+        InputError: the model has too few positions for a trained prefix, a prompt and its answer.
+    """
     prompts = prompt_ids(tokenizer, examples, max_prompt_tokens)
+    longest = max(map(len, prompts)) + settings.max_new_tokens
+    language_model.require_positions(model, longest, "generate.max_new_tokens")
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     found: dict[int, Answer] = {}
     with tqdm(total=len(prompts), unit="answer", mininterval=2.0) as bar:

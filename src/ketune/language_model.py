@@ -97,6 +97,26 @@ def device(settings: Train | Generate) -> str:
     return name
 
 
+def require_positions(model: Any, tokens: int, key: str) -> None:
+    """Refuse texts for which the model has too few positions, those that a trained prefix takes among them.
+
+    Args:
+        model: with its adapter.
+        tokens: the most that it is to read at once, without a prefix.
+        key: of params.yaml, that asks for them.
+
+    Raises:
+        InputError: names the key.
+    """
+    there = getattr(model.config.get_text_config(), "max_position_embeddings", None)  # None: it needs none
+    prefix = getattr(getattr(model, "active_peft_config", None), "num_virtual_tokens", None) or 0
+    if there is not None and prefix + tokens > there:
+        raise InputError(
+            f"{key}: {tokens} tokens behind a prefix of {prefix} are more than the model's {there} positions; lower "
+            "it, or the method's virtual_tokens."
+        )
+
+
 def fix_randomness(seed: int) -> None:
     """Seed Python, NumPy and torch; on a GPU also ask torch for deterministic kernels where they exist.
 

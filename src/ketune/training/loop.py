@@ -67,12 +67,14 @@ def train(
     They stay there, so that the run goes on until its results are saved: the caller then removes them.
 
     Raises:
+        InputError: the model has too few positions for the method's prefix and a text.
         Diverged: a loss or a gradient that is not finite (the step and the records are named).
     """
     device = language_model.device(settings)
     trainable = [p for p in model.parameters() if p.requires_grad]
     if not trainable:
         return Trained([], cost.count(model), cost.nothing_trained(device), (), 0)
+    language_model.require_positions(model, settings.max_tokens, "train.max_tokens")
     method.adapter.prepare(model, language_model.batches(rows[:PREPARED_ON], settings.batch_size, padding, device))
     groups = method.parameter_groups(model)
     trainer = _ResponseTrainer(
