@@ -26,7 +26,7 @@ from conftest import ROOT, Project, environment
 from ketune import adapters, weights
 from ketune.ground import faults, files, process
 from ketune.ground.errors import InputError
-from ketune.records.training import TrainingRecord
+from ketune.records.training import ParameterCounts, TrainingRecord
 
 KILLS = int(os.environ.get("KETUNE_KILLS", "2"))
 STAGES = ["train@qaa-0", "generate@qaa-0", "report", "score@qaa-0"]
@@ -281,19 +281,23 @@ def test_a_thread_without_memory_ends_the_stage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
+@pytest.mark.parametrize(
+    "write", [files.write_json, lambda path, row: files.write_csv(path, ParameterCounts, [ParameterCounts(**row)])]
+)
 def test_a_write_that_fails_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, write: Callable[[Path, dict[str, int]], None]
 ) -> None:
-    path = tmp_path / "a.json"
-    files.write_json(path, {"old": True})
+    path = tmp_path / "a"
+    write(path, {"total": 3, "trainable": 2, "receiving": 1})
+    before = path.read_bytes()
 
     def fail(_: int) -> None:
         raise error
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match=error.strerror):
-        files.write_json(path, {"new": True})
-    assert files.read_json(path, dict[str, bool]) == {"old": True} and os.listdir(tmp_path) == ["a.json"]
+        write(path, {"total": 3, "trainable": 2, "receiving": 0})
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["a"]
 
 
 def test_ctrl_c_ends_a_stage_with_one_sentence(project: Project) -> None:

@@ -148,6 +148,14 @@ def test_leftovers_of_a_killed_process_are_cleared(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.json"]
 
 
+def test_what_another_process_writes_beside_under_a_longer_name_is_no_leftover(tmp_path: Path) -> None:
+    with files.replacing(tmp_path / "alpaca-40") as longer:
+        longer.mkdir()
+        with files.replacing(tmp_path / "alpaca") as folder:
+            folder.mkdir()
+    assert sorted(os.listdir(tmp_path)) == ["alpaca", "alpaca-40"]
+
+
 def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         files.write_json(tmp_path / "a.json", {"x": float("nan")})

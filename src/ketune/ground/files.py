@@ -6,6 +6,7 @@ This module knows JSON, CSV and the file system. It does not know what a record 
 import csv
 import dataclasses
 import functools
+import io
 import json
 import os
 import shutil
@@ -32,7 +33,8 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".partial-{path.name}-"  # .dvcignore names it, so that a killed stage's leftover changes no hash
     for leftover in path.parent.glob(f"{prefix}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        if "-" not in leftover.name.removeprefix(prefix):  # else it is that of a longer name, such as alpaca-40
+            shutil.rmtree(leftover, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     try:
         yield scratch / path.name
@@ -96,12 +98,11 @@ def read_rows(path: Path, kind: type[T]) -> list[T]:
 
 def write_csv(path: Path, kind: type[T], rows: Iterable[T]) -> None:
     """Write dataclass instances as a CSV file, a column for each field; floats keep all their digits."""
-    columns = _columns(kind)
-    with replacing(path) as scratch:
-        with scratch.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([getattr(row, column) for column in columns] for row in rows)
+    columns, text = _columns(kind), io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([getattr(row, column) for column in columns] for row in rows)
+    write_text(path, text.getvalue())
 
 
 def read_csv(path: Path, kind: type[T]) -> list[T]:
