@@ -1,12 +1,13 @@
 """One run: a method and a seed, from the frozen model to an adapter.
 
 reads:  data/prepared, data/model, data/tuned/<method>.json
-params: train, the method's own section
+params: train (but its checkpoint_every), the method's own section
 writes: data/adapters/<run>, data/curves/<run>.csv, data/costs/<run>.json
 """
 
 from ketune.ground import process  # isort: skip  (threads are set before torch is loaded)
 
+import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -33,9 +34,12 @@ def train(name: str, seed: int) -> None:
     rows = tokens.tokenize(tokenizer, files.read_rows(layout.split("train"), Example), settings.train.max_tokens)
     language_model.fix_randomness(seed)
     model = method.adapter.attach(model)
-    decisive = layout.dependencies("train", name)
-    machine = cost.machine(device)  # which may change between two parts of a run, but not the packages it has
-    folder = checkpoints.root() / checkpoints.key(decisive, name, seed, settings.train, section, machine.packages)
+    machine, training = cost.machine(device), dataclasses.asdict(settings.train)
+    del training["checkpoint_every"]  # how often checkpoints are saved decides no result
+    # Versions of packages are in the key: with others a killed run begins anew. The processor is not: a run may go on
+    # on another one, whose sums round differently.
+    decisive = (name, seed, training, section, machine.packages)
+    folder = checkpoints.root() / checkpoints.key(layout.dependencies("train", name), *decisive)
     with checkpoints.alone(folder):
         padding = tokenizer.pad_token_id
         result = loop.train(method, model, rows, settings.train, seed=seed, padding=padding, folder=folder)

@@ -1,6 +1,7 @@
 """The house keeps its floors, and `dvc.yaml` names every file that a stage imports."""
 
 import ast
+import dataclasses
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from ketune import methods
-from ketune.ground import layout
+from ketune.ground import layout, params
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -186,6 +187,11 @@ def test_a_checkpoint_is_keyed_by_what_dvc_reruns_training_for(monkeypatch: pyte
     found = layout.dependencies("train", "qaa")
     assert Path("src/ketune/methods/qaa.py") in found and Path("data/prepared") in found
     assert not [path for path in found if "$" in str(path)]
+
+
+def test_training_runs_again_for_every_setting_of_it_but_how_often_checkpoints_are_saved() -> None:
+    named = {param for param in PIPELINE["train"]["params"] if param.startswith("train.")}
+    assert named == {f"train.{field.name}" for field in dataclasses.fields(params.Train)} - {"train.checkpoint_every"}
 
 
 def test_every_declared_dependency_exists() -> None:

@@ -61,6 +61,7 @@ def test_a_rate_that_is_to_be_tuned_is_found_again_only_where_something_that_dec
     assert used == found["rates"] and len(found["search"]["trials"]) == 4
     assert used["projection"] == project.params()["qaa"]["learning_rates"]["projection"]
     assert list(found["search"]["ranges"]) == ["angles"]
+    assert runs("train.checkpoint_every=1", target="train@qaa-0") == set()
     assert runs("train.checkpoint_every=1", "train.device=auto", "generate.temperature=0.5", "seeds=[0,1]") == set()
     assert runs("generate.max_new_tokens=5") == {"prepare"}, "to see whether answers fit; it writes the same again"
     assert runs("train.weight_decay=0.1") == {"tune@qaa"}

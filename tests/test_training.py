@@ -170,6 +170,18 @@ def test_a_stopped_run_ends_with_the_same_bytes(
     assert all(torch.equal(a, b) for a, b in zip(trained(undisturbed).values(), trained(model).values(), strict=True))
 
 
+def test_how_often_checkpoints_are_saved_decides_nothing(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, expected = run(tiny_folder, tmp_path / "a", steps=8, checkpoint_every=8)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_Progress", lambda: StopAt(7))
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny_folder, tmp_path / "b", steps=8, checkpoint_every=3)
+    _, result = run(tiny_folder, tmp_path / "b", steps=8, checkpoint_every=5)
+    assert result.resumed_from == 6 and result.curve == expected.curve
+
+
 @pytest.mark.parametrize("steps", [5, 12])  # twelve steps are all records once
 def test_a_run_that_ended_and_was_not_saved_ends_with_the_same_bytes(
     tiny_folder: Path, tmp_path: Path, steps: int

@@ -169,7 +169,7 @@ def test_a_run_draws_from_its_seed_and_has_checkpoints_of_its_own(
         Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
 
     monkeypatch.setattr(loop, "train", looked_at)
-    run(0), run(1), run(0), run(0, "train", steps=5), run(0, "qaa", layers=2)
+    run(0), run(1), run(0, "train", checkpoint_every=1), run(0, "train", steps=5), run(0, "qaa", layers=2)
     data, code = Path("data/prepared/train.jsonl"), Path("src/ketune/training/loop.py")
     data.write_text(data.read_text().replace("short", "long"))
     run(0)
