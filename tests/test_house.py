@@ -143,7 +143,8 @@ METHODS = sorted(m.rpartition(".")[2] for m in MODULES if m.startswith("ketune.m
 # at once (1 - confidence, the second seed of a search, a comparison's words): DVC hashes the values, and the paths that
 # they name stand in dvc.yaml as well. Two packages hold only a docstring. A changed word in any of them reruns nothing.
 INERT = {
-    f"ketune.ground.{name}" for name in ("checks", "contrasts", "errors", "faults", "layout", "params", "process")
+    f"ketune.ground.{name}"
+    for name in ("checks", "contrasts", "declarations", "errors", "faults", "layout", "params", "process")
 } | {"ketune.ground", "ketune.records"}
 
 

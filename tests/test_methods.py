@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import architectures
 from architectures import THREE, ids
 from ketune import counts, methods
 from ketune.ground import params
+from ketune.ground.checks import Range
 from ketune.ground.errors import InputError
 from ketune.training import cost
 from ketune.tuning import setting
@@ -203,17 +205,71 @@ def test_card_is_json(name: str) -> None:
 @every_method
 def test_declarations_are_whole(name: str) -> None:
     method = methods.declared(name)
-    assert method.title and method.source and method.family in ("reference", "classical", "quantum", "control")
     assert [other for other in NAMES if methods.declared(other).title == method.title] == [name]
-    assert set(method.fixed) <= set(method.kind.settings())
-    assert set(method.control_of) | ({method.matches} - {None}) <= set(NAMES)
-    assert method.isolates or not method.control_of
-    assert all(0 < searched.low < searched.high for searched in method.rates.values())
     needed = method.rates.keys() - set(method.optional)
     assert methods.load(name, methods.defaults(name)).learning_rates.keys() == needed
-    assert set(method.optional) <= set(method.rates)
-    for control in methods.controls(name):
-        assert methods.declared(control).family in ("control", "reference")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"title": ""}, "title: an empty text is not allowed"),
+        ({"source": None}, "source: None is not allowed; a text is expected"),
+        ({"family": "clasical"}, r"family: 'clasical' .* choose one of .*Did you mean 'classical'\?"),
+        ({"adapter": "loar"}, r"adapter: 'loar' is unknown; there are feature_map, .*Did you mean 'lora'\?"),
+        ({"adapter": "sites"}, "adapter: 'sites' is unknown; there are feature_map"),
+        ({"control_of": ("qa",)}, r"control_of: 'qa' is unknown; there are .*Did you mean 'qaa'\?"),
+        ({"control_of": "qaa"}, r"control_of: 'qaa' is a text; a tuple is expected, \('qaa',\)"),
+        ({"matches": "qua"}, r"matches: 'qua' is unknown; .*Did you mean 'qaa'\?"),
+        ({"control_of": ("qaa",)}, "family: 'classical' is that of no control; choose control, or reference"),
+        ({"control_of": ("qaa",), "family": "control", "isolates": ""}, "isolates: missing; a control says"),
+        ({"optional": ("bias",)}, "optional: 'bias' is unknown; there are weights"),
+        (
+            {"rates": {"weights": Range(low=1e-4)}},
+            r"rates.weights: Range\(.* is not allowed; a range of numbers above 0",
+        ),
+        (
+            {"rates": {"weights": Range(0.0, 1.0)}},
+            r"rates.weights: Range\(.* is not allowed; a range of numbers above 0",
+        ),
+        ({"rates": {"weights": 0.1}}, "rates.weights: 0.1 is not allowed; a range of numbers above 0"),
+    ],
+)
+def test_a_declaration_that_is_not_whole_is_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(methods.lora, "METHOD", replace(methods.declared("lora"), **changes))
+    with pytest.raises(InputError, match=f"^src/ketune/methods/lora.py, {message}"):
+        methods.declared.__wrapped__("lora")
+
+
+def test_a_file_without_a_declaration_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    methods.declared("lora")
+    monkeypatch.delattr(methods.lora, "METHOD")
+    with pytest.raises(InputError, match=r"^src/ketune/methods/lora.py: no METHOD = Method\(…\) in it"):
+        methods.declared.__wrapped__("lora")
+
+
+def test_what_is_fixed_is_a_setting_of_the_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = replace(methods.declared("lora"), fixed={"use_doar": False})
+    monkeypatch.setattr(methods, "declared", lambda _: declared)
+    with pytest.raises(
+        InputError, match=r"^lora, fixed: 'use_doar' is unknown; there are r, .*Did you mean 'use_dora'"
+    ):
+        methods.adapter("lora", PARAMS["lora"])
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        ({}, "^rates, of the part of .*lora_A.default.weight: 'weights' is unknown; there are none"),
+        ({"weights": 0.1, "angles": 0.1}, "^rates, of parts that are trained: 'angles' is unknown; there are weights"),
+    ],
+)
+def test_every_trained_weight_has_a_rate_and_every_rate_a_weight(rates: dict[str, float], message: str) -> None:
+    method = replace(load("lora"), learning_rates=rates)
+    with pytest.raises(InputError, match=message):
+        method.parameter_groups(attach("lora", "llama"))
 
 
 @every_method

@@ -14,8 +14,10 @@ import math
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ketune.ground import declarations
 from ketune.ground.checks import Positive, Range, checked, entries
 from ketune.ground.errors import InputError, nearest
 
@@ -111,6 +113,9 @@ class ConfiguredMethod:
 
         A part whose rate is optional stands apart where it has one: its gradient is clipped by its own norm. So the
         vector beside a control's features learns as it does alone, however large the gradient of the features is.
+
+        Raises:
+            InputError: a trained weight has no rate, or a rate no weight.
         """
         parts: dict[str, list[nn.Parameter]] = {name: [] for name in self.learning_rates}
         apart = set()
@@ -119,7 +124,10 @@ class ConfiguredMethod:
                 own = self.adapter.own_part(name)
                 if own in parts:
                     apart.add(own)
-                parts[own if own in parts else self.adapter.part(name)].append(parameter)
+                part = own if own in parts else self.adapter.part(name)
+                declarations.among([part], parts, f"rates, of the part of {name}")
+                parts[part].append(parameter)
+        declarations.among(parts, [part for part in parts if parts[part]], "rates, of parts that are trained")
         return [
             {"params": parts[name], "rate": name, "lr": rate, "apart": name in apart}
             for name, rate in self.learning_rates.items()
@@ -132,18 +140,21 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
+@functools.cache
 def declared(name: str) -> Method:
     """The declaration of the method called `name`.
 
     Raises:
-        InputError: no such method.
+        InputError: no such method, or a declaration that is not whole.
     """
     if name not in names():
         raise InputError(
             f"methods: unknown method {name!r}; there are {', '.join(names())}.{nearest(name, names())} "
             f"A new one is a file src/ketune/methods/{name}.py and a section {name!r} in params.yaml."
         )
-    return importlib.import_module(f"{__name__}.{name}").METHOD
+    method = getattr(importlib.import_module(f"{__name__}.{name}"), "METHOD", None)
+    declarations.check(name, method, Method, names(), Path(__file__).parents[1] / "tuners")
+    return method
 
 
 def controls(of: str) -> tuple[str, ...]:
@@ -187,6 +198,7 @@ def adapter(name: str, section: Mapping[str, Any]) -> Adapter:
         InputError: as `load`.
     """
     method = declared(name)
+    declarations.among(method.fixed, method.kind.settings(), f"{name}, fixed")
     values = entries(section, method.settings | ({"learning_rates": Any} if method.rates else {}), name)
     values.pop("learning_rates", None)
     try:
