@@ -18,6 +18,7 @@ def generate(name: str, seed: int) -> None:
     adapter = methods.adapter(name, settings.section(name))
     run = layout.Run(name, seed)
     device = language_model.device(settings.generate)
+    print(f"{run.key}: on {device}", flush=True)
     model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.generate.precision, device)
     model = adapters.restore(run.adapter, model).to(device)
     adapter.set_runtime(model)

@@ -28,6 +28,7 @@ def train(name: str, seed: int) -> None:
     distribution.spread(settings.train)
     run = layout.Run(name, seed)
     device = language_model.device(settings.train)
+    print(f"{run.key}: on {device}", flush=True)
     attention = language_model.attention_in_training(settings.train, device)
     model, tokenizer = language_model.load(layout.LANGUAGE_MODEL, settings.train.precision, device, attention=attention)
     used = model.config._attn_implementation  # where an architecture has no fused form, not what was asked for

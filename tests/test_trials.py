@@ -147,7 +147,7 @@ def test_a_trial_draws_its_adapter_from_its_own_seed(settings: Parameters, monke
 
 
 def test_a_run_draws_from_its_seed_and_has_checkpoints_of_its_own(
-    settings: Parameters, monkeypatch: pytest.MonkeyPatch
+    settings: Parameters, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train = runpy.run_path(str(ROOT / "stages/train.py"))["train"]
     files.write_json(layout.tuned("qaa"), Tuning(rates={"projection": 0.001, "angles": 0.01}, search=None))
@@ -179,6 +179,7 @@ def test_a_run_draws_from_its_seed_and_has_checkpoints_of_its_own(
     folders, seeds, (first, second, again, *_) = zip(*seen, strict=True)
     assert seeds == (0, 1, *[0] * 5) and torch.equal(first, again) and not torch.equal(first, second)
     assert folders[0] == folders[2] and len(set(folders)) == 6
+    assert capsys.readouterr().out.splitlines()[:2] == ["qaa-0: on cpu", "qaa-1: on cpu"]
 
 
 @pytest.mark.parametrize(
