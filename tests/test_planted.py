@@ -122,11 +122,17 @@ def test_angles_that_give_the_same_features_are_no_error(circuit: circuits.Circu
     h = torch.randn(5, 2**circuit.qubits, dtype=torch.float64)
     z, same = (circuits.expectations(h, a, circuit, "auto") for a in (angles, turned))
     torch.testing.assert_close(same, z * (same * z).sum(dim=0).sign())  # a sign for each feature, which W_up takes up
-    assert planted.angle_error(turned, angles) < 1e-9
+    assert planted.angle_error(turned[None], angles[None]) < 1e-9
 
 
 def test_other_angles_are_an_error() -> None:
-    angles = torch.tensor([[0.3, -1.2, 2.0]])
+    angles = torch.tensor([[[0.3, -1.2, 2.0]]])
     assert planted.angle_error(angles + 0.2, angles) == pytest.approx(0.2)
     half = planted.angle_error(angles + math.pi / 2, angles)  # mirrored, the first angle is 0.97 off, the last 0.71
     assert half == pytest.approx(2.4 - math.pi / 2, abs=1e-5)
+
+
+def test_the_circuit_of_each_block_has_a_sign_of_its_own() -> None:
+    angles = torch.tensor([0.6, 1.0, -0.5]).expand(2, 1, 3)
+    found = (angles + torch.tensor([0.1, 0.2, 0.3])) * torch.tensor([1.0, -1.0]).reshape(2, 1, 1)
+    assert planted.angle_error(found, angles) == pytest.approx(0.2)

@@ -172,13 +172,15 @@ def continuations(model: nn.Module, prompts: Tensor, length: int) -> Tensor:
 
 
 def angle_error(found: Tensor, planted: Tensor) -> float:
-    """Median distance of `found` from `planted`, (L, n) each, in radians, up to what RX circuits do not tell.
+    """Median distance of `found` from `planted`, (blocks, L, n) each, in radians, up to what RX circuits do not tell.
 
-    Half a turn of one angle changes signs of features, which W_up takes up; so does the common sign of all angles,
-    since amplitudes are real. Angles drawn at random are about π/4 apart.
+    Half a turn of one angle changes signs of features, which W_up takes up; so does the common sign of all angles of a
+    block, since amplitudes are real. Angles drawn at random are about π/4 apart.
     """
-    distances = [(sign * found - planted + math.pi / 2) % math.pi - math.pi / 2 for sign in (1, -1)]
-    return min(float(distance.abs().median()) for distance in distances)
+    signs = torch.tensor([1, -1]).reshape(2, 1, 1, 1)
+    distances = ((signs * found - planted + math.pi / 2) % math.pi - math.pi / 2).abs().flatten(2)  # (2, blocks, L n)
+    nearer = distances.median(dim=2).values.argmin(dim=0)  # (blocks,)
+    return float(distances[nearer, torch.arange(len(nearer))].median())
 
 
 def recovery(adapter: Path, teacher: Path) -> float | None:
