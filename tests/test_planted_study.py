@@ -88,10 +88,9 @@ def test_an_unknown_study_is_refused(project: Path) -> None:
 MORE_THAN_CORES = """
 import sys
 from pathlib import Path
-sys.path.insert(0, "stages")
-import planted
-planted.run_one = lambda name, commit: Path(sys.argv[1], name).touch() if name != "4" else sys.exit(3)
-planted.side_by_side([str(number) for number in range(5)], "")
+from ketune import planted_study
+planted_study.run_one = lambda name, *_: Path(sys.argv[1], name).touch() if name != "4" else sys.exit(3)
+planted_study.side_by_side([str(number) for number in range(5)], "", None)
 """
 
 
@@ -103,11 +102,10 @@ def test_more_studies_than_cores_all_run_and_a_failure_ends_them(project: Path, 
 
 REVISIONS = """
 import os, sys
-sys.path.insert(0, "stages")
-import planted
+from ketune import planted_study
 for folder in sys.argv[1:]:
     os.chdir(folder)
-    print(f"{planted.revision()}|")
+    print(f"{planted_study.revision()}|")
 """
 
 

@@ -152,7 +152,7 @@ def declared(name: str) -> Method:
             f"methods: unknown method {name!r}; there are {', '.join(names())}.{nearest(name, names())} "
             f"A new one is a file src/ketune/methods/{name}.py and a section {name!r} in params.yaml."
         )
-    method = getattr(importlib.import_module(f"{__name__}.{name}"), "METHOD", None)
+    method: Any = getattr(importlib.import_module(f"{__name__}.{name}"), "METHOD", None)
     declarations.check(name, method, Method, names(), Path(__file__).parents[1] / "tuners")
     return method
 
