@@ -262,8 +262,8 @@ def test_what_is_fixed_is_a_setting_of_the_adapter(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("rates", "message"),
     [
-        ({}, "^rates, of the part of .*lora_A.default.weight: 'weights' is unknown; there are none"),
-        ({"weights": 0.1, "angles": 0.1}, "^rates, of parts that are trained: 'angles' is unknown; there are weights"),
+        ({}, "^rates: 'weights' has trained weights and no rate; give one"),
+        ({"weights": 0.1, "angles": 0.1}, "^rates: 'angles' has no trained weights; weights have"),
     ],
 )
 def test_every_trained_weight_has_a_rate_and_every_rate_a_weight(rates: dict[str, float], message: str) -> None:

@@ -111,27 +111,10 @@ class ConfiguredMethod:
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Groups for the optimiser, one for each rate: `params`, `rate` (its name), `lr` (its value) and `apart`.
 
-        A part whose rate is optional stands apart where it has one: its gradient is clipped by its own norm. So the
-        vector beside a control's features learns as it does alone, however large the gradient of the features is.
-
         Raises:
             InputError: a trained weight has no rate, or a rate no weight.
         """
-        parts: dict[str, list[nn.Parameter]] = {name: [] for name in self.learning_rates}
-        apart = set()
-        for name, parameter in model.named_parameters():
-            if parameter.requires_grad:
-                own = self.adapter.own_part(name)
-                if own in parts:
-                    apart.add(own)
-                part = own if own in parts else self.adapter.part(name)
-                declarations.among([part], parts, f"rates, of the part of {name}")
-                parts[part].append(parameter)
-        declarations.among(parts, [part for part in parts if parts[part]], "rates, of parts that are trained")
-        return [
-            {"params": parts[name], "rate": name, "lr": rate, "apart": name in apart}
-            for name, rate in self.learning_rates.items()
-        ]
+        return self.adapter.parameter_groups(model, self.learning_rates)
 
 
 @functools.cache
