@@ -84,8 +84,9 @@ def targets(model_type: str, *words: str) -> set[str]:
     if model_type not in SITES:
         raise InputError(
             f"architecture {model_type!r} is not known; known are {', '.join(sorted(SITES))}."
-            f"{nearest(model_type, SITES)} Please specify `target_modules` in `peft_config`: name suffixes of linear "
-            "maps, for QAA of those whose output is the output of a block."
+            f"{nearest(model_type, SITES)} An entry of SITES in src/ketune/tuners/sites.py adds one; in Python you may "
+            "also: Please specify `target_modules` in `peft_config`: name suffixes of linear maps, for QAA of those "
+            "whose output is the output of a block."
         )
     for word in words:
         if not getattr(SITES[model_type], word):
