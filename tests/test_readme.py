@@ -190,7 +190,8 @@ def test_what_noise_leaves_of_a_small_circuit_is_what_was_measured() -> None:
     kept = {name: int(share) for name, share in re.findall(r"^\| ([^|]+) \| .* \| (-?\d+) % \|$", page, re.M)}
     torino, sherbrooke = (kept[f"QAA, {machine}, 1,000 shots"] for machine in ("FakeTorino", "FakeSherbrooke"))
     best = max(share for name, share in kept.items() if not name.startswith("QAA"))
-    assert f"leave {torino} % of QAA's gain; the best arm without its circuit has {best} %" in said()
+    assert f"leave {torino} % of QAA's gain and through FakeSherbrooke's {sherbrooke} % (two seeds, 16 ref" in said()
+    assert f"the best arm without its circuit has {best} %" in said()
     words = (
         f"{torino} % with 1,000 shots through FakeTorino and {sherbrooke} % through FakeSherbrooke, where the best arm"
     )

@@ -88,11 +88,14 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     states = {gate.name: gate.passed for gate in seen if not gate.passed}
     assert states == {"In the plan": False, "Answers uncut": False} and len(seen) == 8
     missing = next(gate.sentence for gate in seen if gate.name == "In the plan")
-    assert missing.count(" against ") == 7 and "seven comparisons of the study below, its pilot" in README
+    absent = {*beside.plan.methods, *methods.controls("qaa")} - {*found.methods}
+    assert absent == {*before.methods, "qaa_zero"} - {*found.methods} and missing.count(" against ") == 3
+    assert len([one for one in beside.plan.promises if absent & {*one.contrast.split()}]) == 6
+    assert "six comparisons of the study below, its pilot" in README
     assert set(beside.plan.methods) == set(before.methods) and not rates.shorter(found)
     assert found.settings.plan.contrasts == before.settings.plan.contrasts == ("qaa against lora on loss",)
     margin = judgement.panels["loss"].margin
-    assert margin is not None and f"two runs of one method typically differ by {margin:.3f}" in README
+    assert margin is not None and f"the {margin:.3f} by which two runs of one method typically differ" in README
     assert f"since the bias alone ran there is one, ±{margin:.3f}" in STUDIES
     losses, earlier = found.frame["loss"], before.frame["loss"]
     assert (losses.loc["lora"] < losses.loc["qaa"]).all() and len(losses.loc["lora"]) == 8
@@ -104,8 +107,8 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     assert (lower > 0).all() and 0 < again < 7e-6 and f"{gains['qaa'] / gains['lora']:.1f}" == "0.9"
     high, own = (one.tunings["lora"].rates["weights"] for one in (before, found))
     lora, qaa, matched, alone = (found.tunings[name] for name in ("lora", "qaa", "lora_matched", "bias_only"))
-    frozen, drawn = (found.tunings[name] for name in ("qaa_frozen", "random_linear"))
-    noises = [one.search.noise for one in (lora, qaa, matched, alone, drawn)]
+    frozen, drawn, product = (found.tunings[name] for name in ("qaa_frozen", "random_linear", "qaa_product"))
+    noises = [one.search.noise for one in (lora, qaa, matched, alone, drawn, product)]
     assert lora.search.edges == qaa.search.edges == {} and qaa.rates == before.tunings["qaa"].rates
     distances = [part.distance for run in found.of("qaa") for part in run.training.moved if part.part == "angles"]
     weights = {name: f"{found.trainable(name):,}" for name in ("qaa", "lora")}
@@ -115,33 +118,51 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     cut = {method: cuts.counted(found, method) for method in found.methods}
     assert {method: of for method, (_, of) in cut.items()} == dict.fromkeys(found.methods, 96)
     assert {method: count for method, (count, _) in cut.items()} == {
-        "base": 32, "lora": 1, "qaa": 2, "lora_matched": 2, "bias_only": 7, "qaa_frozen": 9, "random_linear": 5
+        "base": 32, "lora": 1, "qaa": 2, "lora_matched": 2, "bias_only": 7, "qaa_frozen": 9, "random_linear": 5,
+        "qaa_product": 5,
     }  # fmt: skip
     linear, random, still = (judgement.verdict("qaa", name) for name in ("lora_matched", "random_linear", "qaa_frozen"))
     assert (random.word, still.word, still.confirmed) == ("not distinguishable", "better", True)
     assert len(methods.controls("qaa")) == 9 and {"base", *methods.controls("qaa")} - set(found.methods) == {
-        "qaa_product", "qaa_zero", "random_quadratic", "silu_bottleneck"
+        "qaa_zero", "random_quadratic", "silu_bottleneck"
     }  # fmt: skip
-    best = choice.choose(drawn.search.trials, drawn.search.untrained).best.rates
-    behind_best = fmean(twice(drawn)) - fmean(one.loss for one in drawn.search.trials if one.rates == best)
+    behind_best, product_behind = (
+        fmean(twice(one)) - fmean(trial.loss for trial in one.search.trials if trial.rates == best.rates)
+        for one in (drawn, product) for best in [choice.choose(one.search.trials, one.search.untrained).best]
+    )  # fmt: skip
+    gates_off, neutral = (
+        judgement.verdict("qaa", "qaa_product"),
+        judgement.verdict("qaa", "lora_matched", "retention_loss"),
+    )
+    assert gates_off.confirmed and (losses.loc["qaa"] < losses.loc["qaa_product"]).all()
+    slower = losses.loc["qaa_product"] - earlier.loc["qaa_product"]
+    once_behind = earlier.loc["qaa_product"].mean() - mean["qaa"]
+    assert (slower > 0).all()
     assert (losses.loc["lora_matched"] < losses.loc["qaa"]).all() and linear.word == "not distinguishable"
     for words in (
-        f"ahead of QAA in each of eight seeds, by {linear.difference:.3f}: corrected for nine comparisons",
+        f"ahead in each of eight seeds, by {linear.difference:.3f}: corrected for nine comparisons",
         f"trained projection is {-random.difference:.3f} behind, in six of eight seeds, not distinguishable either",
         f"it takes the smallest, which on validation records was {behind_best:.3f} behind the best",
         f"**The bias alone gains {mean['base'] - mean['bias_only']:.3f}**, and QAA's circuit and projection add "
         f"{mean['bias_only'] - mean['qaa']:.3f} to it, in each of eight seeds; LoRA (matched) adds "
         f"{mean['bias_only'] - mean['lora_matched']:.3f}, the random linear map "
         f"{mean['bias_only'] - mean['random_linear']:.3f}",
-        f"So this arm is level with the bias, and {-still.difference:.3f} behind QAA",
+        f"the best setting found is level with the bias alone, {-still.difference:.3f} behind QAA",
+        f"a lead of {max(linear.detectable, random.detectable):.3f} over either would have been found",
+        f"lower too, by {neutral.difference:.3f} {interval(neutral.low, neutral.high, 3)} (exploratory)",
+        f"Without CNOTs QAA is {-gates_off.difference:.3f} behind, in each of eight seeds (confirmed)",
+        f"it is better by {slower.mean():.3f}, in each of eight seeds, and {once_behind:.3f} behind QAA",
+        f"which on validation records was {product_behind:.3f} behind the best. So {slower.mean():.3f} of the "
+        f"{-gates_off.difference:.3f} are the search's",
         "LoRA is ahead in each of eight seeds. QAA gains nine tenths of what LoRA gains, "
         f"{gains['qaa']:.3f} of {gains['lora']:.3f}, with {weights['qaa']} trained weights to LoRA's {weights['lora']}",
         f"noise is {min(noises):.3f} to {max(noises):.3f}, and below 0.001 for frozen angles",
         f"They end {min(distances):.2f} to {max(distances):.2f} rad from their start",
         f"{high:g} where trials as long as runs give {own:g}, which cost it {lower.mean():.3f} in the mean",
         "its eight losses again to 7e-6",
-        "32 of the untuned model's, nine with frozen angles, seven of the bias's, five of the random map's, two each "
-        "of QAA's and LoRA (matched)'s and one of LoRA's",
+        "four of the untuned model's twelve, and of 96 answers of each method nine with frozen angles, seven of the "
+        "bias's, five each of the random map's and without CNOTs, two each of QAA's and LoRA (matched)'s and one of "
+        "LoRA's",
         f"on validation records LoRA was {behind:.3f} ahead",
         f"by a part of the {-gains['qaa'] + gains['lora']:.3f}",
         "**Prefix tuning is 0.007 ahead of QAA**, in each of eight seeds. Its loss on neutral text rises",
@@ -153,7 +174,8 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
         f"for the angles ({told(twice(qaa))}, noise {qaa.search.noise:.3f})",
         f"LoRA's are lower by {lower.mean():.3f} in the mean, in each seed, by {lower.min():.4f} to {lower.max():.3f}",
         "Of its twelve four are cut with 256 tokens, as with 160; of LoRA's 96 one, of QAA's and LoRA (matched)'s two, "
-        "of the random linear map's five, of the bias's seven, of those with frozen angles nine",
+        "of those without CNOTs and the random linear map's five, of the bias's seven, of those with frozen angles "
+        "nine",
         "LoRA's loss is at most 0.003 above its lowest from 0.00211 to 0.005",
         "Four of LoRA's and two of QAA's had run before",
     ):
@@ -183,7 +205,7 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     steps = {name: [part.distance for run in found.of(name) for part in run.training.moved if part.part == "projection"]
              for name in ("qaa", "qaa_frozen")}  # fmt: skip
     far = [f"{median(steps[name]):.{digits}f}" for name, digits in (("qaa_frozen", 2), ("qaa", 1))]
-    assert "the projection moves by {} where QAA's moves by {}".format(*far) in STUDIES
+    assert "the projection moves by {} where QAA's, with its bias, moves by {}".format(*far) in STUDIES
     apart = (losses.loc["qaa_frozen"] - losses.loc["bias_only"]).abs().max()
     assert f"its runs are within {apart:.4f} of the bias's in each seed" in STUDIES
     assert (losses.loc["qaa"] < losses.loc["qaa_frozen"]).all()
@@ -196,10 +218,24 @@ def test_what_is_said_of_the_study_over_whole_runs_stands_in_the_records() -> No
     assert (losses.loc["qaa"] < losses.loc["random_linear"]).sum() == 6
     assert (losses.loc["random_linear"] < losses.loc["bias_only"]).all()
     assert (losses.loc["random_linear"] > losses.loc["lora_matched"]).all()
-    for tuned in (lora, qaa, matched, alone, frozen, drawn):
+    assert not product.search.edges
+    words = (
+        f"QAA without CNOTs has {product.rates['projection']:g} for the projection and {product.rates['angles']:g} for"
+    )
+    words += f" the angles ({told(twice(product))}, noise {product.search.noise:.3f})"
+    assert words in STUDIES and f"which are lower by {product_behind:.3f}" in STUDIES
+    turned = [part.distance for run in found.of("qaa_product") for part in run.training.moved if part.part == "angles"]
+    assert f"Its angles end {min(turned):.2f} to {max(turned):.2f} rad from their start" in STUDIES
+    kept = before.tunings["qaa_product"].rates
+    words = f"{-gates_off.difference:.3f} behind QAA and {slower.mean():.3f} behind its own of `alpaca_uncentred`, at "
+    words += (
+        f"{kept['projection']:g} and {kept['angles']:g}, in each of eight seeds; those are {once_behind:.3f} behind QAA"
+    )
+    assert words in STUDIES
+    for tuned in (lora, qaa, matched, alone, frozen, drawn, product):
         chosen = choice.choose(tuned.search.trials, tuned.search.untrained)
         assert chosen is not None and chosen.winner.rates == tuned.rates and len(tuned.search.trials) == 16
-        assert chosen.best.rates == chosen.winner.rates or tuned in (matched, alone, frozen, drawn)
+        assert chosen.best.rates == chosen.winner.rates or tuned in (matched, alone, frozen, drawn, product)
         assert len({tuple(trial.rates.items()) for trial in tuned.search.trials}) == 12
     trials = {(trial.rates["weights"], trial.seed): trial.loss for trial in lora.search.trials}
     first = {rate: loss for (rate, seed), loss in trials.items() if seed == 1000}
@@ -545,4 +581,4 @@ def test_what_is_said_of_the_projects_own_instructions_stands_in_the_records() -
     assert said in README
     assert (centred.word, centred.confirmed, against.word, against.confirmed) == ("worse", False, "worse", True)
     gain, angles = (f"{(by_seed[other] - by_seed['qaa']).mean():.3f}" for other in ("base", "qaa_frozen"))
-    assert f"of the {gain} nats per token that it gains, training its angles is worth {angles}" in STUDIES
+    assert f"{angles} of the {gain} nats per token that it gains ahead of frozen angles" in STUDIES
