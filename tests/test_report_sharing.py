@@ -1,5 +1,6 @@
 """An adapter as a folder to give away: what its page says, and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,21 @@ def test_a_shared_adapter_is_the_runs_own_with_losses_and_verdict_on_its_page(wo
     assert "mean of 1 seed over" in lines["held-out loss"] and "95 % interval [" in lines["held-out loss"]
     assert lines["data"] == "data/tiny.jsonl" and lines["base model"] == "model"
     assert lines["verdict"].startswith("QAA: that the circuit contributes is not shown")
+
+
+def test_a_shared_adapter_names_a_base_model_that_others_can_load(
+    done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(done.folder)
+    before = done.params()
+    hub = {"name": "owner/model", "revision": "0123456789abcdef0123456789abcdef01234567"}
+    done.write_params(before | {"language_model": hub})
+    sharing.share("qaa-0", str(tmp_path / "adapter"))
+    done.write_params(before)
+    config, own = (json.loads((folder / "adapter_config.json").read_text())
+                   for folder in (tmp_path / "adapter", done.folder / "data/adapters/qaa-0"))  # fmt: skip
+    assert config == own | {"base_model_name_or_path": hub["name"], "revision": hub["revision"]}
+    assert "| base model | owner/model |" in (tmp_path / "adapter/README.md").read_text()
 
 
 def test_what_cannot_be_shared_is_refused_and_nothing_is_written(workspace: Path, tmp_path: Path) -> None:

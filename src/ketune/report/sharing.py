@@ -1,15 +1,18 @@
 """A trained adapter as a folder to give away: `make share RUN=qaa-0 TO=folder`.
 
 The page beside it gains what only the finished study knows: its data, held-out losses with their interval, and the
-verdict on the method. Weights are copied as they are.
+verdict on the method. Weights are copied as they are; the configuration names a base model of the hub in place of the
+pipeline's own folder, so that others can load it.
 """
 
 from ketune.ground import process  # isort: skip  (threads are set before numpy is loaded)
+import json
 import shutil
 from pathlib import Path
 
 from ketune.ground import files, layout, params
 from ketune.ground.errors import InputError
+from ketune.ground.params import LanguageModel
 from ketune.report import comparisons, opening, panels, paper, results
 from ketune.report.cells import counted, interval
 from ketune.report.results import Results
@@ -41,7 +44,15 @@ def share(key: str, target: str) -> None:
         base = Path(settings.language_model.name)
         page = page.replace(UNNAMED, f"| base model | {base.name if base.exists() else base} |\n", 1)
         files.write_text(folder / "README.md", page.replace(LAST_ROW, rows + LAST_ROW, 1))
+        if settings.language_model.revision is not None:
+            _name_base(folder / "adapter_config.json", settings.language_model)
     print(f"{target}: the adapter of {key}; its README.md says how it was trained, what it reached and how to load it.")
+
+
+def _name_base(path: Path, model: LanguageModel) -> None:
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config |= {"base_model_name_or_path": model.name, "revision": model.revision}
+    files.write_text(path, json.dumps(config, indent=2, sort_keys=True))  # as peft writes it
 
 
 def facts(found: Results, method: str) -> dict[str, str]:
