@@ -111,6 +111,9 @@ class Given(Gates):
     def gates(self) -> tuple[Gate, ...]:
         return self.sequence
 
+    def __str__(self) -> str:
+        return " ".join(gate.name for gate in self.sequence)
+
 
 @pytest.mark.parametrize("device", ["torch", "lightning.qubit"])
 def test_what_the_gradients_do_not_cover_is_refused(device: str) -> None:
