@@ -144,7 +144,7 @@ def test_the_page_is_the_same_bytes_each_time(project: Path) -> None:
     page = Page(first.decode())
     assert "which hold no texts" in page.text and archive.read(folder)[1].revisions["qaa"] in page.text
     assert "runs are still missing of SoRA, which this page leaves out" in page.text
-    legend = page.text.split("Grey: reference")[0].partition("however many layers it has.")[2]
+    legend = page.text.split("Grey: untuned or fully tuned.")[0].partition("however many layers it has.")[2]
     assert "QAA" in legend and "SoRA" not in legend
     assert f"{archive.read(folder)[0].mean('qaa', 'loss'):.3f}" in page.text
 
