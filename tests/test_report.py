@@ -800,6 +800,41 @@ def with_tunings(found: results.Results, **tunings: Tuning) -> results.Results:
     return replace(found, tunings=found.tunings | tunings)
 
 
+@pytest.mark.parametrize(
+    ("reached", "setting", "said"), [(1.808, {}, True), (1.804, {}, False), (1.808, {"steps": 7}, False)]
+)
+def test_a_lead_that_better_rates_of_the_other_would_undo_is_told(
+    reached: float, setting: dict[str, int], said: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = ["base", "qaa", "qaa_product"]
+    found = read(write(tmp_path, Study(arms, [0, 1, 2], effects={"qaa": -0.6})), monkeypatch)
+
+    def made(method: str, losses: list[tuple[float, float, int]], **changes: int) -> Tuning:
+        used = found.tunings[method].rates
+        trials = [Trial(rates={name: factor * rate for name, rate in used.items()}, seed=seed, loss=loss, moved=())
+                  for factor, loss, seed in losses]  # fmt: skip
+        spans = {name: Range(rate / 100, rate * 100) for name, rate in used.items()}
+        return tuning.result(method, trials, 2.0, spans, tuning.described(found.settings, method) | changes)
+
+    tied = [
+        (0.5, 1.9, 0),
+        (1, 1.82, 0),
+        (2, 1.78, 0),
+        (1, 1.80, 1),
+        (2, 1.83, 1),
+    ]  # the smaller is taken, by 0.005 the worse
+    told = with_tunings(
+        found, qaa=made("qaa", [(1, reached, 0), (1, reached, 1)]), qaa_product=made("qaa_product", tied, **setting)
+    )
+    assert told.tunings["qaa_product"].rates == found.tunings["qaa_product"].rates
+    judgement = comparisons.judge(told)
+    assert judgement.verdict("qaa", "qaa_product").word == "better"
+    lines = [line for line in caveats.caveats(told, judgement) if line.startswith("QAA's lead on QAA (no CNOT) may be")]
+    assert bool(lines) == said and all("1.8050 to 1.8080 on validation records" in line for line in lines)
+    contributes = Attribution(True, (), (), (), seeds=6, seeds_needed=6)
+    assert ("QAA (no CNOT)" in opening.contribution(told, "qaa", contributes).text) == (said or bool(setting))
+
+
 def test_a_winner_beside_failure_that_no_remark_tells_of_fails_the_gate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

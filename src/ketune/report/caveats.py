@@ -9,7 +9,7 @@ import numpy as np
 
 from ketune import methods
 from ketune.metrics import bertscore
-from ketune.report import rates
+from ketune.report import comparisons, rates
 from ketune.report.cells import number
 from ketune.report.comparisons import Judgement
 from ketune.report.results import Results
@@ -94,6 +94,23 @@ def _learning_rates(results: Results, judgement: Judgement) -> list[str]:
     return rates.sentences(results)
 
 
+def _searched_leads(results: Results, judgement: Judgement) -> list[str]:
+    """Words of comparisons that other rates of the one behind, which its search tried, speak against."""
+    found = []
+    for one in comparisons.shown(results, judgement):
+        word = judgement.verdict(one.method, one.other).word if one.metric == "loss" else ""
+        if word not in ("better", "worse"):
+            continue
+        leader, other = (one.method, one.other) if word == "better" else (one.other, one.method)
+        if told := rates.untaken(results, leader, other):
+            named = results.named([other])
+            found.append(
+                f"{results.title(leader)}'s lead on {named} may be the search's, which of rates within its noise takes "
+                f"the smaller: at the best that it tried {named} is ahead ({told})."
+            )
+    return found
+
+
 def _answers(results: Results, judgement: Judgement) -> list[str]:
     found = []
     empty = {
@@ -139,6 +156,7 @@ CHECKS: tuple[Check, ...] = (
     _reference,
     _sizes,
     _learning_rates,
+    _searched_leads,
     _exploratory,
     _answers,
     _costs,

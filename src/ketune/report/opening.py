@@ -157,7 +157,8 @@ def contribution(results: Results, method: str, attribution: Attribution | None,
         )
     if attribution.contributes:
         text = f"{title}: the circuit contributes. It is better than every control, and the seeds confirm it."
-        if doubted := [one for one in rates.in_doubt(results) if one in methods.controls(method)]:
+        doubt = rates.in_doubt(results)
+        if doubted := [m for m in methods.controls(method) if m in doubt or rates.untaken(results, method, m)]:
             text += f" But other learning rates may help {results.named(doubted)}."
         return Statement(text, "better", contributes=True)
     reasons = []

@@ -10,9 +10,9 @@ from ketune import tuning
 from ketune.methods import TUNED
 from ketune.records.training import Search
 from ketune.report import cells
-from ketune.report.cells import ABSENT, Cell, Table, numeral
+from ketune.report.cells import ABSENT, Cell, Table, number, numeral
 from ketune.report.results import Results
-from ketune.tuning.choice import FREE, objection
+from ketune.tuning.choice import FREE, choose, objection
 
 
 def searches(results: Results) -> dict[str, Search]:
@@ -76,6 +76,32 @@ def _doubt(search: Search, rates: Mapping[str, float]) -> str:
     at_rates = (trial for trial in search.trials if trial.rates == rates)
     against = (objection(trial, search.trials, search.untrained) for trial in at_rates)
     return next((one.words for one in against if one.severity != FREE), "")
+
+
+def untaken(results: Results, leader: str, other: str) -> str:
+    """The best rates that were tried of `other`, where they put it ahead of its leader on validation records.
+
+    Of rates within the noise a search takes the smaller, so a lead may be worth no more than that. "" where they do
+    not, and where the two searches do not compare.
+    """
+    found = searches(results)
+    if not {leader, other} <= found.keys():
+        return ""
+    ours, theirs = found[leader], found[other]
+    if any(ours.setting.get(key) != theirs.setting.get(key) for key in ("data", "language_model", "steps")):
+        return ""
+    chosen = choose(theirs.trials, theirs.untrained)
+    reached = _validated(ours, results.tunings[leader].rates)
+    if chosen is None or reached is None or (lowest := _validated(theirs, chosen.best.rates)) is None:
+        return ""
+    if lowest >= reached:
+        return ""
+    return f"{tuning.shown(chosen.best.rates)}, {number(lowest, 4)} to {number(reached, 4)} on validation records"
+
+
+def _validated(search: Search, rates: Mapping[str, float]) -> float | None:
+    losses = [trial.loss for trial in search.trials if trial.rates == rates and trial.loss is not None]
+    return sum(losses) / len(losses) if losses else None
 
 
 def elsewhere(results: Results) -> dict[str, list[str]]:
@@ -155,12 +181,11 @@ def _budget(found: Mapping[str, Search]) -> str:
 
 
 def _search(search: Search, rates: dict[str, float]) -> dict[str, Cell]:
-    losses = [trial.loss for trial in search.trials if trial.rates == rates and trial.loss is not None]
     lies = ", ".join(f"{rate} at the {edge} edge" for rate, edge in search.edges.items()) or "inside"
     mark, repeats = "worse" if search.edges else "", len(search.trials) - _different(search)
     return {
         "Trials": numeral(_different(search), 0, note=f"and {repeats} repeated" if repeats else ""),
-        "Validation loss": numeral(sum(losses) / len(losses), 4),
+        "Validation loss": numeral(_validated(search, rates), 4),
         "Untrained": numeral(search.untrained, 4),
         "Noise": numeral(search.noise, 4),
         "Lies": Cell(lies, mark=mark),
