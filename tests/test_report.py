@@ -43,7 +43,7 @@ from ketune.report import (
     style,
     verdicts,
 )
-from ketune.statistics import Attribution
+from ketune.statistics import Attribution, Contrast
 from report_project import ABOUT, ROOT, Study, write
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u2028 $x_1$ "
@@ -609,6 +609,9 @@ def test_a_quantum_method_can_be_the_reference(tmp_path: Path, monkeypatch: pyte
     assert (
         "QAA less QAA" not in buckets.differences(found).cells and "QTHA less QAA" in buckets.differences(found).cells
     )
+    asked = [Contrast("bleu", "qaa", "lora"), Contrast("loss", "qaa", "base"), Contrast("loss", "qaa", "bias_only")]
+    told_of = comparisons.listed(found, asked)
+    assert told_of == "QAA against LoRA on BLEU; QAA against Base, Bias only on held-out loss"
 
 
 def test_curves_of_different_length_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

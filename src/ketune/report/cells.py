@@ -82,6 +82,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def lowered(title: str) -> str:
+    """A title within a sentence: "held-out loss", but BLEU."""
+    return title[0].lower() + title[1:] if title[1:2].islower() else title
+
+
 def numeral(value: float | None, digits: int, *, signed: bool = False, **more: str) -> Cell:
     """A cell with a number."""
     text = number(value, digits, signed=signed)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ketune.report import verdicts
-from ketune.report.cells import interval, number
+from ketune.report.cells import interval, lowered, number
 from ketune.statistics import Verdict, Word
 
 LISTED = 4  # comparisons that a sentence spells out
@@ -37,7 +37,7 @@ def told(named: Named, method: str, asked: Sequence[Asked]) -> str:
     one_measure = len({one.what for one in asked}) == 1
     parts = []
     for one in asked:
-        on = "" if one_measure else f" on {_lower(one.what)}"
+        on = "" if one_measure else f" on {lowered(one.what)}"
         alone = ", which the seeds alone do not say" if verdicts.unconfirmed(one.verdict) else ""
         parts.append(f"{named([one.other])}{on} {_size(one)}, {one.verdict.word}{alone}")
     return f"{named([method])} less {'; less '.join(parts)}"
@@ -63,7 +63,7 @@ def counted(named: Named, method: str, asked: Sequence[Asked]) -> str:
     """How often each word was given, and where the rarer ones were."""
     by_word: dict[str, list[str]] = {}
     for one in asked:
-        by_word.setdefault(one.verdict.word, []).append(f"{named([one.other])} on {_lower(one.what)}")
+        by_word.setdefault(one.verdict.word, []).append(f"{named([one.other])} on {lowered(one.what)}")
     parts = [
         f"{word} in {len(where)}" + (f" ({', '.join(where)})" if len(where) <= LISTED else "")
         for word, where in by_word.items()
@@ -89,7 +89,3 @@ def margins(asked: Sequence[Asked]) -> str:
     if not known:
         return "No margin can be told here within which methods would be comparable."
     return f"Not 0, but it may lie within the margin of comparable methods, {', '.join(sorted(known))}."
-
-
-def _lower(title: str) -> str:
-    return title[0].lower() + title[1:] if title[1:2].islower() else title

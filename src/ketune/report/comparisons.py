@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from ketune import methods, metrics, statistics
-from ketune.report import cuts, moved, panels, plan
+from ketune.report import cells, cuts, moved, panels, plan
 from ketune.report.results import Results
 from ketune.statistics import Attribution, Contrast, Decisions, Panel, Verdict
 
@@ -96,9 +96,8 @@ def listed(results: Results, asked: Iterable[Contrast]) -> str:
         against.setdefault(one._replace(other=""), []).append(one.other)
     told = []
     for one, others in against.items():
-        metric = metrics.named(one.metric).title
-        title = f"{results.named([one.method])} against {results.named(others)}"
-        told.append(f"{title} on {metric[0].lower()}{metric[1:]}")
+        metric = cells.lowered(metrics.named(one.metric).title)
+        told.append(f"{results.named([one.method])} against {results.named(others)} on {metric}")
     return "; ".join(told)
 
 

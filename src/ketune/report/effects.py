@@ -43,10 +43,9 @@ def against_others(results: Results, looks: Looks, judgement: Judgement) -> Draw
             _intervals(panel, rows, looks, size=7.5)
             panel.set_title(f"{results.title(str(method))} less …")
         panels[-1].set_xlabel("difference in held-out loss, nats per token  (left of 0: the quantum method is better)")
-        reference = results.title(results.settings.report.reference)
-        caption = (
-            f"Each quantum method less {reference} and each of its controls, with the intervals of their verdicts."
-        )
+        reference = results.settings.report.reference
+        those = f"{results.title(reference)} and each" if reference in results.methods else "each"
+        caption = f"Each quantum method less {those} of its controls, with the intervals of their verdicts."
         if margin is not None:
             caption += f" The shaded strip is ±{margin:.3g}, {MARGIN}: within it methods count as comparable."
         return drawing.finish(figure, "against_others", caption)
